@@ -1,0 +1,102 @@
+// Package config holds what the user sets: one Config with its defaults, read strictly from one YAML file, and node
+// sets (gpu[001-064], @group), which it expands and folds.
+//
+// It writes nothing, asks no node and knows none of foretop's other packages. The command line (package cli) calls
+// it, lays flags over what the file says, and hands the values on.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is everything that the file can say. The flags of the command line go before it.
+type Config struct {
+	Refresh time.Duration `yaml:"refresh"` // how often the screen takes a new picture of the fleet
+	Metric  string        `yaml:"metric"`  // what the grid shows at first: one of Metrics
+	Theme   string        `yaml:"theme"`   // one of Themes
+	Mouse   bool          `yaml:"mouse"`   // take clicks and the wheel from the terminal
+	ASCII   bool          `yaml:"ascii"`   // draw with ASCII characters only
+	SSH     SSH           `yaml:"ssh"`
+	Groups  Groups        `yaml:"groups"` // named node sets
+}
+
+// SSH is how nodes are reached. What it does not say, ssh's own configuration does.
+type SSH struct {
+	Config          string `yaml:"config"`            // another ssh configuration file, as ssh -F takes it
+	Connects        int    `yaml:"connects"`          // connections being made at one time, in all
+	ConnectsPerHost int    `yaml:"connects_per_host"` // the same for one sshd or jump host
+}
+
+// Bounds of the values; both ends are allowed.
+const (
+	MinRefresh         = 100 * time.Millisecond
+	MaxRefresh         = 10 * time.Second
+	MaxConnects        = 64
+	MaxConnectsPerHost = 10 // sshd begins to drop unauthenticated connections at 10 (MaxStartups)
+)
+
+// Default is what holds where neither the file nor the command line says otherwise.
+func Default() Config {
+	return Config{
+		Refresh: 500 * time.Millisecond,
+		Metric:  "power",
+		Theme:   "auto",
+		SSH:     SSH{Connects: 8, ConnectsPerHost: 2},
+	}
+}
+
+// Metrics are the words for what a grid can show, in the order in which the key m goes through them.
+func Metrics() []string {
+	return []string{"power", "util", "tensor", "memory", "temp", "clock", "network"}
+}
+
+// Themes are the words for colours: auto asks the terminal, 8 keeps to the terminal's own eight, none uses no colour.
+func Themes() []string { return []string{"auto", "dark", "light", "8", "none"} }
+
+// Validate says what is wrong with the first value that is, as a *ValueError.
+func (c Config) Validate() error {
+	switch {
+	case c.Refresh < MinRefresh || c.Refresh > MaxRefresh:
+		return wrong("refresh", "%v is not between %v and %v", c.Refresh, MinRefresh, MaxRefresh)
+	case !slices.Contains(Metrics(), c.Metric):
+		return wrong("metric", "%s", notOneOf(c.Metric, Metrics()))
+	case !slices.Contains(Themes(), c.Theme):
+		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
+	case c.SSH.Connects < 1 || c.SSH.Connects > MaxConnects:
+		return wrong("ssh.connects", "%d is not between 1 and %d", c.SSH.Connects, MaxConnects)
+	case c.SSH.ConnectsPerHost < 1 || c.SSH.ConnectsPerHost > MaxConnectsPerHost:
+		return wrong("ssh.connects_per_host", "%d is not between 1 and %d", c.SSH.ConnectsPerHost, MaxConnectsPerHost)
+	}
+	return c.Groups.validate()
+}
+
+// ValueError is a value that cannot be, under the key that holds it, written with dots: ssh.connects.
+type ValueError struct {
+	Key string
+	Err error
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("%s: %v", e.Key, e.Err) }
+func (e *ValueError) Unwrap() error { return e.Err }
+
+func wrong(key, format string, args ...any) error {
+	return &ValueError{Key: key, Err: fmt.Errorf(format, args...)}
+}
+
+func notOneOf(word string, words []string) string {
+	if near, ok := Nearest(word, words); ok {
+		return fmt.Sprintf("%q is not known: did you mean %s?", word, near)
+	}
+	return fmt.Sprintf("%q is not known: write one of %s", word, strings.Join(words, ", "))
+}
+
+// asValueError finds the value that an error is about.
+func asValueError(err error) (*ValueError, bool) {
+	var value *ValueError
+	ok := errors.As(err, &value)
+	return value, ok
+}

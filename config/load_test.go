@@ -1,0 +1,156 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const everything = `# all keys
+refresh: 2s
+metric: util
+theme: light
+mouse: true
+ascii: true
+ssh:
+  config: ~/cluster/ssh_config
+  connects: 16
+  connects_per_host: 4
+groups:
+  train: gpu[001-064]
+  all: "@train,login1"
+`
+
+func TestParse(t *testing.T) {
+	want := Config{
+		Refresh: 2 * time.Second, Metric: "util", Theme: "light", Mouse: true, ASCII: true,
+		SSH:    SSH{Config: "~/cluster/ssh_config", Connects: 16, ConnectsPerHost: 4},
+		Groups: Groups{"train": "gpu[001-064]", "all": "@train,login1"},
+	}
+	got, err := parse([]byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// What a file leaves out keeps its default, inside a section too.
+func TestParseKeepsDefaults(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "ssh:\n", "theme: auto\n", "ssh:\n  connects: 8\n"} {
+		got, err := parse([]byte(text))
+		if err != nil {
+			t.Errorf("parse(%q): %v", text, err)
+		}
+		if diff := cmp.Diff(Default(), got); diff != "" {
+			t.Errorf("parse(%q) (-want +got)\n%s", text, diff)
+		}
+	}
+}
+
+func TestDefaultIsValid(t *testing.T) {
+	if err := Default().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	tests := map[string]struct{ text, want string }{
+		"unknown key":       {"theme: dark\nrefersh: 1s", `2: unknown key "refersh": did you mean refresh?`},
+		"unknown ssh key":   {"ssh:\n  conects: 4", `2: unknown key "conects": did you mean connects?`},
+		"unrelated key":     {"zzzzzzzz: 1", `1: unknown key "zzzzzzzz": the keys are refresh, metric,`},
+		"key twice":         {"mouse: true\nmouse: false", `2: mapping key "mouse" already defined`},
+		"no time":           {"mouse: true\nrefresh: soon", `2: refresh: "soon" is not a time: write it with its unit`},
+		"no unit":           {"refresh: 5", `1: refresh: "5" is not a time`},
+		"too fast":          {"refresh: 1ms", `1: refresh: 1ms is not between 100ms and 10s`},
+		"no bool":           {"\nmouse: maybe", `2: "maybe" is not true or false`},
+		"no number":         {"ssh:\n  connects: many", `2: "many" is not a whole number`},
+		"too many connects": {"ssh:\n  config: x\n  connects: 500", `3: ssh.connects: 500 is not between 1 and 64`},
+		"per host":          {"ssh:\n  connects_per_host: 0", `2: ssh.connects_per_host: 0 is not between 1 and 10`},
+		"theme":             {"theme: drak", `1: theme: "drak" is not known: did you mean dark?`},
+		"metric":            {"metric: noise", `1: metric: "noise" is not known: write one of power, util`},
+		"section as value":  {"ssh: 5", `1: "5" stands where keys are expected`},
+		"a list":            {"- a", `stands where keys are expected`},
+		"bad set":           {"groups:\n  a: x\n  b: gpu[1-", `3: groups.b: node set "gpu[1-": "[" is never closed`},
+		"loop":              {"groups:\n  a: '@b'\n  b: '@a'", `2: groups.a:`},
+		"group name":        {"groups:\n  a b: x", `2: groups.a b: a group's name has letters`},
+		"group as list":     {"groups:\n  a: [x, y]", `2: "[" is not text`},
+		"broken YAML":       {"theme: [", `1: `},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse([]byte(test.text))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("\n got %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	folder := t.TempDir()
+	missing := filepath.Join(folder, "missing.yaml")
+	if cfg, err := Load(missing, false); err != nil || !cmp.Equal(cfg, Default()) {
+		t.Errorf("Load(missing) = %+v, %v", cfg, err)
+	}
+	if _, err := Load(missing, true); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Load(missing, must) = %v", err)
+	}
+	path := filepath.Join(folder, "config.yaml")
+	if err := os.WriteFile(path, []byte("theme: dark\nmuose: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path, false)
+	if want := path + `:2: unknown key "muose": did you mean mouse?`; err == nil || err.Error() != want {
+		t.Errorf("Load = %v, want %s", err, want)
+	}
+	if err := os.WriteFile(path, make([]byte, maxFileBytes+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, false); err == nil || !strings.Contains(err.Error(), "larger than 4 MiB") {
+		t.Errorf("Load(large) = %v", err)
+	}
+}
+
+func TestPath(t *testing.T) {
+	tests := []struct{ xdg, want string }{
+		{"", "/home/ann/.config/foretop/config.yaml"},
+		{"/cfg", "/cfg/foretop/config.yaml"},
+		{"relative", "/home/ann/.config/foretop/config.yaml"},
+	}
+	for _, test := range tests {
+		got := Path(func(string) string { return test.xdg }, "/home/ann")
+		if got != test.want {
+			t.Errorf("Path(XDG_CONFIG_HOME=%q) = %q, want %q", test.xdg, got, test.want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(everything)
+	f.Add("ssh: &a\n  connects: 5\ngroups: *a")
+	f.Add("refresh: [")
+	f.Add("groups:\n  ? a\n  : b")
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg, err := parse([]byte(text))
+		if err != nil {
+			if head, _, ok := strings.Cut(err.Error(), ": "); !ok || strings.Trim(head, "0123456789") != "" {
+				t.Fatalf("parse(%q): %v: no line before the error", text, err)
+			}
+			return
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatalf("parse(%q) gives what is not valid: %v", text, err)
+		}
+	})
+}
