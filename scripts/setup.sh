@@ -1,0 +1,72 @@
+#!/bin/sh
+# Installs the Debian packages that the tests need. As root it installs what is missing; otherwise it names the missing
+# packages and the command, and exits 1. It asks nothing, and does nothing when all is there.
+set -eu
+
+missing=
+# need PACKAGE PROGRAM...: each program comes from that package.
+need() {
+	package=$1
+	shift
+	for program in "$@"; do
+		if ! command -v "$program" >/dev/null 2>&1; then
+			missing="$missing $package"
+			return
+		fi
+	done
+}
+
+# Servers live where an ordinary user's PATH does not look.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+if [ "$(uname -s)" != Linux ]; then
+	echo "setup: not Linux: tests that need real sshd nodes are skipped here" >&2
+	exit 0
+fi
+
+need openssh-server sshd
+need openssh-client ssh ssh-keygen ssh-agent ssh-add
+need iproute2 ip
+need util-linux mount pivot_root nsenter setsid
+need procps pgrep ps
+need tmux tmux
+need gcc gcc
+need tcsh tcsh
+need fish fish
+need bindfs bindfs
+need fuse3 fusermount3
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "setup: the tests need packages that are not installed:$missing" >&2
+	echo "setup: run: sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "setup: no apt-get here; install what these Debian packages hold:$missing" >&2
+	exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "setup: installing$missing" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# install runs apt-get without a terminal, and shows what it said only when it failed.
+install() {
+	apt-get "$@" </dev/null >"$log" 2>&1 && return
+	status=$?
+	cat "$log" >&2
+	return "$status"
+}
+install -qq update
+# policy-rc.d keeps packages from starting their servers: the tests start their own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+	trap 'rm -f "$log" "$policy"' EXIT
+fi
+# shellcheck disable=SC2086 # words of a list
+install -qq -y --no-install-recommends install $missing

@@ -1,0 +1,47 @@
+package testbed
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Missing says why this machine cannot have nodes; empty when it can. scripts/setup.sh installs what it names.
+func Missing() []string {
+	if runtime.GOOS != "linux" {
+		return []string{"test nodes need Linux"}
+	}
+	if os.Getuid() != 0 {
+		return []string{"test nodes need root"}
+	}
+	var missing []string
+	if _, err := os.Stat(sshdPath); err != nil {
+		missing = append(missing, "openssh-server is not installed")
+	}
+	return append(missing, missingPrograms("ssh", "ip", "mount", "pivot_root", "nsenter", "setsid")...)
+}
+
+func missingPrograms(names ...string) []string {
+	var missing []string
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			missing = append(missing, name+" is not installed")
+		}
+	}
+	return missing
+}
+
+// require ends a test that lacks something: a failure in CI, a skip elsewhere.
+func require(t testing.TB, missing []string) {
+	t.Helper()
+	if len(missing) == 0 {
+		return
+	}
+	why := strings.Join(missing, "; ") + " (scripts/setup.sh installs it)"
+	if os.Getenv("CI") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
