@@ -512,6 +512,7 @@ type GPU struct {
 	NumaNode          int32                  `protobuf:"varint,9,opt,name=numa_node,json=numaNode,proto3" json:"numa_node,omitempty"` // -1 unknown
 	Mig               bool                   `protobuf:"varint,10,opt,name=mig,proto3" json:"mig,omitempty"`                          // MIG mode is on
 	Vendor            string                 `protobuf:"bytes,11,opt,name=vendor,proto3" json:"vendor,omitempty"`                     // "nvidia", …
+	PciPath           string                 `protobuf:"bytes,12,opt,name=pci_path,json=pciPath,proto3" json:"pci_path,omitempty"`    // where /sys/bus/pci/devices/PCI leads, under /sys/devices: tells which port is near it
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -623,6 +624,13 @@ func (x *GPU) GetVendor() string {
 	return ""
 }
 
+func (x *GPU) GetPciPath() string {
+	if x != nil {
+		return x.PciPath
+	}
+	return ""
+}
+
 type Port struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"` // mlx5_0
@@ -635,6 +643,7 @@ type Port struct {
 	NumaNode      int32                  `protobuf:"varint,8,opt,name=numa_node,json=numaNode,proto3" json:"numa_node,omitempty"` // -1 unknown
 	Rate          string                 `protobuf:"bytes,9,opt,name=rate,proto3" json:"rate,omitempty"`                          // as the kernel words it: "400 Gb/sec (4X NDR)"
 	Driver        string                 `protobuf:"bytes,10,opt,name=driver,proto3" json:"driver,omitempty"`
+	PciPath       string                 `protobuf:"bytes,11,opt,name=pci_path,json=pciPath,proto3" json:"pci_path,omitempty"` // as of GPU
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -735,6 +744,13 @@ func (x *Port) GetRate() string {
 func (x *Port) GetDriver() string {
 	if x != nil {
 		return x.Driver
+	}
+	return ""
+}
+
+func (x *Port) GetPciPath() string {
+	if x != nil {
+		return x.PciPath
 	}
 	return ""
 }
@@ -2249,7 +2265,7 @@ const file_facts_proto_rawDesc = "" +
 	"\x05cores\x18\x03 \x01(\rR\x05cores\x12\x18\n" +
 	"\athreads\x18\x04 \x01(\rR\athreads\x12\x1d\n" +
 	"\n" +
-	"numa_nodes\x18\x05 \x01(\rR\tnumaNodes\"\xa7\x02\n" +
+	"numa_nodes\x18\x05 \x01(\rR\tnumaNodes\"\xc2\x02\n" +
 	"\x03GPU\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2262,7 +2278,8 @@ const file_facts_proto_rawDesc = "" +
 	"\tnuma_node\x18\t \x01(\x05R\bnumaNode\x12\x10\n" +
 	"\x03mig\x18\n" +
 	" \x01(\bR\x03mig\x12\x16\n" +
-	"\x06vendor\x18\v \x01(\tR\x06vendor\"\xf4\x01\n" +
+	"\x06vendor\x18\v \x01(\tR\x06vendor\x12\x19\n" +
+	"\bpci_path\x18\f \x01(\tR\apciPath\"\x8f\x02\n" +
 	"\x04Port\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x1d\n" +
@@ -2275,7 +2292,8 @@ const file_facts_proto_rawDesc = "" +
 	"\tnuma_node\x18\b \x01(\x05R\bnumaNode\x12\x12\n" +
 	"\x04rate\x18\t \x01(\tR\x04rate\x12\x16\n" +
 	"\x06driver\x18\n" +
-	" \x01(\tR\x06driver\"3\n" +
+	" \x01(\tR\x06driver\x12\x19\n" +
+	"\bpci_path\x18\v \x01(\tR\apciPath\"3\n" +
 	"\tHWCounter\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"M\n" +

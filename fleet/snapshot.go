@@ -1,0 +1,365 @@
+package fleet
+
+import (
+	"time"
+
+	"foretop/telemetry/facts"
+)
+
+// State says how a node is reached. It is always exactly one of these.
+type State uint8
+
+// States of a node, from not yet tried to live, and what can go wrong.
+const (
+	Waiting     State = iota // its turn to connect has not come
+	Connecting               // dialling or authenticating
+	NeedsTrust               // its host key is unknown, changed or revoked
+	NeedsAuth                // no key that we have was accepted
+	Refused                  // the node says no, in its own words
+	Deploying                // the collector is being put there
+	Live                     // samples arrive
+	Stale                    // connected, or so it seems, but silent
+	Lost                     // the connection ended or could not be made
+	Misbehaving              // it broke the protocol
+	NumStates
+)
+
+var stateWords = [NumStates]string{"waiting", "connecting", "needs-trust", "needs-auth", "refused", "deploying", "live", "stale", "lost", "misbehaving"}
+
+func (s State) String() string {
+	if s < NumStates {
+		return stateWords[s]
+	}
+	return "unknown"
+}
+
+// Reached says whether the node has ever to be waited for: connecting states are not yet answers.
+func (s State) Reached() bool { return s == Live }
+
+// Pending says that the node may still become live without anybody doing anything.
+func (s State) Pending() bool { return s == Waiting || s == Connecting || s == Deploying }
+
+// Snapshot is the fleet at one moment. It and all it points to is immutable: readers hold no lock and may keep it.
+type Snapshot struct {
+	Sequence uint64
+	At       time.Time
+	Nodes    []*Node // ordered by name, numbers in names compared as numbers
+	Jobs     []*Job  // worst first, then most GPUs, then name
+	Totals   Totals
+	byName   map[string]*Node
+}
+
+// Node finds a node by the name that the user gave it; nil when there is none.
+func (s *Snapshot) Node(name string) *Node { return s.byName[name] }
+
+// Job finds a job by its key; nil when there is none.
+func (s *Snapshot) Job(key string) *Job {
+	for _, j := range s.Jobs {
+		if j.Key == key {
+			return j
+		}
+	}
+	return nil
+}
+
+// Totals counts the fleet.
+type Totals struct {
+	Nodes    int
+	ByState  [NumStates]int
+	GPUs     int // of nodes whose inventory is known
+	GPUsHeld int // a process holds it
+	GPUsIdle int // held, but below idleUtilPct for idleAfter
+	GPUsBad  int // lost, failing or not answering
+	Jobs     int
+	// KernelLogRead is how many live nodes let us read their kernel log: the others are "not checked", not "fine".
+	KernelLogRead int
+	Critical      int // problems on nodes and jobs, by severity
+	Warning       int
+}
+
+// Severity ranks a problem.
+type Severity uint8
+
+const (
+	Fine Severity = iota
+	Notice
+	Warning
+	Critical
+)
+
+func (s Severity) String() string {
+	return [...]string{"fine", "notice", "warning", "critical"}[min(s, Critical)]
+}
+
+// Problem is one thing that is wrong, or may be, with the evidence for it. Inference is worded as inference.
+type Problem struct {
+	Severity Severity
+	Text     string    // short: "Xid 79 GPU3: fell off the bus"
+	GPU      int       // index, -1 for none in particular
+	Port     int       // index in Ports, -1
+	Since    time.Time // zero when unknown
+}
+
+// Node is what is known of one node.
+type Node struct {
+	Name      string // as the user named it: the key everywhere
+	State     State
+	Cause     string // why it is not live, in words; "" when it is
+	Remedy    string // what to do about it; may be ""
+	Since     time.Time
+	Attempt   int       // connection attempts since it was last live
+	NextTry   time.Time // zero when none is planned
+	Banner    string    // what the login printed before the stream, shortened
+	LastFrame time.Time // when a frame last arrived; zero: never
+	LastData  time.Time // when a sample last arrived
+
+	Hello     *facts.Hello     // nil before it said hello
+	Inventory *facts.Inventory // nil before it was told
+	Boot      time.Time        // zero when unknown
+
+	Host       Host
+	GPUs       []GPU
+	Ports      []Port
+	Nets       []Net
+	Disks      []Disk
+	FS         []Filesystem
+	Cores      []Core // empty but at detail level
+	Sources    []Source
+	Processes  []*Process
+	Top        []*facts.ProcessUsage // busiest processes, detail level
+	Kernel     []KernelLine          // the tail, oldest first
+	KernelLost uint64                // records the node lost before they were read
+	Problems   []Problem             // worst first
+	Jobs       []string              // keys of jobs with ranks here
+	Self       Self
+}
+
+// Age is how old the node's data is at the snapshot's time; negative: it has none.
+func (n *Node) Age(at time.Time) time.Duration {
+	if n.LastData.IsZero() {
+		return -1
+	}
+	return max(0, at.Sub(n.LastData))
+}
+
+// Worst is the node's worst problem, nil when it has none.
+func (n *Node) Worst() *Problem {
+	if len(n.Problems) == 0 {
+		return nil
+	}
+	return &n.Problems[0]
+}
+
+// Host is the node's CPUs and memory. Shares are of all CPUs, in percent, over the last interval.
+type Host struct {
+	CPUBusyPct, CPUUserPct, CPUSystemPct, CPUIowaitPct, CPUStealPct Reading
+	Load1, Load5, Load15                                            Reading
+	// Share of time in which some, or all, tasks waited, in percent.
+	PSICPUSomePct, PSIMemorySomePct, PSIMemoryFullPct, PSIIOSomePct, PSIIOFullPct Reading
+	ProcsRunning, ProcsBlocked, Processes                                         Reading
+	MemTotalBytes, MemAvailableBytes, MemUsedBytes                                Reading
+	MemFreeBytes, MemCachedBytes, MemBuffersBytes, MemShmemBytes                  Reading
+	MemDirtyBytes, MemSlabBytes                                                   Reading
+	SwapTotalBytes, SwapUsedBytes                                                 Reading
+	HugePagesTotal, HugePagesFree, HugePageBytes                                  Reading
+	UptimeS                                                                       Reading
+}
+
+// GPU is one accelerator. Status is telemetry.GPUOK and its like; a GPU whose readings stopped has Stale set and its last values.
+type GPU struct {
+	Index                                                     int
+	UUID, Name                                                string
+	PCI                                                       string
+	Status                                                    int
+	Stale                                                     time.Duration // how long its readings have not been renewed; 0: fresh
+	UtilPct                                                   Reading
+	MemUtilPct                                                Reading // memory controller
+	MemUsedBytes, MemTotalBytes                               Reading
+	TempC, MemTempC, SlowdownTempC, ShutdownTempC             Reading
+	PowerW, PowerLimitW, PowerAvgW                            Reading
+	SMClockMHz, SMClockMaxMHz, MemClockMHz, MemClockMaxMHz    Reading
+	SMActivityPct, TensorActivityPct, DRAMActivityPct         Reading
+	EncoderPct, DecoderPct                                    Reading
+	ThrottleBits                                              int64 // NVML clock event reasons; -1 unknown
+	ECCVolatileCorrected, ECCVolatileUncorrected              Reading
+	ECCAggregateCorrected, ECCAggregateUncorrected            Reading
+	RemappedCorrected, RemappedUncorrected                    Reading
+	RemapPending, RemapFailure                                Reading // 0 or 1
+	PCIeGen, PCIeGenMax, PCIeWidth, PCIeWidthMax, PCIeReplays Reading
+	NVLinkTXBytesPerS, NVLinkRXBytesPerS                      Reading
+	NetRxBytesPerS, NetTxBytesPerS                            Reading   // of the RDMA ports that belong to it, where that is known
+	Holders                                                   []Holder  // processes that hold it
+	Severity                                                  Severity  // of the worst problem of this GPU
+	IdleSince                                                 time.Time // held and idle since; zero: it is not
+}
+
+// PowerPct is power as a share of its limit.
+func (g *GPU) PowerPct() Reading { return g.PowerW.Share(g.PowerLimitW) }
+
+// MemPct is used memory as a share of all.
+func (g *GPU) MemPct() Reading { return g.MemUsedBytes.Share(g.MemTotalBytes) }
+
+// ClockPct is the SM clock as a share of its maximum.
+func (g *GPU) ClockPct() Reading { return g.SMClockMHz.Share(g.SMClockMaxMHz) }
+
+// Holder is a process that holds a GPU.
+type Holder struct {
+	PID      int32
+	MemBytes Reading
+	Rank     int // -1: not a rank
+	Job      string
+}
+
+// Port is one RDMA port. Error counters are totals since they were last reset.
+type Port struct {
+	Name                                                                          string // mlx5_0, or mlx5_0/2 for a second port
+	LinkLayer, Netdev, Rate                                                       string
+	State, PhysState                                                              int // as in sysfs; -1 unknown
+	RateMbps                                                                      Reading
+	RcvBytesPerS, XmitBytesPerS                                                   Reading
+	XmitWaitPerS                                                                  Reading
+	SymbolError, LinkErrorRecovery, LinkDowned, RcvErrors, XmitDiscards           Reading
+	OutOfSequence, PacketSeqErr, LocalAckTimeoutErr, OutOfBuffer, RoCESlowRestart Reading
+	LocalLinkIntegrityErrors, ExcessiveBufferOverrunErrors                        Reading
+	Counters                                                                      []Counter // all files of counters/ and hw_counters/, detail level
+	GPU                                                                           int       // index of the GPU that it belongs to, -1 unknown
+	Severity                                                                      Severity
+}
+
+// Counter is one named counter with its rate.
+type Counter struct {
+	Name  string
+	Value Reading
+	PerS  Reading
+}
+
+// Net is one network interface.
+type Net struct {
+	Name, Driver                                             string
+	Physical                                                 bool
+	Up                                                       Reading
+	SpeedMbps                                                Reading
+	RxBytesPerS, TxBytesPerS                                 Reading
+	RxPacketsPerS, TxPacketsPerS                             Reading
+	RxErrors, TxErrors, RxDropped, TxDropped, CarrierChanges Reading
+}
+
+// Disk is one block device.
+type Disk struct {
+	Name, Model                   string
+	SizeBytes                     Reading
+	ReadBytesPerS, WriteBytesPerS Reading
+	ReadsPerS, WritesPerS         Reading
+	BusyPct                       Reading
+}
+
+// Filesystem is one mounted file system.
+type Filesystem struct {
+	Mount, Device, Type       string
+	SizeBytes, AvailableBytes Reading
+}
+
+// Core is one logical CPU, in percent of it.
+type Core struct{ BusyPct, SystemPct, IowaitPct Reading }
+
+// Source is one source of readings on the node and how it does.
+type Source struct {
+	Name    string
+	State   facts.SourceState
+	Text    string
+	Remedy  string
+	CallUS  Reading // wall time of the last read
+	StuckS  Reading // how long the present call has not returned
+	EveryMS int64
+}
+
+// Self is what the collector itself costs.
+type Self struct {
+	CPUPct        Reading // of one core
+	RSSBytes      Reading
+	SentBytesPerS Reading
+}
+
+// Process is a process that holds an accelerator, or is a rank or launcher.
+type Process struct {
+	*facts.Process
+	CPUPct  Reading // of one core; detail level
+	RSS     Reading
+	Threads Reading
+	Status  string // R S D Z T
+	Job     string // key of its job, ""
+	Rank    int    // -1
+}
+
+// KernelLine is one record of the kernel log and what it says.
+type KernelLine struct {
+	Sequence uint64
+	At       time.Time // on our clock, from the node's monotonic one
+	MonoUS   int64
+	Level    uint32
+	Text     string
+	Class    KernelClass
+	GPU      int // index of the GPU that it names, -1
+}
+
+// Job is what runs under one name on any number of nodes.
+type Job struct {
+	Key       string // unique: "slurm/8123", "torchrun/HASH"
+	ID        string // as the person knows it: "8123"
+	Name      string
+	User      string
+	Framework string // torchrun, mpi, …; "" unknown
+	Scheduler string // slurm, kubernetes, ""
+	Partition string
+	Restarts  int
+	Start     time.Time // of its oldest rank; zero unknown
+	EndLimit  time.Time // when its time limit ends; zero unknown
+	World     int       // ranks there should be; 0 unknown
+	Ranks     []Rank    // those seen, by rank number
+	Missing   []int     // ranks that should be there and are not seen, at most MaxMissing of them
+	MissingN  int       // how many
+	Nodes     []string  // names of nodes with ranks of it
+	GPUs      []GPURef  // devices that its ranks hold, or see, by rank
+	State     JobState
+	StateText string // in words: the worst finding, or "running"; inference worded as inference
+	Severity  Severity
+
+	// Means over its GPUs, of those that are known; sums for traffic and memory.
+	PowerPct, UtilPct, TensorPct, SMPct, MemPct, TempC, ClockPct Reading
+	MemUsedBytes, MemTotalBytes                                  Reading
+	NetBytesPerS                                                 Reading
+	IdleGPUs                                                     int
+}
+
+// MaxMissing bounds Job.Missing.
+const MaxMissing = 64
+
+// JobState is a job's condition in one word.
+type JobState uint8
+
+const (
+	JobRunning   JobState = iota
+	JobStarting           // ranks are still appearing
+	JobPartial            // some ranks are not seen
+	JobIdle               // it holds GPUs and uses none
+	JobSuspect            // something is wrong, perhaps: see StateText
+	JobUnchecked          // its nodes are not live
+)
+
+// Rank is one rank of a job as seen on a node.
+type Rank struct {
+	Rank, LocalRank int
+	Node            string
+	PID             int32
+	GPUs            []int // indices on its node
+	Process         *Process
+}
+
+// GPURef names a GPU and the rank on it.
+type GPURef struct {
+	Node  string
+	Index int
+	Rank  int // -1: none known
+	GPU   *GPU
+	State State // of its node
+}
