@@ -10,6 +10,7 @@ if [ -n "${NODE_FUSE_HOME:-}" ]; then
 	mkdir -p "$NODE_FUSE_HOME"
 	bindfs /run/bed/home "$NODE_FUSE_HOME"
 fi
+"$NODE_SSHD" -t -f /etc/ssh/sshd_config # a configuration that it refuses ends the boot here
 env -i PATH="$PATH" "$NODE_SSHD" -D -e -f /etc/ssh/sshd_config </dev/null &
 exec >/dev/null 2>&1
 # A child that waits, so that the shell meanwhile reaps the orphans that process 1 inherits.

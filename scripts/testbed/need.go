@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,24 @@ func Missing() []string {
 		missing = append(missing, "openssh-server is not installed")
 	}
 	return append(missing, missingPrograms("ssh", "ip", "mount", "pivot_root", "nsenter", "setsid")...)
+}
+
+// missingFor says what these options need beyond Missing.
+func missingFor(n int, opts []Option) []string {
+	var missing []string
+	for i := 1; i <= n; i++ {
+		s := settingsFor(nodeName(i), opts)
+		programs := []string{s.shell}
+		if s.freezable {
+			programs = append(programs, "bindfs")
+		}
+		for _, m := range missingPrograms(programs...) {
+			if !slices.Contains(missing, m) {
+				missing = append(missing, m)
+			}
+		}
+	}
+	return missing
 }
 
 func missingPrograms(names ...string) []string {

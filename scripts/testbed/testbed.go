@@ -44,7 +44,7 @@ type Bed struct {
 // nodes the test is skipped with the reason; with CI set in the environment it fails.
 func Nodes(t testing.TB, n int, opts ...Option) *Bed {
 	t.Helper()
-	require(t, Missing())
+	require(t, append(Missing(), missingFor(n, opts)...))
 	bed, err := Start(t.Context(), n, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func prepare(n int, opts []Option) (*Bed, error) {
 		return bed, err
 	}
 	for i := 1; i <= n; i++ {
-		name := fmt.Sprintf("node%03d", i)
+		name := nodeName(i)
 		node := &Node{
 			Name: name, Addr: bed.network.addr(i), Port: 22,
 			index: i, network: bed.network, dir: filepath.Join(dir, name), settings: settingsFor(name, opts),
@@ -123,6 +123,8 @@ func prepare(n int, opts []Option) (*Bed, error) {
 	}
 	return bed, bed.writeClientFiles()
 }
+
+func nodeName(i int) string { return fmt.Sprintf("node%03d", i) }
 
 // Node returns the node of that name; asking for one that is not there is a mistake in the test.
 func (b *Bed) Node(name string) *Node {
