@@ -34,6 +34,7 @@
 #define _GNU_SOURCE
 #define NVML_NO_UNVERSIONED_FUNC_DEFS 1
 #include "nvml.h"
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -116,8 +117,8 @@ static struct {
   double freeze;
   char driver[80], nvml[80], name[96];
 } P;
-static struct timespec profile_mtime;
-static off_t profile_size;
+static struct statx_timestamp profile_mtime;
+static unsigned long long profile_size;
 static double profile_checked = -1;
 static int profile_read;
 
@@ -209,20 +210,20 @@ static int profile_line(char *s) {
 /* Reads the profile again when it changed. Called with the lock held. */
 static void reload(void) {
   const char *path = getenv("FORETOP_PLAY_NVML");
-  struct stat st;
+  struct statx st; /* not stat: its symbol is new in glibc 2.33 */
   char line[1024];
   if (profile_checked >= 0 && mono() - profile_checked < .02) return;
   profile_checked = mono();
-  int there = path && stat(path, &st) == 0;
-  if (profile_read && (!there || (st.st_mtim.tv_sec == profile_mtime.tv_sec && st.st_size == profile_size &&
-                                  st.st_mtim.tv_nsec == profile_mtime.tv_nsec)))
+  int there = path && statx(AT_FDCWD, path, 0, STATX_MTIME | STATX_SIZE, &st) == 0;
+  if (profile_read && (!there || (st.stx_mtime.tv_sec == profile_mtime.tv_sec && st.stx_size == profile_size &&
+                                  st.stx_mtime.tv_nsec == profile_mtime.tv_nsec)))
     return;
   FILE *f = there ? fopen(path, "re") : NULL;
   if (profile_read && !f) return; /* a profile that went away changes nothing */
   defaults();
   profile_read = 1;
   if (!f) return;
-  profile_mtime = st.st_mtim, profile_size = st.st_size;
+  profile_mtime = st.stx_mtime, profile_size = st.stx_size;
   while (fgets(line, sizeof line, f)) {
     line[strcspn(line, "\r\n")] = 0;
     if (!profile_line(line)) fprintf(stderr, "libnvidia-ml (played): bad profile line: %s\n", line);

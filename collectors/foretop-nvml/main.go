@@ -1,0 +1,77 @@
+//go:build linux && cgo
+
+// Command foretop-nvml reads NVIDIA GPUs through the driver's own library and says what it read over its standard output, in the words of
+// collectors/nvml/pipe.go. It is a child of foretop-collector and of use to nobody else.
+//
+// Why a program of its own: a thread that is parked in the driver cannot be killed and keeps its process alive, the library may crash, or may
+// refuse this machine's glibc. None of that may cost the node's other sources. It only reads; one call at a time, one GPU
+// after the other, since the driver answers under locks that CUDA programs need as well.
+//
+// It exits when its standard input ends: the collector closed it, or is dead.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	pipe "foretop/collectors/nvml"
+)
+
+const (
+	minPace = 200 * time.Millisecond // GPM needs samples 100 ms apart; nobody needs more than 5 Hz
+	maxLine = 64 << 10
+)
+
+func main() {
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(50)
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, maxLine)
+	first, ok := nextSettings(lines)
+	if !ok {
+		os.Exit(0)
+	}
+	pace := make(chan pipe.Settings, 1)
+	go func() {
+		for {
+			s, ok := nextSettings(lines)
+			if !ok {
+				os.Exit(0) // also when another thread never comes back from the driver
+			}
+			select {
+			case pace <- s:
+			default: // the last change was not taken up yet
+			}
+		}
+	}()
+	out := newOutput(os.Stdout)
+	w := &watch{out: out}
+	go w.run()
+	st := run(first, pace, out, w)
+	out.status(st)
+	// The collector reads why, and starts a new reader when it is time: a fresh process is the one re-initialisation that also
+	// takes in a replaced library.
+	os.Exit(0)
+}
+
+// nextSettings is false at the end of the input.
+func nextSettings(lines *bufio.Scanner) (pipe.Settings, bool) {
+	for lines.Scan() {
+		var s pipe.Settings
+		if json.Unmarshal(lines.Bytes(), &s) == nil {
+			return s, true
+		}
+	}
+	return pipe.Settings{}, false
+}
+
+func every(ms int, otherwise time.Duration) time.Duration {
+	if ms <= 0 {
+		return otherwise
+	}
+	return max(time.Duration(ms)*time.Millisecond, minPace)
+}
