@@ -1,0 +1,156 @@
+package sshpool
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// carrier is a way to run commands on a node: an SSH connection, or this machine itself. (Room is left for a third: the socket of
+// an OpenSSH master, for hosts that need what a Go client cannot do.)
+type carrier interface {
+	// run starts a command line under the user's login shell, without a terminal. A carrier that ends ends its processes.
+	run(ctx context.Context, command string) (*process, error)
+	// probe asks whether the other side is alive, and returns when it answered, the carrier ended, or it is known not to be.
+	probe() error
+	// Close ends the carrier at once, from any goroutine, any number of times.
+	Close() error
+}
+
+// process is a command that runs on a node.
+type process struct {
+	stdin  io.Writer
+	stdout io.Reader
+	stderr *tail
+	// closeStdin says end of file; kill ends the process's channel.
+	closeStdin func() error
+	kill       func()
+	exit       *exit
+}
+
+// exit is how a process ended, once it is known.
+type exit struct {
+	done   chan struct{}
+	once   sync.Once
+	code   int
+	signal string
+}
+
+func newExit() *exit { return &exit{done: make(chan struct{}), code: -1} }
+
+func (e *exit) set(code int, signal string) {
+	e.once.Do(func() {
+		e.code, e.signal = code, signal
+		close(e.done)
+	})
+}
+
+// wait gives the exit code, -1 when none comes in time.
+func (e *exit) wait(limit time.Duration) int {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-e.done:
+		return e.code
+	case <-t.C:
+		return -1
+	}
+}
+
+// tail keeps the first and the last of what a process says on stderr, at most 32 KiB in all, and takes in any amount.
+type tail struct {
+	mu    sync.Mutex
+	first []byte
+	last  []byte
+	done  chan struct{}
+}
+
+const (
+	tailFirst = 8 << 10
+	tailLast  = 24 << 10
+)
+
+func newTail() *tail { return &tail{done: make(chan struct{})} }
+
+// drain reads r to its end; it is a goroutine of its own.
+func (t *tail) drain(r io.Reader) {
+	defer close(t.done)
+	buf := make([]byte, 512)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			t.write(buf[:n])
+			if n == len(buf) && len(buf) < 16<<10 {
+				buf = make([]byte, 16<<10)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (t *tail) write(b []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if room := tailFirst - len(t.first); room > 0 {
+		n := min(room, len(b))
+		t.first = append(t.first, b[:n]...)
+		b = b[n:]
+	}
+	if len(b) > tailLast {
+		b = b[len(b)-tailLast:]
+	}
+	if over := len(t.last) + len(b) - tailLast; over > 0 {
+		t.last = append(t.last[:0], t.last[over:]...)
+	}
+	t.last = append(t.last, b...)
+}
+
+// text waits a moment for the end and gives what was kept.
+func (t *tail) text(limit time.Duration) string {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-t.done:
+	case <-timer.C:
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.first) + string(t.last)
+}
+
+// lastLine is the last line of a process's stderr, cleaned: where programs say why they end.
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
+		s = s[i+1:]
+	}
+	return clean(s)
+}
+
+// endWords says how a process ended: its exit and its last words.
+func (p *process) endWords() string {
+	const moment = 300 * time.Millisecond
+	code := p.exit.wait(moment)
+	words := ""
+	switch {
+	case p.exit.signal != "":
+		words = "signal " + clean(p.exit.signal)
+	case code >= 0:
+		words = "exit " + strconv.Itoa(code)
+	}
+	if line := lastLine(p.stderr.text(moment)); line != "" {
+		if words != "" {
+			words += ": "
+		}
+		words += line
+	}
+	return words
+}
+
+var errCarrierClosed = errors.New("connection closed")

@@ -1,0 +1,187 @@
+package sshpool
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// clientVersion is what sshd's log shows of us.
+const clientVersion = "SSH-2.0-foretop"
+
+// dial opens the byte stream to a host: TCP, or what its ProxyJump or ProxyCommand says.
+func (p *Pool) dial(ctx context.Context, r *Resolved) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timing.Dial)
+	defer cancel()
+	switch {
+	case r.ProxyJump != "":
+		return p.jumps.dial(ctx, r)
+	case r.ProxyCommand != "":
+		return dialCommand(ctx, r)
+	}
+	return dialTCP(ctx, r)
+}
+
+func dialTCP(ctx context.Context, r *Resolved) (net.Conn, error) {
+	network := "tcp"
+	switch r.AddressFamily {
+	case "inet":
+		network = "tcp4"
+	case "inet6":
+		network = "tcp6"
+	}
+	d := net.Dialer{Control: setSockopts}
+	if r.BindAddress != "" {
+		if ip := net.ParseIP(r.BindAddress); ip != nil {
+			d.LocalAddr = &net.TCPAddr{IP: ip}
+		}
+	}
+	conn, err := d.DialContext(ctx, network, r.addr())
+	if err != nil {
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			if ip := askNSS(ctx, r.HostName); ip != "" {
+				found := *r
+				found.HostName = ip
+				if conn, err := d.DialContext(ctx, network, found.addr()); err == nil {
+					return conn, nil
+				}
+			}
+		}
+		if ctx.Err() == context.Canceled {
+			return nil, ctx.Err()
+		}
+		return nil, networkProblem(err, r.addr())
+	}
+	return conn, nil
+}
+
+// secured is an authenticated connection.
+type secured struct {
+	ssh.Conn
+	channels <-chan ssh.NewChannel
+	requests <-chan *ssh.Request
+}
+
+// handshake turns a byte stream into an authenticated connection, or says in words why not. It ends conn on failure. x/crypto's own
+// timeout covers TCP only, so the deadline is on the connection.
+func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved) (*secured, error) {
+	conn := &firstBytes{Conn: raw}
+	if err := raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)); err != nil {
+		// A connection without deadlines (a pipe): closing it is the deadline.
+		stop := time.AfterFunc(p.cfg.Timing.Handshake, func() { raw.Close() })
+		defer stop.Stop()
+	}
+	cut := context.AfterFunc(ctx, func() { raw.Close() })
+	defer cut()
+
+	known := p.trust.known(r)
+	auth := &authAttempt{resolved: r}
+	auth.identities, auth.agentErr = p.keys.identities(r)
+	untrusted := make(chan *HostKeyError, 1)
+	config := &ssh.ClientConfig{
+		User:              r.User,
+		ClientVersion:     clientVersion,
+		HostKeyAlgorithms: known.algorithms(r.HostKeyAlgorithms),
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			if bad := known.judge(r, key, time.Now); bad != nil {
+				select {
+				case untrusted <- bad:
+				default:
+				}
+				return bad
+			}
+			return nil
+		},
+		AuthCallback: auth.method,
+		BannerCallback: func(message string) error {
+			if len(auth.banner) < 2<<10 {
+				auth.banner += message[:min(len(message), 2<<10)]
+			}
+			return nil
+		},
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, r.addr(), config)
+	if err == nil {
+		if raw.SetDeadline(time.Time{}) != nil && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+	}
+	if err != nil {
+		raw.Close()
+		select {
+		case bad := <-untrusted:
+			return nil, trustProblem(bad, r, p.connectWords(r))
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, handshakeProblem(err, conn, auth, p.cfg.Timing.Handshake)
+	}
+	return &secured{c, channels, requests}, nil
+}
+
+// connectWords is the command by which the user meets the host himself.
+func (p *Pool) connectWords(r *Resolved) string {
+	words := "ssh "
+	if p.cfg.ConfigFile != "" {
+		words += "-F " + quote(p.cfg.ConfigFile) + " "
+	}
+	alias := r.Alias
+	if alias == "" {
+		alias = r.HostName
+	}
+	return words + quote(alias)
+}
+
+// handshakeProblem words what a handshake can end in, by how far it came.
+func handshakeProblem(err error, conn *firstBytes, auth *authAttempt, limit time.Duration) *problem {
+	addr := auth.resolved.addr()
+	anything, version, said := conn.heard()
+	timedOut := errors.Is(err, os.ErrDeadlineExceeded)
+	ended := errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || isReset(err)
+	p := &problem{state: Lost, again: pauseFar, err: err}
+	switch {
+	case throttleWords(said):
+		p.throttled = true
+		p.cause, p.remedy = "server throttled: "+clean(said), "foretop slows down by itself; the node's admin may raise MaxStartups"
+	case timedOut && !anything:
+		p.cause, p.remedy = addr+" accepts connections but says nothing", "its sshd hangs or something else listens there: look at the node's console"
+	case auth.reached && !timedOut && (!ended || auth.banner != "" || len(auth.offered) > 0):
+		return auth.problem(err)
+	case timedOut:
+		p.cause, p.remedy = addr+" did not finish the handshake in "+limit.String(), "the node may be overloaded: look at its load or console"
+	case ended && !version && said != "":
+		p.again = pauseLong
+		p.cause, p.remedy = addr+" is not an SSH server; it says: "+clean(said), "check the port"
+	case ended && !version:
+		p.throttled = true
+		p.cause = addr + " closed the connection before a word"
+		p.remedy = "its sshd may have too many logins at once (MaxStartups) or have banned this address: foretop slows down by itself"
+	case strings.Contains(err.Error(), "no common algorithm"):
+		p.state, p.again = Refused, pauseLong
+		p.cause, p.remedy = clean(strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")), "the server offers only algorithms that are not supported here: update its sshd"
+	case strings.Contains(err.Error(), "overflow reading version string"):
+		p.again = pauseLong
+		p.cause, p.remedy = addr+" is not an SSH server; it says: "+clean(said), "check the port"
+	case ended:
+		p.throttled = !auth.reached
+		p.cause, p.remedy = addr+" closed the connection in the handshake", "look at the node's sshd log"
+	default:
+		p.cause = "handshake with " + addr + ": " + clean(strings.TrimPrefix(err.Error(), "ssh: handshake failed: "))
+		p.remedy = "look at the node's sshd log"
+	}
+	return p
+}
+
+// throttleWords knows what sshd says before it drops a connection (sshd.c drop_connection; 8.2 and 9.8 words).
+func throttleWords(said string) bool {
+	return strings.Contains(said, "Exceeded MaxStartups") || strings.Contains(said, "Not allowed at this time")
+}

@@ -1,0 +1,9 @@
+//go:build !unix
+
+package sshpool
+
+import "strings"
+
+func isRefused(err error) bool { return strings.Contains(err.Error(), "refused") }
+func isReset(err error) bool   { return strings.Contains(err.Error(), "reset") }
+func isNoRoute(err error) bool { return strings.Contains(err.Error(), "unreachable") }

@@ -1,0 +1,50 @@
+package sshpool
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"sync"
+)
+
+// maxFirstBytes is what is kept of what a server says before its version line.
+const maxFirstBytes = 1 << 10
+
+// firstBytes is a connection that remembers what came before "SSH-": sshd says there why it drops us, and x/crypto throws it away.
+// From the version line on it only passes through.
+type firstBytes struct {
+	net.Conn
+
+	mu      sync.Mutex
+	any     bool // a byte came
+	version bool // "SSH-" came
+	said    []byte
+}
+
+func (c *firstBytes) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.note(b[:n])
+	}
+	return n, err
+}
+
+func (c *firstBytes) note(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.any = true
+	if c.version || len(c.said) >= maxFirstBytes {
+		return
+	}
+	c.said = append(c.said, b[:min(len(b), maxFirstBytes-len(c.said))]...)
+	if i := bytes.Index(c.said, []byte("SSH-")); i >= 0 {
+		c.version, c.said = true, append([]byte(nil), c.said[:i]...)
+	}
+}
+
+// heard tells what came so far.
+func (c *firstBytes) heard() (anything, version bool, words string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.any, c.version, strings.TrimSpace(string(c.said))
+}

@@ -1,0 +1,124 @@
+package sshpool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxKeyBytes bounds a private key or certificate file.
+const maxKeyBytes = 1 << 20
+
+// keyring holds what all nodes share of the user's identity: agents and key files, each read once for as long as it is unchanged.
+type keyring struct {
+	mu     sync.Mutex
+	agents map[string]*sharedAgent
+	files  map[string]*keyFile
+}
+
+func newKeyring() *keyring {
+	return &keyring{agents: make(map[string]*sharedAgent), files: make(map[string]*keyFile)}
+}
+
+func (k *keyring) agent(socket string) *sharedAgent {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a := k.agents[socket]
+	if a == nil {
+		a = &sharedAgent{socket: socket}
+		k.agents[socket] = a
+	}
+	return a
+}
+
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range k.agents {
+		a.forget()
+	}
+}
+
+func (k *keyring) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range k.agents {
+		a.close()
+	}
+}
+
+// keyFile is one identity file as it was read.
+type keyFile struct {
+	state  fileState
+	once   sync.Once
+	public ssh.PublicKey // nil: no key could be read
+	signer ssh.Signer    // nil: encrypted, or only the public half is here
+	locked bool          // encrypted
+	err    error
+}
+
+// file reads an identity file: a private key in any of OpenSSH's forms, or a public one whose private half an agent may hold.
+func (k *keyring) file(path string) *keyFile {
+	state := stateOf(path)
+	k.mu.Lock()
+	f := k.files[path]
+	if f == nil || f.state != state {
+		f = &keyFile{state: state}
+		k.files[path] = f
+	}
+	k.mu.Unlock()
+	f.once.Do(func() { f.read(path) })
+	return f
+}
+
+func (f *keyFile) read(path string) {
+	b, err := readSmall(path)
+	if err != nil {
+		f.public = publicKeyFile(path + ".pub") // the private half may live in an agent
+		f.err = err
+		return
+	}
+	if key, _, _, _, err := ssh.ParseAuthorizedKey(b); err == nil {
+		f.public = key
+		return
+	}
+	signer, err := ssh.ParsePrivateKey(b)
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		f.locked, f.public = true, locked.PublicKey
+		if f.public == nil { // old PEM forms hide it
+			f.public = publicKeyFile(path + ".pub")
+		}
+	case err != nil:
+		f.err = fmt.Errorf("read key %s: %w", path, err)
+		f.public = publicKeyFile(path + ".pub")
+	default:
+		f.signer, f.public = signer, signer.PublicKey()
+	}
+}
+
+func publicKeyFile(path string) ssh.PublicKey {
+	b, err := readSmall(path)
+	if err != nil {
+		return nil
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(b)
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxKeyBytes))
+}

@@ -1,0 +1,197 @@
+package sshpool
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxKnownBytes bounds a known_hosts file: 64 MiB hold some 400,000 keys.
+const maxKnownBytes = 64 << 20
+
+// trustFiles keeps the known_hosts files indexed, each for as long as it is unchanged, and what they say of each host.
+type trustFiles struct {
+	mu    sync.Mutex
+	files map[string]*cachedFile
+}
+
+type cachedFile struct {
+	once  sync.Once
+	state fileState
+	file  *knownFile
+
+	mu    sync.Mutex
+	found map[string][][]int32 // names joined by a space → lines a name
+}
+
+func newTrustFiles() *trustFiles { return &trustFiles{files: make(map[string]*cachedFile)} }
+
+// open gives a file's index; a file that is not there or not readable is an empty one.
+func (t *trustFiles) open(path string) *cachedFile {
+	state := stateOf(path)
+	t.mu.Lock()
+	c := t.files[path]
+	if c == nil || c.state != state {
+		c = &cachedFile{state: state, found: make(map[string][][]int32)}
+		t.files[path] = c
+	}
+	t.mu.Unlock()
+	c.once.Do(func() {
+		text := ""
+		if state.mtime != 0 && state.size <= maxKnownBytes {
+			if b, err := os.ReadFile(path); err == nil {
+				text = string(b)
+			}
+		}
+		c.file = parseKnown(path, text)
+	})
+	return c
+}
+
+func (c *cachedFile) find(names []string) [][]int32 {
+	key := strings.Join(names, " ")
+	c.mu.Lock()
+	found, ok := c.found[key]
+	c.mu.Unlock()
+	if ok {
+		return found
+	}
+	found = c.file.find(names)
+	c.mu.Lock()
+	c.found[key] = found
+	c.mu.Unlock()
+	return found
+}
+
+// KnownKey is one key that a known_hosts file holds for a host.
+type KnownKey struct {
+	Key    ssh.PublicKey
+	File   string
+	Line   int
+	marker byte // as knownLine
+}
+
+// knowledge is what all files of one host say about it.
+type knowledge struct {
+	keys []KnownKey // under the name OpenSSH looks up, @cert-authority and @revoked lines too
+	bare []KnownKey // under the host name without its port: trusted only when keys holds no plain key
+}
+
+// known asks every file of r. Files that changed since are read again.
+func (t *trustFiles) known(r *Resolved) knowledge {
+	name, bare := r.knownNames()
+	names := []string{name}
+	if bare != "" {
+		names = append(names, bare)
+	}
+	var k knowledge
+	for _, key := range r.HostKeys {
+		k.keys = append(k.keys, KnownKey{Key: key, File: "(given)"})
+	}
+	for _, path := range slices.Concat(r.UserKnownHosts, r.GlobalKnownHosts) {
+		c := t.open(path)
+		for i, lines := range c.find(names) {
+			for _, at := range lines {
+				l := &c.file.lines[at]
+				key := l.publicKey()
+				if key == nil {
+					continue
+				}
+				entry := KnownKey{Key: key, File: path, Line: int(l.number), marker: l.marker}
+				if i == 0 {
+					k.keys = append(k.keys, entry)
+				} else {
+					k.bare = append(k.bare, entry)
+				}
+			}
+		}
+	}
+	return k
+}
+
+// plain gives the keys that stand for the host itself.
+func plainKeys(keys []KnownKey) []KnownKey {
+	var out []KnownKey
+	for _, k := range keys {
+		if k.marker == 0 {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// trusted are the plain keys that decide: those under the full name, else those under the bare one.
+func (k knowledge) trusted() []KnownKey {
+	if keys := plainKeys(k.keys); len(keys) > 0 {
+		return keys
+	}
+	return plainKeys(k.bare)
+}
+
+// all are the lines of both names, for markers.
+func (k knowledge) all() []KnownKey { return slices.Concat(k.keys, k.bare) }
+
+func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
+
+// defaultHostKeyAlgorithms is OpenSSH's order (myproposal.h), of what x/crypto speaks. x/crypto's own puts ed25519 last, so that a
+// host known by its ed25519 key would show another one.
+func defaultHostKeyAlgorithms() []string {
+	return []string{
+		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+		ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	}
+}
+
+// algorithms orders the host-key algorithms so that the server shows a key that we can judge: certificates first where an
+// authority is known, then the known key types, then the rest.
+func (k knowledge) algorithms(configured []string) []string {
+	supported := defaultHostKeyAlgorithms()
+	all := supported
+	if len(configured) > 0 {
+		all = nil
+		for _, a := range configured {
+			if slices.Contains(supported, a) || a == ssh.KeyAlgoRSA {
+				all = append(all, a)
+			}
+		}
+		if len(all) == 0 {
+			all = supported
+		}
+	}
+	authority := slices.ContainsFunc(k.all(), func(e KnownKey) bool { return e.marker == 'c' })
+	types := make(map[string]bool)
+	for _, e := range k.trusted() {
+		types[e.Key.Type()] = true
+	}
+	rank := func(algorithm string) int {
+		plain, certified := certifiedType(algorithm)
+		switch {
+		case certified && authority:
+			return 0
+		case !certified && types[plain]:
+			return 1
+		case certified && types[plain]:
+			return 3 // a certificate by an unknown authority still holds the known key, but a plain answer is simpler
+		}
+		return 2
+	}
+	ordered := slices.Clone(all)
+	slices.SortStableFunc(ordered, func(a, b string) int { return rank(a) - rank(b) })
+	return ordered
+}
+
+// certifiedType gives the key type behind an algorithm, and whether the algorithm is a certificate's.
+func certifiedType(algorithm string) (keyType string, certified bool) {
+	base, certified := strings.CutSuffix(algorithm, "-cert-v01@openssh.com")
+	switch base {
+	case ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512:
+		base = ssh.KeyAlgoRSA
+	}
+	return base, certified
+}

@@ -1,0 +1,272 @@
+package sshpool
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foretop/telemetry"
+)
+
+// steady is how long a stream must have lived for its end to count as a first failure, not as one more in a row.
+const steady = 10 * time.Second
+
+// node is one target, owned by the goroutine in own.
+type node struct {
+	pool   *Pool
+	target Target
+	ctx    context.Context
+	cancel context.CancelFunc
+	retry  chan struct{}
+
+	last   atomic.Int64 // pool.now() of the stream's last byte
+	silent atomic.Bool  // reported stale
+
+	mu      sync.Mutex // guards what follows, and orders the calls of the sink
+	live    *liveness  // non-nil while a stream runs
+	attempt int
+	notes   string
+}
+
+func newNode(p *Pool, t Target) *node {
+	n := &node{pool: p, target: t, retry: make(chan struct{}, 1)}
+	n.ctx, n.cancel = context.WithCancel(p.ctx)
+	return n
+}
+
+// own is the node's life: try, say why it ended, wait, try again. It ends with the node's context.
+func (n *node) own() {
+	defer n.cancel()
+	n.report(Status{State: Waiting})
+	var outage time.Time // since when there is no stream
+	row := 0             // failures in a row
+	var before *problem  // why the last try ended
+	for {
+		begun, lived := time.Now(), time.Duration(0)
+		if outage.IsZero() {
+			outage = begun
+		}
+		n.mu.Lock()
+		n.attempt = row + 1
+		n.mu.Unlock()
+		lived, err := n.try(before)
+		if n.ctx.Err() != nil {
+			return
+		}
+		before = asProblem(err)
+		if lived > 0 {
+			outage = time.Now()
+		}
+		if row++; lived >= steady {
+			row = 1
+		}
+		if !n.pause(before, row, time.Since(outage)) {
+			return
+		}
+	}
+}
+
+// pause reports a problem and waits until it is time to try again; false means that the node is over.
+func (n *node) pause(p *problem, row int, outage time.Duration) bool {
+	s := Status{State: p.state, Cause: p.cause, Remedy: p.remedy, Err: p}
+	if p.err != nil {
+		s.Err = p.err
+	}
+	var due <-chan time.Time
+	if p.again != pauseHold {
+		wait := n.pool.cfg.Timing.backoff(row, p.again, outage)
+		s.NextTry = time.Now().Add(wait)
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-n.retry: // asked for before this problem was known
+	default:
+	}
+	n.report(s)
+	select {
+	case <-due:
+	case <-n.retry:
+	case <-n.ctx.Done():
+		return false
+	}
+	return true
+}
+
+// try goes the whole way once: resolve, dial, start, stream. It gives how long the stream lived and why it ended. A panic on the
+// way is this node's trouble only.
+func (n *node) try(before *problem) (lived time.Duration, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &problem{state: Lost, again: pauseLong, cause: clean(fmt.Sprintf("foretop's own fault: %v", r)),
+				remedy: "please report it", err: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+		}
+	}()
+	if n.target.Local {
+		return n.tryLocal()
+	}
+	r := n.target.Resolved
+	if r == nil {
+		if r, err = n.pool.resolver.resolve(n.ctx, n.target.Name); err != nil {
+			return 0, err
+		}
+	}
+	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r))
+	if err != nil {
+		return 0, err
+	}
+	throttled := false
+	defer func() { turn.end(throttled) }()
+	connecting := Status{State: Connecting}
+	if before != nil {
+		connecting.Cause, connecting.Remedy = before.cause, before.remedy
+	}
+	n.report(connecting)
+	c, err := n.pool.connect(n.ctx, r)
+	if err != nil {
+		throttled = asProblem(err).throttled
+		return 0, err
+	}
+	defer c.Close()
+	end := context.AfterFunc(n.ctx, func() { c.Close() })
+	defer end()
+	s, err := n.launch(n.ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	turn.end(false)
+	return n.stream(c, s)
+}
+
+func (n *node) tryLocal() (time.Duration, error) {
+	n.report(Status{State: Connecting})
+	c := newLocalCarrier()
+	defer c.Close()
+	end := context.AfterFunc(n.ctx, func() { c.Close() })
+	defer end()
+	s, err := n.launchLocal(n.ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	return n.stream(c, s)
+}
+
+// connect dials and authenticates.
+func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
+	conn, err := p.dial(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.handshake(ctx, conn, r)
+	if err != nil {
+		return nil, err
+	}
+	return newSSHCarrier(s), nil
+}
+
+// gateKey names what a start burdens: the first jump host, or the node's own sshd.
+func gateKey(r *Resolved) string {
+	if r.ProxyJump != "" {
+		return jumpKey + r.ProxyJump
+	}
+	return r.addr()
+}
+
+// stream hands the collector's stream to the sink until it ends, and says why it ended.
+func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
+	n.last.Store(n.pool.now())
+	l := &liveness{carrier: c}
+	n.mu.Lock()
+	n.live, n.notes = l, s.notes
+	n.reportLocked(Status{State: Live})
+	n.mu.Unlock()
+	begun := time.Now()
+
+	err = n.serve(&watched{n: n, rest: s.rest, r: s.process.stdout}, s.process.stdin)
+
+	n.mu.Lock()
+	n.live, n.notes = nil, ""
+	n.silent.Store(false)
+	lost := l.lost
+	n.mu.Unlock()
+	lived = time.Since(begun)
+	if n.ctx.Err() != nil {
+		return lived, n.ctx.Err()
+	}
+	if lost != nil {
+		return lived, lost
+	}
+	var bad interface{ Misbehaving() bool }
+	if errors.As(err, &bad) && bad.Misbehaving() {
+		return lived, &problem{state: Misbehaving, again: pauseLong, cause: clean(err.Error()), err: err,
+			remedy: "the node may be broken or compromised: look at it before trusting what it says; foretop tries again later"}
+	}
+	p := &problem{state: Lost, again: pauseFar, err: err}
+	words := s.process.endWords()
+	switch {
+	case words != "":
+		p.cause, p.remedy = "the collector ended: "+words, "foretop starts it again by itself"
+	default:
+		p.cause, p.remedy = "connection lost", "foretop dials again by itself"
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			p.cause += ": " + clean(err.Error())
+		}
+	}
+	return lived, p
+}
+
+// serve calls the sink; its panics end this stream only.
+func (n *node) serve(stdout io.Reader, stdin io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("read stream: panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return n.pool.sink.Serve(n.ctx, n.target.Name, stdout, stdin)
+}
+
+// report tells the sink, one call at a time; a node that was removed is not spoken of any more.
+func (n *node) report(s Status) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.reportLocked(s)
+}
+
+func (n *node) reportLocked(s Status) {
+	if n.ctx.Err() != nil {
+		return
+	}
+	s.At = time.Now()
+	s.Attempt = n.attempt
+	if s.Notes == "" {
+		s.Notes = n.notes
+	}
+	s.Cause, s.Remedy = telemetry.Clean(s.Cause, 500), telemetry.Clean(s.Remedy, 500)
+	n.pool.sink.Status(n.target.Name, s)
+}
+
+func newNonce() string {
+	b := make([]byte, telemetry.NonceBytes)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}
+
+// sleep waits, or gives the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,162 @@
+// Package sshpool reaches nodes: it resolves names as the user's OpenSSH does, dials, checks host keys, authenticates,
+// puts the collector on the node when it is missing, starts it, and hands its stream to a Sink, for as long as the
+// target stays in the pool. One goroutine owns one node: dial, deploy, stream, (lost), back off with jitter, dial.
+//
+// It never asks a question, never accepts an unknown host key, never retries a refused key by itself, never writes
+// a file on this machine, and knows nothing of what the streams say. Callers are cli (wiring) and tests.
+package sshpool
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"foretop/sshpool/payload"
+)
+
+// Config is how a pool reaches its nodes. The zero value is what the user's own ssh would do.
+type Config struct {
+	ConfigFile string       // another ssh configuration, as ssh's own -F; empty: the user's and the system's
+	Program    string       // the ssh program asked for configuration; empty: "ssh" in PATH
+	Home       string       // the user's home; empty: os.UserHomeDir
+	Payload    *payload.Set // the collectors to put on nodes; nil: payload.Embedded()
+	Folders    []string     // folders on the node for the collector, in order; nil: DefaultFolders
+	Shared     string       // a folder on the node that several nodes may share; empty: DefaultShared
+	Timing     Timing       // waits and deadlines; zero fields take their defaults
+}
+
+// Pool keeps one connection and one stream to each of its targets.
+type Pool struct {
+	cfg  Config
+	sink Sink
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	start  time.Time
+	tasks  sync.WaitGroup
+
+	resolver *resolver
+	trust    *trustFiles
+	keys     *keyring
+	pace     *pacer
+	bundles  *payload.Set
+	uploads  *uploads
+	jumps    *jumps
+
+	mu     sync.Mutex
+	nodes  map[string]*node
+	closed bool
+}
+
+// New makes a pool without nodes. Close ends it.
+func New(cfg Config, sink Sink) *Pool {
+	cfg.Timing = cfg.Timing.withDefaults()
+	if cfg.Home == "" {
+		cfg.Home, _ = os.UserHomeDir()
+	}
+	if cfg.Payload == nil {
+		cfg.Payload = payload.Embedded()
+	}
+	if cfg.Folders == nil {
+		cfg.Folders = DefaultFolders()
+	}
+	if cfg.Shared == "" {
+		cfg.Shared = DefaultShared
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Pool{
+		cfg: cfg, sink: sink, ctx: ctx, cancel: cancel, start: time.Now(),
+		resolver: newResolver(cfg),
+		trust:    newTrustFiles(),
+		keys:     newKeyring(),
+		pace:     newPacer(time.Now),
+		bundles:  cfg.Payload,
+		uploads:  newUploads(),
+		nodes:    make(map[string]*node),
+	}
+	p.jumps = newJumps(p)
+	p.tasks.Add(1)
+	go func() {
+		defer p.tasks.Done()
+		p.watch()
+	}()
+	return p
+}
+
+// Add starts reaching a target. A name that is already there is left as it is.
+func (p *Pool) Add(t Target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.nodes[t.Name] != nil {
+		return
+	}
+	n := newNode(p, t)
+	p.nodes[t.Name] = n
+	p.tasks.Add(1)
+	go func() {
+		defer p.tasks.Done()
+		n.own()
+	}()
+}
+
+// Remove lets a node go: its stream and connection end, its collector with them. Nothing more is reported of it.
+func (p *Pool) Remove(name string) {
+	p.mu.Lock()
+	n := p.nodes[name]
+	delete(p.nodes, name)
+	p.mu.Unlock()
+	if n != nil {
+		n.cancel()
+	}
+}
+
+// Retry is the user's word: dial this node now, also where the pool would not by itself (NeedsTrust, NeedsAuth,
+// Refused). A node that is connected or connecting is left alone.
+func (p *Pool) Retry(name string) {
+	p.mu.Lock()
+	n := p.nodes[name]
+	p.mu.Unlock()
+	if n == nil {
+		return
+	}
+	p.keys.forget()
+	select {
+	case n.retry <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends every stream and connection and waits for their goroutines, at most a second.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.cancel()
+	done := make(chan struct{})
+	go func() {
+		p.tasks.Wait()
+		close(done)
+	}()
+	limit := time.NewTimer(900 * time.Millisecond)
+	defer limit.Stop()
+	select {
+	case <-done:
+	case <-limit.C:
+	}
+	p.keys.close()
+	p.jumps.close()
+}
+
+// now is the time since the pool began, in nanoseconds: cheap to keep in an atomic, immune to clock steps.
+func (p *Pool) now() int64 { return int64(time.Since(p.start)) }
+
+// scripts gives the bootstrap scripts' maker; the first call hashes the collectors.
+func (p *Pool) scripts() (*bootstrap, error) {
+	bundles, err := p.bundles.Bundles()
+	if err != nil {
+		return nil, &problem{state: Refused, again: pauseHold, cause: "no collectors to put on nodes: " + clean(err.Error()),
+			remedy: "build foretop with `make`", err: err}
+	}
+	return &bootstrap{folders: p.cfg.Folders, shared: p.cfg.Shared, bundles: bundles}, nil
+}

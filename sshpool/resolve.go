@@ -1,0 +1,158 @@
+package sshpool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"foretop/telemetry"
+)
+
+// resolver asks the user's own ssh what a name means, a few at a time, and remembers the answers as long as the configuration
+// files that ssh said it read are the same.
+type resolver struct {
+	program string // path of ssh; empty: none installed
+	config  string // -F
+	env     environment
+	slots   chan struct{}
+	timing  Timing
+
+	mu     sync.Mutex
+	cached map[spec]resolution
+}
+
+type resolution struct {
+	r     *Resolved
+	files []fileState
+}
+
+func newResolver(cfg Config) *resolver {
+	name := cfg.Program
+	if name == "" {
+		name = "ssh"
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path = ""
+	}
+	env := environment{Home: cfg.Home, UID: os.Getuid(), Getenv: os.Getenv}
+	env.HostName, _ = os.Hostname()
+	if u, err := user.Current(); err == nil {
+		env.LocalUser = u.Username
+	}
+	return &resolver{
+		program: path, config: cfg.ConfigFile, env: env, timing: cfg.Timing,
+		slots: make(chan struct{}, max(2, runtime.NumCPU())), cached: make(map[spec]resolution),
+	}
+}
+
+// resolve gives all that is needed to reach name. The answer may be shared: it is not to be changed.
+func (r *resolver) resolve(ctx context.Context, name string) (*Resolved, error) {
+	s, err := parseName(name)
+	if err != nil {
+		return nil, &problem{state: Lost, again: pauseHold, cause: err.Error(), remedy: "name it as ssh does: host, alias or user@host:port", err: err}
+	}
+	r.mu.Lock()
+	hit, ok := r.cached[s]
+	r.mu.Unlock()
+	if ok && unchanged(hit.files) {
+		return hit.r, nil
+	}
+	if r.program == "" {
+		return withoutProgram(s, r.env)
+	}
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	answer, files, err := r.ask(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.cached[s] = resolution{answer, files}
+	r.mu.Unlock()
+	return answer, nil
+}
+
+// ask runs `ssh -G`. With -v ssh names on stderr each configuration file that it reads: the cache's key.
+func (r *resolver) ask(ctx context.Context, s spec) (*Resolved, []fileState, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timing.Resolve)
+	defer cancel()
+	args := []string{"-v", "-G"}
+	if r.config != "" {
+		args = append(args, "-F", r.config)
+	}
+	if s.Port != 0 {
+		args = append(args, "-p", strconv.Itoa(s.Port))
+	}
+	if s.User != "" {
+		args = append(args, "-l", s.User)
+	}
+	cmd := exec.CommandContext(ctx, r.program, append(args, "--", s.Host)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.WaitDelay = r.timing.Resolve / 10
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() == context.DeadlineExceeded {
+			return nil, nil, &problem{state: Lost, again: pauseFar, cause: fmt.Sprintf("ssh -G gave no answer in %v", r.timing.Resolve),
+				remedy: "look at Match exec and CanonicalizeHostname in your ssh configuration", err: err}
+		}
+		return nil, nil, &problem{state: Lost, again: pauseHold, cause: "ssh configuration: " + lastWords(errs.String(), err),
+			remedy: "run `ssh -G " + s.Host + "` and mend what it names", err: err}
+	}
+	answer, err := parseG(out.Bytes(), s.Host, r.env)
+	if err != nil {
+		return nil, nil, &problem{state: Lost, again: pauseHold, cause: err.Error(), err: err}
+	}
+	return answer, r.filesRead(errs.String()), nil
+}
+
+// filesRead gives the state of each file that decides the answer; absent ones count too, for they may appear.
+func (r *resolver) filesRead(verbose string) []fileState {
+	paths := []string{"/etc/ssh/ssh_config", filepath.Join(r.env.Home, ".ssh", "config")}
+	for line := range strings.Lines(verbose) {
+		if _, path, ok := strings.Cut(line, "Reading configuration data "); ok {
+			path = strings.TrimSpace(path)
+			paths = append(paths, path)
+			if dir := filepath.Dir(path); strings.HasSuffix(dir, ".d") {
+				paths = append(paths, dir)
+			}
+		}
+	}
+	states := make([]fileState, 0, len(paths))
+	for _, p := range paths {
+		states = append(states, stateOf(p))
+	}
+	return states
+}
+
+// lastWords picks the last line of a program's stderr that is not a debug line.
+func lastWords(stderr string, err error) string {
+	last := ""
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "debug") && !strings.HasPrefix(line, "OpenSSH_") &&
+			!strings.HasPrefix(line, "Pseudo-terminal") {
+			last = line
+		}
+	}
+	if last == "" {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return exit.String()
+		}
+		return telemetry.Clean(err.Error(), 200)
+	}
+	return telemetry.Clean(last, 200)
+}

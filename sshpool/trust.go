@@ -1,0 +1,170 @@
+package sshpool
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// KeyVerdict is what is wrong with a host key.
+type KeyVerdict uint8
+
+// The verdicts.
+const (
+	KeyUnknown   KeyVerdict = iota // no file knows the host
+	KeyOtherKind                   // files know the host by keys of other types only
+	KeyChanged                     // a file holds another key of the same type: an alarm
+	KeyRevoked                     // a file revokes this very key: an alarm
+	KeyBadCert                     // a certificate by a known authority, but not valid for this host now
+)
+
+// HostKeyError says that a host's key is not trusted. It is never overridden here: the user decides outside, or answers a question.
+type HostKeyError struct {
+	Verdict KeyVerdict
+	Name    string        // as known_hosts writes it: host, or [host]:port
+	Key     ssh.PublicKey // what the host showed
+	Known   []KnownKey    // what the files hold for it
+	Detail  string        // of KeyBadCert
+}
+
+// Fingerprint is the shown key's SHA-256 in OpenSSH's form.
+func (e *HostKeyError) Fingerprint() string { return ssh.FingerprintSHA256(e.Key) }
+
+func (e *HostKeyError) Error() string {
+	kind, print := keyKind(e.Key.Type()), e.Fingerprint()
+	switch e.Verdict {
+	case KeyOtherKind:
+		return fmt.Sprintf("host key of %s is of an unknown kind: %s %s (known: %s)", e.Name, kind, print, e.places())
+	case KeyChanged:
+		return fmt.Sprintf("HOST KEY OF %s HAS CHANGED: now %s %s, known is another (%s); someone may be listening in", e.Name, kind, print, e.places())
+	case KeyRevoked:
+		return fmt.Sprintf("HOST KEY OF %s IS REVOKED: %s %s (%s)", e.Name, kind, print, e.places())
+	case KeyBadCert:
+		return fmt.Sprintf("host certificate of %s is not valid: %s (authority %s)", e.Name, e.Detail, e.places())
+	}
+	return fmt.Sprintf("host key of %s is unknown: %s %s", e.Name, kind, print)
+}
+
+func (e *HostKeyError) places() string {
+	var out []string
+	for _, k := range e.Known {
+		out = append(out, fmt.Sprintf("%s %s:%d", keyKind(k.Key.Type()), k.File, k.Line))
+		if len(out) == 3 && len(e.Known) > 3 {
+			return strings.Join(append(out, "…"), ", ")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// keyKind is the word OpenSSH prints for a key type.
+func keyKind(keyType string) string {
+	base, _ := certifiedType(keyType)
+	switch {
+	case base == ssh.KeyAlgoED25519:
+		return "ED25519"
+	case base == ssh.KeyAlgoRSA:
+		return "RSA"
+	case strings.HasPrefix(base, "ecdsa-"):
+		return "ECDSA"
+	}
+	return strings.ToUpper(base)
+}
+
+// judge decides about a shown key; nil means trusted. Strict always.
+func (k knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) *HostKeyError {
+	name, _ := r.knownNames()
+	fail := func(v KeyVerdict, known []KnownKey) *HostKeyError {
+		return &HostKeyError{Verdict: v, Name: name, Key: key, Known: known}
+	}
+	cert, certified := key.(*ssh.Certificate)
+	for _, e := range k.all() {
+		if e.marker != 'r' {
+			continue
+		}
+		if sameKey(e.Key, key) || certified && (sameKey(e.Key, cert.Key) || sameKey(e.Key, cert.SignatureKey)) {
+			return fail(KeyRevoked, []KnownKey{e})
+		}
+	}
+	if certified {
+		for _, e := range k.all() {
+			if e.marker != 'c' || !sameKey(e.Key, cert.SignatureKey) {
+				continue
+			}
+			if err := checkHostCert(cert, r, now); err != nil {
+				bad := fail(KeyBadCert, []KnownKey{e})
+				bad.Detail = clean(err.Error())
+				return bad
+			}
+			return nil
+		}
+		key = cert.Key // no authority of ours signed it: judged as the plain key inside, as OpenSSH does
+	}
+	trusted := k.trusted()
+	var same []KnownKey
+	for _, e := range trusted {
+		if sameKey(e.Key, key) {
+			return nil
+		}
+		if e.Key.Type() == key.Type() {
+			same = append(same, e)
+		}
+	}
+	switch {
+	case len(same) > 0:
+		return fail(KeyChanged, same)
+	case len(trusted) > 0:
+		return fail(KeyOtherKind, trusted)
+	}
+	return fail(KeyUnknown, nil)
+}
+
+func checkHostCert(cert *ssh.Certificate, r *Resolved, now func() time.Time) error {
+	checker := ssh.CertChecker{
+		Clock:           now,
+		IsHostAuthority: func(ssh.PublicKey, string) bool { return true },
+	}
+	host := r.HostName
+	if r.HostKeyAlias != "" {
+		host = r.HostKeyAlias
+	}
+	return checker.CheckHostKey(net.JoinHostPort(lower(host), "22"), nil, cert)
+}
+
+// trustProblem words a host key that is not trusted.
+func trustProblem(e *HostKeyError, r *Resolved, connect string) *problem {
+	p := &problem{state: NeedsTrust, again: pauseHold, cause: e.Error(), err: e}
+	file := "your known_hosts"
+	if len(e.Known) > 0 {
+		file = e.Known[0].File
+	} else if len(r.UserKnownHosts) > 0 {
+		file = r.UserKnownHosts[0]
+	}
+	switch e.Verdict {
+	case KeyChanged:
+		p.remedy = fmt.Sprintf("ask the node's admin whether it was reinstalled; only then: ssh-keygen -f %s -R %s, and %s to take the new key", quote(file), quote(e.Name), connect)
+	case KeyRevoked:
+		p.remedy = "do not connect; tell the node's admin"
+	case KeyBadCert:
+		p.remedy = "ask the node's admin for a new host certificate"
+	default:
+		p.remedy = fmt.Sprintf("compare the fingerprint with the admin's, then take the key: %s (it goes to %s)", connect, file)
+	}
+	if slices.Contains(r.Unsupported, "KnownHostsCommand") {
+		p.remedy += "; KnownHostsCommand is not asked by foretop"
+	}
+	return p
+}
+
+// quote makes a word fit for a POSIX shell.
+func quote(s string) string {
+	if s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./-_", r))
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

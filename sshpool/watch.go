@@ -1,0 +1,132 @@
+package sshpool
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// liveness is a running stream as the watch sees it; guarded by node.mu.
+type liveness struct {
+	carrier  carrier
+	probing  bool
+	probed   int64    // when the last probe began
+	answered int64    // when one was answered
+	lost     *problem // why the watch ended it
+}
+
+// watched is a stream that notes when bytes come.
+type watched struct {
+	n    *node
+	rest []byte
+	r    io.Reader
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	if len(w.rest) > 0 {
+		k := copy(b, w.rest)
+		if w.rest = w.rest[k:]; len(w.rest) == 0 {
+			w.rest = nil
+		}
+		w.n.heard()
+		return k, nil
+	}
+	k, err := w.r.Read(b)
+	if k > 0 {
+		w.n.heard()
+	}
+	return k, err
+}
+
+// heard notes a sign of life; a stale node is live again with it.
+func (n *node) heard() {
+	n.last.Store(n.pool.now())
+	if !n.silent.Load() {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.live != nil && n.live.lost == nil && n.silent.Swap(false) {
+		n.reportLocked(Status{State: Live})
+	}
+}
+
+// watch looks at all streams a few times a second, from one goroutine: cheaper than a timer a node.
+func (p *Pool) watch() {
+	tick := time.NewTicker(p.cfg.Timing.Sweep)
+	defer tick.Stop()
+	var nodes []*node
+	for {
+		select {
+		case <-tick.C:
+		case <-p.ctx.Done():
+			return
+		}
+		p.mu.Lock()
+		nodes = nodes[:0]
+		for _, n := range p.nodes {
+			nodes = append(nodes, n)
+		}
+		p.mu.Unlock()
+		for _, n := range nodes {
+			n.look()
+		}
+		clear(nodes)
+	}
+}
+
+// look judges one stream's silence: stale first, then a keepalive tells whether the node or only its collector is silent; no answer
+// at all ends the connection.
+func (n *node) look() {
+	t := &n.pool.cfg.Timing
+	if n.pool.now()-n.last.Load() < int64(t.Quiet) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := n.live
+	if l == nil || l.lost != nil {
+		return
+	}
+	now := n.pool.now()
+	silence := time.Duration(now - n.last.Load())
+	if silence < t.Quiet {
+		return
+	}
+	switch {
+	case !n.silent.Load():
+		n.silent.Store(true)
+		n.reportLocked(Status{State: Stale, Cause: "no data for " + seconds(silence)})
+		n.probe(l, now)
+	case !l.probing:
+		if now-l.probed >= int64(t.Reprobe) {
+			n.probe(l, now)
+		}
+	case now-max(n.last.Load(), l.answered) >= int64(t.Gone):
+		l.lost = &problem{state: Lost, again: pauseNear, cause: "no answer for " + seconds(time.Duration(now-max(n.last.Load(), l.answered))),
+			remedy: "the node or the network to it is down; foretop dials again by itself"}
+		l.carrier.Close()
+	}
+}
+
+// probe asks the node for a sign of life; n.mu is held. A keepalive that is never answered ends with the connection.
+func (n *node) probe(l *liveness, now int64) {
+	l.probing, l.probed = true, now
+	go func() {
+		err := l.carrier.probe()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if err != nil || n.live != l || l.lost != nil {
+			return
+		}
+		now := n.pool.now()
+		l.probing, l.answered = false, now
+		if n.silent.Load() {
+			n.reportLocked(Status{State: Stale,
+				Cause:  fmt.Sprintf("collector silent %s; ssh answers", seconds(time.Duration(now-n.last.Load()))),
+				Remedy: "the node is there: its collector is stopped, starved or stuck; look at the node's load"})
+		}
+	}()
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int((d+time.Second/2)/time.Second)) }
