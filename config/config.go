@@ -26,17 +26,13 @@ type Config struct {
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
 type SSH struct {
-	Config          string `yaml:"config"`            // another ssh configuration file, as ssh -F takes it
-	Connects        int    `yaml:"connects"`          // connections being made at one time, in all
-	ConnectsPerHost int    `yaml:"connects_per_host"` // the same for one sshd or jump host
+	Config string `yaml:"config"` // another ssh configuration file, as ssh -F takes it
 }
 
 // Bounds of the values; both ends are allowed.
 const (
-	MinRefresh         = 100 * time.Millisecond
-	MaxRefresh         = 10 * time.Second
-	MaxConnects        = 64
-	MaxConnectsPerHost = 10 // sshd begins to drop unauthenticated connections at 10 (MaxStartups)
+	MinRefresh = 100 * time.Millisecond
+	MaxRefresh = 10 * time.Second
 )
 
 // Default is what holds where neither the file nor the command line says otherwise.
@@ -45,7 +41,6 @@ func Default() Config {
 		Refresh: 500 * time.Millisecond,
 		Metric:  "power",
 		Theme:   "auto",
-		SSH:     SSH{Connects: 8, ConnectsPerHost: 2},
 	}
 }
 
@@ -66,10 +61,6 @@ func (c Config) Validate() error {
 		return wrong("metric", "%s", notOneOf(c.Metric, Metrics()))
 	case !slices.Contains(Themes(), c.Theme):
 		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
-	case c.SSH.Connects < 1 || c.SSH.Connects > MaxConnects:
-		return wrong("ssh.connects", "%d is not between 1 and %d", c.SSH.Connects, MaxConnects)
-	case c.SSH.ConnectsPerHost < 1 || c.SSH.ConnectsPerHost > MaxConnectsPerHost:
-		return wrong("ssh.connects_per_host", "%d is not between 1 and %d", c.SSH.ConnectsPerHost, MaxConnectsPerHost)
 	}
 	return c.Groups.validate()
 }

@@ -20,8 +20,6 @@ mouse: true
 ascii: true
 ssh:
   config: ~/cluster/ssh_config
-  connects: 16
-  connects_per_host: 4
 groups:
   train: gpu[001-064]
   all: "@train,login1"
@@ -30,7 +28,7 @@ groups:
 func TestParse(t *testing.T) {
 	want := Config{
 		Refresh: 2 * time.Second, Metric: "util", Theme: "light", Mouse: true, ASCII: true,
-		SSH:    SSH{Config: "~/cluster/ssh_config", Connects: 16, ConnectsPerHost: 4},
+		SSH:    SSH{Config: "~/cluster/ssh_config"},
 		Groups: Groups{"train": "gpu[001-064]", "all": "@train,login1"},
 	}
 	got, err := parse([]byte(everything))
@@ -44,7 +42,7 @@ func TestParse(t *testing.T) {
 
 // What a file leaves out keeps its default, inside a section too.
 func TestParseKeepsDefaults(t *testing.T) {
-	for _, text := range []string{"", "# nothing\n", "ssh:\n", "theme: auto\n", "ssh:\n  connects: 8\n"} {
+	for _, text := range []string{"", "# nothing\n", "ssh:\n", "theme: auto\n", "ssh:\n  config: \"\"\n"} {
 		got, err := parse([]byte(text))
 		if err != nil {
 			t.Errorf("parse(%q): %v", text, err)
@@ -63,26 +61,24 @@ func TestDefaultIsValid(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	tests := map[string]struct{ text, want string }{
-		"unknown key":       {"theme: dark\nrefersh: 1s", `2: unknown key "refersh": did you mean refresh?`},
-		"unknown ssh key":   {"ssh:\n  conects: 4", `2: unknown key "conects": did you mean connects?`},
-		"unrelated key":     {"zzzzzzzz: 1", `1: unknown key "zzzzzzzz": the keys are refresh, metric,`},
-		"key twice":         {"mouse: true\nmouse: false", `2: mapping key "mouse" already defined`},
-		"no time":           {"mouse: true\nrefresh: soon", `2: refresh: "soon" is not a time: write it with its unit`},
-		"no unit":           {"refresh: 5", `1: refresh: "5" is not a time`},
-		"too fast":          {"refresh: 1ms", `1: refresh: 1ms is not between 100ms and 10s`},
-		"no bool":           {"\nmouse: maybe", `2: "maybe" is not true or false`},
-		"no number":         {"ssh:\n  connects: many", `2: "many" is not a whole number`},
-		"too many connects": {"ssh:\n  config: x\n  connects: 500", `3: ssh.connects: 500 is not between 1 and 64`},
-		"per host":          {"ssh:\n  connects_per_host: 0", `2: ssh.connects_per_host: 0 is not between 1 and 10`},
-		"theme":             {"theme: drak", `1: theme: "drak" is not known: did you mean dark?`},
-		"metric":            {"metric: noise", `1: metric: "noise" is not known: write one of power, util`},
-		"section as value":  {"ssh: 5", `1: "5" stands where keys are expected`},
-		"a list":            {"- a", `stands where keys are expected`},
-		"bad set":           {"groups:\n  a: x\n  b: gpu[1-", `3: groups.b: node set "gpu[1-": "[" is never closed`},
-		"loop":              {"groups:\n  a: '@b'\n  b: '@a'", `2: groups.a:`},
-		"group name":        {"groups:\n  a b: x", `2: groups.a b: a group's name has letters`},
-		"group as list":     {"groups:\n  a: [x, y]", `2: "[" is not text`},
-		"broken YAML":       {"theme: [", `1: `},
+		"unknown key":      {"theme: dark\nrefersh: 1s", `2: unknown key "refersh": did you mean refresh?`},
+		"unknown ssh key":  {"ssh:\n  confg: x", `2: unknown key "confg": did you mean config?`},
+		"unrelated key":    {"zzzzzzzz: 1", `1: unknown key "zzzzzzzz": the keys are refresh, metric,`},
+		"key twice":        {"mouse: true\nmouse: false", `2: mapping key "mouse" already defined`},
+		"no time":          {"mouse: true\nrefresh: soon", `2: refresh: "soon" is not a time: write it with its unit`},
+		"no unit":          {"refresh: 5", `1: refresh: "5" is not a time`},
+		"too fast":         {"refresh: 1ms", `1: refresh: 1ms is not between 100ms and 10s`},
+		"no bool":          {"\nmouse: maybe", `2: "maybe" is not true or false`},
+		"no number":        {"mouse: many", `1: "many" is not true or false`},
+		"theme":            {"theme: drak", `1: theme: "drak" is not known: did you mean dark?`},
+		"metric":           {"metric: noise", `1: metric: "noise" is not known: write one of power, util`},
+		"section as value": {"ssh: 5", `1: "5" stands where keys are expected`},
+		"a list":           {"- a", `stands where keys are expected`},
+		"bad set":          {"groups:\n  a: x\n  b: gpu[1-", `3: groups.b: node set "gpu[1-": "[" is never closed`},
+		"loop":             {"groups:\n  a: '@b'\n  b: '@a'", `2: groups.a:`},
+		"group name":       {"groups:\n  a b: x", `2: groups.a b: a group's name has letters`},
+		"group as list":    {"groups:\n  a: [x, y]", `2: "[" is not text`},
+		"broken YAML":      {"theme: [", `1: `},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +134,7 @@ func TestPath(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(everything)
-	f.Add("ssh: &a\n  connects: 5\ngroups: *a")
+	f.Add("ssh: &a\n  config: x\ngroups: *a")
 	f.Add("refresh: [")
 	f.Add("groups:\n  ? a\n  : b")
 	f.Fuzz(func(t *testing.T, text string) {

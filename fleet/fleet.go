@@ -1,0 +1,150 @@
+// Package fleet owns all mutable state of the front end: what every node last said, how it is reached, the recent past of its numbers, and
+// the jobs that its processes make up.
+//
+// Frames come in through [Fleet.Serve], one goroutine a node, each under its own node's lock; [Fleet.Publish] clones the nodes that changed and puts
+// out the next [Snapshot], which is immutable: readers hold no lock. It knows no SSH, no screen and no scheduler, and reads no clock but the
+// one that it is given.
+package fleet
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// Options are a fleet's settings; the zero value is usable.
+type Options struct {
+	Now   func() time.Time // default time.Now
+	Rules Rules
+	// Nodes is about how many nodes there will be: it decides how much past fits the memory budget.
+	Nodes int
+	// IdleAfter is for how long a held GPU must do nothing to count as idle; default 5 minutes.
+	IdleAfter time.Duration
+	// StaleAfter is for how long a live node may be silent; default 2.5 s.
+	StaleAfter time.Duration
+}
+
+// Fleet is the live state. Its methods may be called from any goroutine.
+type Fleet struct {
+	opt  Options
+	past pastShape
+
+	mu    sync.RWMutex
+	nodes map[string]*node
+	order []*node // nodes by name; rebuilt by publications when their number changed
+
+	publish  sync.Mutex // one publication at a time
+	sequence uint64
+	jobs     jobBook
+	current  atomic.Pointer[Snapshot]
+}
+
+// Status is what whoever connects to a node says of it.
+type Status struct {
+	State   State
+	Cause   string
+	Remedy  string
+	Attempt int
+	NextTry time.Time
+	Banner  string
+}
+
+// New returns a fleet without nodes.
+func New(opt Options) *Fleet {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.IdleAfter == 0 {
+		opt.IdleAfter = 5 * time.Minute
+	}
+	if opt.StaleAfter == 0 {
+		opt.StaleAfter = 2500 * time.Millisecond
+	}
+	f := &Fleet{opt: opt, past: shapeOf(opt.Nodes), nodes: map[string]*node{}}
+	f.current.Store(&Snapshot{At: opt.Now()})
+	return f
+}
+
+// Add makes a node known, waiting. Adding one again changes nothing.
+func (f *Fleet) Add(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.nodes[name] == nil {
+		f.nodes[name] = newNode(name, f.opt.Now())
+		f.order = nil
+	}
+}
+
+// Remove forgets a node and its past.
+func (f *Fleet) Remove(name string) {
+	f.mu.Lock()
+	n := f.nodes[name]
+	delete(f.nodes, name)
+	f.order = nil
+	f.mu.Unlock()
+	if n != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.past.free()
+		n.past = nil
+	}
+}
+
+// SetStatus takes over how a node is reached. Unknown names are ignored: a node may have been removed meanwhile.
+func (f *Fleet) SetStatus(name string, s Status) {
+	n := f.node(name)
+	if n == nil {
+		return
+	}
+	now := f.opt.Now()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.State != n.status.State {
+		n.since = now
+	}
+	s.Cause, s.Remedy = telemetry.Clean(s.Cause, 512), telemetry.Clean(s.Remedy, 512)
+	s.Banner = telemetry.Clean(s.Banner, 1024)
+	n.status = s
+	n.changed = true
+}
+
+// Apply takes in one frame of a node, as received at a time. A *[telemetry.Malformed] says that the node broke the protocol; reply says what to tell it.
+func (f *Fleet) Apply(name string, kind telemetry.Kind, payload []byte, at time.Time) (reply Reply, err error) {
+	n := f.node(name)
+	if n == nil {
+		return Reply{}, nil
+	}
+	return n.apply(f, kind, payload, at)
+}
+
+// Reply is what a frame calls for.
+type Reply struct {
+	Start *facts.Start // answer to a hello
+	Whole bool         // ask for a whole sample
+}
+
+// Snapshot is the one published last.
+func (f *Fleet) Snapshot() *Snapshot { return f.current.Load() }
+
+// Watch says which nodes are on screen: they are asked for detail, all others for the base level.
+func (f *Fleet) Watch(names []string) {
+	f.mu.RLock()
+	all := make([]*node, 0, len(f.nodes))
+	for _, n := range f.nodes {
+		all = append(all, n)
+	}
+	f.mu.RUnlock()
+	for _, n := range all {
+		n.setDetail(slices.Contains(names, n.name))
+	}
+}
+
+func (f *Fleet) node(name string) *node {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.nodes[name]
+}

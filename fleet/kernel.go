@@ -1,0 +1,102 @@
+package fleet
+
+import (
+	"strings"
+	"time"
+
+	"foretop/telemetry/facts"
+)
+
+const (
+	kernelTailLines = 100 // kept a node; what matters among them is kept longer, as problems
+	kernelTextBytes = 400
+)
+
+// kernelTail is the end of a node's kernel log. Lines are told once: what comes again after a reconnect is known by its sequence number.
+type kernelTail struct {
+	last  uint64 // sequence of the newest record
+	lost  uint64
+	lines []KernelLine // oldest first
+	pci   map[string]int
+}
+
+func (k *kernelTail) apply(payload []byte, classify func(string) KernelClass, n *node) error {
+	log := new(facts.KernelLog)
+	if err := facts.Decode(payload, log); err != nil {
+		return err
+	}
+	k.lost += log.Lost
+	for _, r := range log.Records {
+		if r.Sequence <= k.last && k.last != 0 {
+			continue
+		}
+		k.last = r.Sequence
+		line := KernelLine{
+			Sequence: r.Sequence, MonoUS: r.MonoUs, Level: r.Level, Text: strings.Clone(shorten(r.Text)), GPU: -1,
+			At: n.boot.Add(time.Duration(r.MonoUs) * time.Microsecond),
+		}
+		if classify != nil {
+			line.Class = classify(line.Text)
+			line.GPU = k.gpu(line.Class.PCI)
+		}
+		k.add(line)
+	}
+	return nil
+}
+
+// add keeps the newest lines; ordinary ones give way to those that say something.
+func (k *kernelTail) add(line KernelLine) {
+	if len(k.lines) == kernelTailLines {
+		drop := 0
+		for i := range k.lines {
+			if k.lines[i].Class.Severity == Fine {
+				drop = i
+				break
+			}
+		}
+		copy(k.lines[drop:], k.lines[drop+1:])
+		k.lines = k.lines[:len(k.lines)-1]
+	}
+	k.lines = append(k.lines, line)
+}
+
+// locate learns which PCI address is which GPU, for lines already there too.
+func (k *kernelTail) locate(inv *facts.Inventory) {
+	k.pci = make(map[string]int, len(inv.Gpus))
+	for i, g := range inv.Gpus {
+		k.pci[busOf(g.Pci)] = i
+	}
+	for i := range k.lines {
+		k.lines[i].GPU = k.gpu(k.lines[i].Class.PCI)
+	}
+}
+
+func (k *kernelTail) gpu(pci string) int {
+	if i, ok := k.pci[busOf(pci)]; ok && pci != "" {
+		return i
+	}
+	return -1
+}
+
+// busOf is a PCI address in lower case without its function and with a four-digit domain, as NVML, sysfs and the driver's messages differ in those.
+func busOf(pci string) string {
+	pci = strings.ToLower(pci)
+	if at := strings.LastIndexByte(pci, '.'); at >= 0 {
+		pci = pci[:at]
+	}
+	if domain, rest, ok := strings.Cut(pci, ":"); ok && len(domain) > 4 && strings.Contains(rest, ":") {
+		pci = domain[len(domain)-4:] + ":" + rest
+	}
+	return pci
+}
+
+func shorten(s string) string {
+	if len(s) <= kernelTextBytes {
+		return s
+	}
+	cut := kernelTextBytes
+	for cut > 0 && s[cut]&0xc0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "…"
+}

@@ -1,0 +1,199 @@
+package fleet
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// node is the mutable state of one node. Everything below mu is guarded by it.
+type node struct {
+	name string
+
+	mu          sync.Mutex
+	changed     bool // since the last view was made
+	status      Status
+	since       time.Time
+	session     *session
+	detail      bool // the level that the screen asks for
+	greeted     bool // this stream said hello
+	hello       *facts.Hello
+	inventory   *facts.Inventory
+	boot        time.Time // when the node booted, on our clock
+	lastFrame   time.Time
+	lastData    time.Time
+	decoder     telemetry.Decoder
+	rates       telemetry.Rates
+	processes   processTable
+	kernel      kernelTail
+	notes       []*facts.SourceNote
+	top         []*facts.ProcessUsage
+	groupAt     [telemetry.NumGroups]groupTime
+	idleSince   []time.Time // by GPU: held and doing nothing since
+	nearest     []int       // by port: the GPU it belongs to
+	past        *past
+	memory      Memory // of the rules
+	view        *Node  // as last published
+	viewAt      time.Time
+	jobsVersion uint64 // of the job book that the view was made with
+}
+
+// groupTime tells when a group of readings last moved: the node's clock says what was read when, ours says how old that is.
+type groupTime struct {
+	readMS int64
+	at     time.Time
+}
+
+func newNode(name string, now time.Time) *node {
+	return &node{name: name, since: now, changed: true, memory: Memory{}}
+}
+
+func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time) (Reply, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lastFrame = at
+	n.changed = true
+	if !n.greeted && kind != telemetry.KindHello {
+		return Reply{}, &telemetry.Malformed{What: "a frame before hello"}
+	}
+	switch kind {
+	case telemetry.KindHello:
+		return n.applyHello(payload, at)
+	case telemetry.KindInventory:
+		return Reply{}, n.applyInventory(payload)
+	case telemetry.KindSample:
+		return n.applySample(f, payload, at)
+	case telemetry.KindProcesses:
+		return Reply{}, n.processes.apply(payload)
+	case telemetry.KindUsage:
+		return Reply{}, n.applyUsage(payload)
+	case telemetry.KindKernelLog:
+		return Reply{}, n.kernel.apply(payload, f.opt.Rules.Kernel, n)
+	case telemetry.KindSourceNotes:
+		return Reply{}, n.applyNotes(payload)
+	}
+	return Reply{}, nil // a newer collector's; also bye, whose words come with the end of the stream
+}
+
+func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
+	h := new(facts.Hello)
+	if err := facts.Decode(payload, h); err != nil {
+		return Reply{}, err
+	}
+	if h.ProtocolMajor != telemetry.ProtocolMajor {
+		return Reply{}, &telemetry.Malformed{What: fmt.Sprintf("protocol %d.%d, this foretop speaks %d.%d: its collector is of another version",
+			h.ProtocolMajor, h.ProtocolMinor, telemetry.ProtocolMajor, telemetry.ProtocolMinor)}
+	}
+	if n.hello != nil && n.hello.BootId != h.BootId {
+		n.kernel = kernelTail{}
+	}
+	n.hello, n.greeted = h, true
+	n.boot = at.Add(-time.Duration(h.MonoMs) * time.Millisecond)
+	n.decoder = telemetry.Decoder{}
+	n.rates = telemetry.Rates{}
+	n.groupAt = [telemetry.NumGroups]groupTime{}
+	n.notes, n.top = nil, nil
+	return Reply{Start: &facts.Start{
+		ProtocolMajor: telemetry.ProtocolMajor, ProtocolMinor: telemetry.ProtocolMinor,
+		BootId: h.BootId, KernelSequence: n.kernel.last,
+	}}, nil
+}
+
+func (n *node) applyInventory(payload []byte) error {
+	inv := new(facts.Inventory)
+	if err := facts.Decode(payload, inv); err != nil {
+		return err
+	}
+	for sc, have := range map[telemetry.Scope]int{
+		telemetry.ScopeGPU: len(inv.Gpus), telemetry.ScopePort: len(inv.Ports), telemetry.ScopeHWCounter: len(inv.HwCounters),
+		telemetry.ScopeNet: len(inv.Nets), telemetry.ScopeDisk: len(inv.Disks), telemetry.ScopeFS: len(inv.Filesystems),
+		telemetry.ScopeSource: len(inv.Sources),
+	} {
+		if have > telemetry.MaxEntities(sc) {
+			return &telemetry.Malformed{What: fmt.Sprintf("inventory of %d entries where %d are allowed", have, telemetry.MaxEntities(sc))}
+		}
+	}
+	n.inventory = inv
+	n.nearest = nearestGPUs(inv)
+	n.kernel.locate(inv)
+	return nil
+}
+
+func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error) {
+	s, needWhole, err := n.decoder.Apply(payload)
+	if err != nil || needWhole {
+		return Reply{Whole: needWhole}, err
+	}
+	n.rates.Update(&n.decoder)
+	n.lastData = at
+	st := n.decoder.State()
+	for g := range n.groupAt {
+		if t := st.Get(telemetry.ReadMS, g); t != telemetry.Absent && t != n.groupAt[g].readMS {
+			// The read was somewhat before the sample was sent: the node's own clock says how much.
+			n.groupAt[g] = groupTime{t, at.Add(-time.Duration(max(0, min(s.MonoMS-t, 60_000))) * time.Millisecond)}
+		}
+	}
+	n.noteIdle(at)
+	n.remember(f, at)
+	return Reply{}, nil
+}
+
+func (n *node) applyUsage(payload []byte) error {
+	u := new(facts.Usage)
+	if err := facts.Decode(payload, u); err != nil {
+		return err
+	}
+	n.processes.use(u.Told)
+	n.top = u.Top
+	return nil
+}
+
+func (n *node) applyNotes(payload []byte) error {
+	notes := new(facts.SourceNotes)
+	if err := facts.Decode(payload, notes); err != nil {
+		return err
+	}
+	for _, note := range notes.Notes {
+		if int(note.Source) >= telemetry.MaxEntities(telemetry.ScopeSource) {
+			return &telemetry.Malformed{What: "a note of an unknown source"}
+		}
+		for int(note.Source) >= len(n.notes) {
+			n.notes = append(n.notes, nil)
+		}
+		n.notes[note.Source] = note
+	}
+	return nil
+}
+
+// idleUtilPct is the utilisation below which a held GPU does nothing.
+const idleUtilPct = 5
+
+func (n *node) noteIdle(at time.Time) {
+	st := n.decoder.State()
+	if count := st.Count(telemetry.ScopeGPU); len(n.idleSince) != count {
+		n.idleSince = make([]time.Time, count)
+	}
+	for i := range n.idleSince {
+		util := st.Get(telemetry.GPUUtilPct, i)
+		switch {
+		case util == telemetry.Absent || util >= idleUtilPct || !n.processes.holds(i):
+			n.idleSince[i] = time.Time{}
+		case n.idleSince[i].IsZero():
+			n.idleSince[i] = at
+		}
+	}
+}
+
+// setDetail asks for another level; the node is told at once, without waiting for it.
+func (n *node) setDetail(detail bool) {
+	n.mu.Lock()
+	s, same := n.session, n.detail == detail
+	n.detail = detail
+	n.mu.Unlock()
+	if s != nil && !same {
+		go s.level(detail)
+	}
+}

@@ -1,0 +1,115 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"foretop/telemetry/facts"
+)
+
+// Publish clones what changed since the last time and puts out the next snapshot, which it returns. Its cost grows with what changed; a ticker of the
+// caller's sets the pace.
+func (f *Fleet) Publish() *Snapshot {
+	f.publish.Lock()
+	defer f.publish.Unlock()
+	now := f.opt.Now()
+	live := f.ordered()
+	f.jobs.update(live, now)
+	f.sequence++
+	s := &Snapshot{Sequence: f.sequence, At: now, Nodes: make([]*Node, len(live)), byName: make(map[string]*Node, len(live))}
+	for i, n := range live {
+		s.Nodes[i] = n.publish(f, now)
+		s.byName[n.name] = s.Nodes[i]
+	}
+	s.Jobs = f.jobs.views(f, s, now)
+	s.Totals = count(s)
+	f.current.Store(s)
+	return s
+}
+
+func (f *Fleet) ordered() []*node {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.order == nil {
+		f.order = make([]*node, 0, len(f.nodes))
+		for _, n := range f.nodes {
+			f.order = append(f.order, n)
+		}
+		slices.SortFunc(f.order, func(a, b *node) int { return compareNames(a.name, b.name) })
+	}
+	return f.order
+}
+
+// publish gives the node's view, a new one only if something changed: a frame or a status came, its jobs changed, or time alone changes what is to be said.
+func (n *node) publish(f *Fleet, now time.Time) *Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.changed && n.view != nil && n.jobsVersion == f.jobs.version && !n.aged(f, now) {
+		return n.view
+	}
+	n.view = n.makeView(f, now)
+	n.viewAt, n.changed, n.jobsVersion = now, false, f.jobs.version
+	return n.view
+}
+
+// aged says that a silent node's view is out of date by time alone.
+func (n *node) aged(f *Fleet, now time.Time) bool {
+	switch n.view.State {
+	case Live, Deploying:
+		return n.status.State == Live && now.Sub(n.lastData) > f.opt.StaleAfter
+	case Stale:
+		return now.Sub(n.viewAt) >= time.Second
+	}
+	return false
+}
+
+func count(s *Snapshot) Totals {
+	t := Totals{Nodes: len(s.Nodes), Jobs: len(s.Jobs)}
+	for _, n := range s.Nodes {
+		t.ByState[n.State]++
+		t.GPUs += len(n.GPUs)
+		for i := range n.GPUs {
+			g := &n.GPUs[i]
+			if len(g.Holders) > 0 {
+				t.GPUsHeld++
+			}
+			if !g.IdleSince.IsZero() {
+				t.GPUsIdle++
+			}
+			if g.Status != 0 {
+				t.GPUsBad++
+			}
+		}
+		if n.State == Live && kernelLogRead(n) {
+			t.KernelLogRead++
+		}
+		for _, p := range n.Problems {
+			t.add(p.Severity)
+		}
+	}
+	for _, j := range s.Jobs {
+		t.add(j.Severity)
+	}
+	return t
+}
+
+func (t *Totals) add(s Severity) {
+	switch s {
+	case Critical:
+		t.Critical++
+	case Warning:
+		t.Warning++
+	}
+}
+
+// KernelLogSource is the name of the source that reads the kernel log.
+const KernelLogSource = "kernel_log"
+
+func kernelLogRead(n *Node) bool {
+	for _, s := range n.Sources {
+		if s.Name == KernelLogSource {
+			return s.State == facts.SourceState_SOURCE_OK
+		}
+	}
+	return false
+}

@@ -1,0 +1,129 @@
+package fleet
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// What a node may send: far above any real node, far below what would hurt.
+const (
+	budgetBytes    = 8 << 20   // at once
+	budgetRefill   = 512 << 10 // bytes a second
+	frameCost      = 512       // bytes that a frame counts beside its own
+	heartbeatEvery = 10 * time.Second
+)
+
+// session is one stream of a node: the front end's half of the conversation.
+type session struct {
+	mu       sync.Mutex // writes
+	w        *telemetry.FrameWriter
+	lastBeat time.Time
+}
+
+// Serve holds the conversation with a node's collector until its stream ends. The reader stands behind the line that starts the stream. It answers hello,
+// keeps the collector alive with heartbeats, and takes in every frame; the error says why it ended (io.EOF: the stream did).
+func (f *Fleet) Serve(ctx context.Context, name string, r io.Reader, w io.Writer) error {
+	n := f.node(name)
+	if n == nil {
+		return context.Canceled
+	}
+	s := &session{w: telemetry.NewFrameWriter(w, telemetry.MaxControlBytes)}
+	n.open(s)
+	defer n.close(s)
+	frames := telemetry.NewFrameReader(r, telemetry.MaxFrameBytes)
+	budget := bucket{left: budgetBytes, at: f.opt.Now()}
+	for ctx.Err() == nil {
+		kind, payload, err := frames.Read()
+		if err != nil {
+			return err
+		}
+		now := f.opt.Now()
+		if !budget.take(len(payload)+frameCost, now) {
+			return &telemetry.Malformed{What: "more than it may send: over 512 KiB a second"}
+		}
+		reply, err := n.apply(f, kind, payload, now)
+		if err != nil {
+			return err
+		}
+		if err := s.answer(n, reply, now); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (n *node) open(s *session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.session = s
+	n.greeted = false
+}
+
+func (n *node) close(s *session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.session == s {
+		n.session = nil
+	}
+}
+
+// answer writes what a frame called for, and a heartbeat when one is due. Samples come every second, so they are the clock: a node
+// that sends nothing is told nothing, and its collector ends by itself.
+func (s *session) answer(n *node, reply Reply, now time.Time) error {
+	if reply.Start != nil {
+		if err := s.control(&facts.Control{What: &facts.Control_Start{Start: reply.Start}}); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		detail := n.detail
+		n.mu.Unlock()
+		if detail {
+			s.level(true)
+		}
+		s.lastBeat = now
+	}
+	if reply.Whole {
+		return s.control(&facts.Control{What: &facts.Control_Whole{Whole: &facts.SendWhole{}}})
+	}
+	if now.Sub(s.lastBeat) < heartbeatEvery {
+		return nil
+	}
+	s.lastBeat = now
+	return s.control(&facts.Control{What: &facts.Control_Heartbeat{Heartbeat: &facts.Heartbeat{}}})
+}
+
+func (s *session) level(detail bool) {
+	// An error ends the stream's reader as well, which tells it.
+	_ = s.control(&facts.Control{What: &facts.Control_Level{Level: &facts.SetLevel{Detail: detail}}})
+}
+
+func (s *session) control(c *facts.Control) error {
+	b, err := facts.Encode(c)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err = s.w.Write(telemetry.KindControl, b)
+	return err
+}
+
+// bucket is a token bucket of bytes.
+type bucket struct {
+	left int
+	at   time.Time
+}
+
+func (b *bucket) take(n int, now time.Time) bool {
+	if d := now.Sub(b.at); d > 0 {
+		b.left = min(budgetBytes, b.left+int(min(d, time.Minute).Seconds()*budgetRefill))
+		b.at = now
+	}
+	b.left -= n
+	return b.left >= 0
+}

@@ -1,0 +1,223 @@
+package fleet
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// gauge is a reading as a number, NaN for absent.
+func gauge(st *telemetry.State, m telemetry.Metric, entity int) float64 {
+	if v := st.Get(m, entity); v != telemetry.Absent {
+		return float64(v)
+	}
+	return math.NaN()
+}
+
+func share(st *telemetry.State, part, whole telemetry.Metric, entity int) float64 {
+	p, w := gauge(st, part, entity), gauge(st, whole, entity)
+	if !(w > 0) {
+		return math.NaN()
+	}
+	return 100 * p / w
+}
+
+// cpu is how the time of all CPUs was spent, in percent.
+type cpu struct{ busy, user, system, iowait, steal Reading }
+
+func cpuShares(r *telemetry.Rates) cpu {
+	user, system := r.Rate(telemetry.CPUUserMS, 0), r.Rate(telemetry.CPUSystemMS, 0)
+	idle, iowait, steal := r.Rate(telemetry.CPUIdleMS, 0), r.Rate(telemetry.CPUIowaitMS, 0), r.Rate(telemetry.CPUStealMS, 0)
+	total := add(add(add(add(user, system), idle), iowait), steal)
+	pct := func(v float64) Reading {
+		if !(total > 0) {
+			return None()
+		}
+		return Reading(100 * v / total)
+	}
+	return cpu{busy: pct(add(add(user, system), steal)), user: pct(user), system: pct(system), iowait: pct(iowait), steal: pct(steal)}
+}
+
+// makeView clones what the node says now into an immutable Node.
+func (n *node) makeView(f *Fleet, now time.Time) *Node {
+	st := n.decoder.State()
+	v := &Node{
+		Name: n.name, State: n.status.State, Cause: n.status.Cause, Remedy: n.status.Remedy, Since: n.since,
+		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
+		LastFrame: n.lastFrame, LastData: n.lastData,
+		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
+		Processes: n.processes.views(), Top: n.top,
+		Kernel: slices.Clone(n.kernel.lines), KernelLost: n.kernel.lost,
+	}
+	n.viewState(v, f, now)
+	if n.inventory != nil {
+		v.Host = n.viewHost(st)
+		v.GPUs = n.viewGPUs(f, st, now)
+		v.Ports = n.viewPorts(st)
+		v.Nets = n.viewNets(st)
+		v.Disks = n.viewDisks(st)
+		v.FS = n.viewFS(st)
+		v.Cores = n.viewCores(st)
+		v.Sources = n.viewSources(st)
+	}
+	f.jobs.place(v)
+	v.Self = Self{
+		CPUPct:        Reading(n.rates.Rate(telemetry.SelfCPUUS, 0) / 10_000),
+		RSSBytes:      Reading(gauge(st, telemetry.SelfRSSBytes, 0)),
+		SentBytesPerS: Reading(n.rates.Rate(telemetry.SelfSentBytes, 0)),
+	}
+	if f.opt.Rules.Node != nil {
+		v.Problems = f.opt.Rules.Node(v, now, n.memory)
+		n.mark(v)
+	}
+	return v
+}
+
+// viewState holds the connection's word against what arrived: live is who sends samples.
+func (n *node) viewState(v *Node, f *Fleet, now time.Time) {
+	if v.State != Live {
+		return
+	}
+	switch age := now.Sub(n.lastData); {
+	case n.lastData.Before(n.since) && now.Sub(n.since) <= f.opt.StaleAfter:
+		v.State, v.Cause = Deploying, "waiting for its first sample"
+	case age > f.opt.StaleAfter:
+		v.State = Stale
+		if v.Cause == "" {
+			v.Cause = "no sample for " + age.Round(time.Second).String()
+		}
+	}
+}
+
+// mark carries the problems' severity to the GPUs and ports that they name.
+func (n *node) mark(v *Node) {
+	for _, p := range v.Problems {
+		if p.GPU >= 0 && p.GPU < len(v.GPUs) {
+			v.GPUs[p.GPU].Severity = max(v.GPUs[p.GPU].Severity, p.Severity)
+		}
+		if p.Port >= 0 && p.Port < len(v.Ports) {
+			v.Ports[p.Port].Severity = max(v.Ports[p.Port].Severity, p.Severity)
+		}
+	}
+}
+
+func (n *node) viewHost(st *telemetry.State) Host {
+	get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, 0)) }
+	pct := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, 0) / 10_000) } // µs a second
+	c := cpuShares(&n.rates)
+	return Host{
+		CPUBusyPct: c.busy, CPUUserPct: c.user, CPUSystemPct: c.system, CPUIowaitPct: c.iowait, CPUStealPct: c.steal,
+		Load1: get(telemetry.Load1Milli) / 1000, Load5: get(telemetry.Load5Milli) / 1000, Load15: get(telemetry.Load15Milli) / 1000,
+		PSICPUSomePct: pct(telemetry.PSICPUSomeUS), PSIMemorySomePct: pct(telemetry.PSIMemorySomeUS), PSIMemoryFullPct: pct(telemetry.PSIMemoryFullUS),
+		PSIIOSomePct: pct(telemetry.PSIIOSomeUS), PSIIOFullPct: pct(telemetry.PSIIOFullUS),
+		ProcsRunning: get(telemetry.ProcsRunning), ProcsBlocked: get(telemetry.ProcsBlocked), Processes: get(telemetry.ProcessCount),
+		MemTotalBytes: get(telemetry.MemTotalBytes), MemAvailableBytes: get(telemetry.MemAvailableBytes),
+		MemUsedBytes: get(telemetry.MemTotalBytes) - get(telemetry.MemAvailableBytes),
+		MemFreeBytes: get(telemetry.MemFreeBytes), MemCachedBytes: get(telemetry.MemCachedBytes), MemBuffersBytes: get(telemetry.MemBuffersBytes),
+		MemShmemBytes: get(telemetry.MemShmemBytes), MemDirtyBytes: get(telemetry.MemDirtyBytes), MemSlabBytes: get(telemetry.MemSlabBytes),
+		SwapTotalBytes: get(telemetry.SwapTotalBytes), SwapUsedBytes: get(telemetry.SwapTotalBytes) - get(telemetry.SwapFreeBytes),
+		HugePagesTotal: get(telemetry.HugePagesTotal), HugePagesFree: get(telemetry.HugePagesFree), HugePageBytes: get(telemetry.HugePageBytes),
+		UptimeS: get(telemetry.UptimeMS) / 1000,
+	}
+}
+
+// gpuStaleAfter is how old readings of GPUs may be before they are shown as stale: some nodes read them slower than once a second.
+const gpuStaleAfter = 5 * time.Second
+
+func (n *node) viewGPUs(f *Fleet, st *telemetry.State, now time.Time) []GPU {
+	out := make([]GPU, len(n.inventory.Gpus))
+	stale := n.groupAge(telemetry.GroupGPU, now)
+	if stale < gpuStaleAfter {
+		stale = 0
+	}
+	for i, inv := range n.inventory.Gpus {
+		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
+		rate := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, i)) }
+		g := &out[i]
+		*g = GPU{
+			Index: i, UUID: inv.Uuid, Name: inv.Name, PCI: inv.Pci, Stale: stale,
+			UtilPct: get(telemetry.GPUUtilPct), MemUtilPct: get(telemetry.GPUMemUtilPct),
+			MemUsedBytes: get(telemetry.GPUMemUsedBytes), MemTotalBytes: get(telemetry.GPUMemTotalBytes),
+			TempC: get(telemetry.GPUTempC), MemTempC: get(telemetry.GPUMemTempC),
+			SlowdownTempC: get(telemetry.GPUSlowdownTempC), ShutdownTempC: get(telemetry.GPUShutdownTempC),
+			PowerW: get(telemetry.GPUPowerMW) / 1000, PowerLimitW: get(telemetry.GPUPowerLimitMW) / 1000, PowerAvgW: get(telemetry.GPUPowerAvgMW) / 1000,
+			SMClockMHz: get(telemetry.GPUSMClockMHz), SMClockMaxMHz: get(telemetry.GPUSMClockMaxMHz),
+			MemClockMHz: get(telemetry.GPUMemClockMHz), MemClockMaxMHz: get(telemetry.GPUMemClockMaxMHz),
+			SMActivityPct: get(telemetry.GPUSMActivityPermille) / 10, TensorActivityPct: get(telemetry.GPUTensorActivityPermille) / 10,
+			DRAMActivityPct: get(telemetry.GPUDRAMActivityPermille) / 10,
+			EncoderPct:      get(telemetry.GPUEncoderPct), DecoderPct: get(telemetry.GPUDecoderPct),
+			ThrottleBits:         -1,
+			ECCVolatileCorrected: get(telemetry.GPUECCVolatileCorrected), ECCVolatileUncorrected: get(telemetry.GPUECCVolatileUncorrected),
+			ECCAggregateCorrected: get(telemetry.GPUECCAggregateCorrected), ECCAggregateUncorrected: get(telemetry.GPUECCAggregateUncorrected),
+			RemappedCorrected: get(telemetry.GPURemappedCorrected), RemappedUncorrected: get(telemetry.GPURemappedUncorrected),
+			RemapPending: get(telemetry.GPURemapPending), RemapFailure: get(telemetry.GPURemapFailure),
+			PCIeGen: get(telemetry.GPUPCIeGen), PCIeGenMax: get(telemetry.GPUPCIeGenMax),
+			PCIeWidth: get(telemetry.GPUPCIeWidth), PCIeWidthMax: get(telemetry.GPUPCIeWidthMax), PCIeReplays: get(telemetry.GPUPCIeReplays),
+			NVLinkTXBytesPerS: rate(telemetry.GPUNVLinkTXBytes), NVLinkRXBytesPerS: rate(telemetry.GPUNVLinkRXBytes),
+			NetRxBytesPerS: None(), NetTxBytesPerS: None(),
+		}
+		if s := st.Get(telemetry.GPUStatus, i); s != telemetry.Absent && s >= 0 && s <= telemetry.GPUUnanswered {
+			g.Status = int(s)
+		}
+		if b := st.Get(telemetry.GPUThrottleBits, i); b != telemetry.Absent {
+			g.ThrottleBits = b
+		}
+		if i < len(n.idleSince) && !n.idleSince[i].IsZero() && now.Sub(n.idleSince[i]) >= f.opt.IdleAfter {
+			g.IdleSince = n.idleSince[i]
+		}
+	}
+	n.giveTraffic(out)
+	n.giveHolders(out)
+	return out
+}
+
+// groupAge is how long ago a group of readings was taken; 0 when that is not known.
+func (n *node) groupAge(g telemetry.Group, now time.Time) time.Duration {
+	if n.groupAt[g].at.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(n.groupAt[g].at))
+}
+
+func (n *node) giveTraffic(gpus []GPU) {
+	for i, g := range n.nearest {
+		if g >= 0 && g < len(gpus) {
+			gpus[g].NetRxBytesPerS = Reading(add(float64(gpus[g].NetRxBytesPerS), n.rates.Rate(telemetry.PortRcvDataBytes, i)))
+			gpus[g].NetTxBytesPerS = Reading(add(float64(gpus[g].NetTxBytesPerS), n.rates.Rate(telemetry.PortXmitDataBytes, i)))
+		}
+	}
+}
+
+func (n *node) giveHolders(gpus []GPU) {
+	for _, p := range n.processes.ordered {
+		for _, h := range p.Held {
+			if int(h.Gpu) >= len(gpus) {
+				continue
+			}
+			mem := None()
+			if h.MemoryKnown {
+				mem = Reading(h.MemoryBytes)
+			}
+			gpus[h.Gpu].Holders = append(gpus[h.Gpu].Holders, Holder{PID: p.Pid, MemBytes: mem, Rank: -1})
+		}
+	}
+}
+
+func (n *node) viewSources(st *telemetry.State) []Source {
+	out := make([]Source, len(n.inventory.Sources))
+	for i, inv := range n.inventory.Sources {
+		s := Source{Name: inv.Name, EveryMS: inv.EveryMs, CallUS: Reading(gauge(st, telemetry.SourceCallUS, i)),
+			StuckS: Reading(gauge(st, telemetry.SourceStuckMS, i)) / 1000}
+		if v := st.Get(telemetry.SourceStateEnum, i); v != telemetry.Absent && v >= 0 && v <= int64(facts.SourceState_SOURCE_STUCK) {
+			s.State = facts.SourceState(v)
+		}
+		if i < len(n.notes) && n.notes[i] != nil {
+			s.Text, s.Remedy = n.notes[i].Text, n.notes[i].Remedy
+		}
+		out[i] = s
+	}
+	return out
+}
