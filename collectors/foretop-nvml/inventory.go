@@ -4,10 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -123,7 +119,7 @@ func (r *reader) identity(dev nvml.Device) pipe.GPU {
 	}
 	if p, ret := dev.GetPciInfo(); ret == nvml.SUCCESS {
 		g.PCI = fmt.Sprintf("%04x:%02x:%02x.0", p.Domain, p.Bus, p.Device)
-		g.NUMANode = numaNode(r.sys, g.PCI)
+		g.NUMANode = pipe.NUMANode(r.sys, g.PCI)
 	}
 	if major, minor, ret := dev.GetCudaComputeCapability(); ret == nvml.SUCCESS {
 		g.ComputeCapability = fmt.Sprintf("%d.%d", major, minor)
@@ -151,16 +147,3 @@ func (r *reader) limits(s *slot) {
 }
 
 func (r *reader) has(symbol string) bool { return r.lib.Extensions().LookupSymbol(symbol) == nil }
-
-// numaNode reads bus/pci/devices/PCI/numa_node; -1 unknown.
-func numaNode(sys, pci string) int {
-	b, err := os.ReadFile(filepath.Join(sys, "bus/pci/devices", pci, "numa_node"))
-	if err != nil {
-		return -1
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return -1
-	}
-	return n
-}

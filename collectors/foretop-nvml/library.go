@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ var otherFolders = []string{"/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/hom
 
 // openLibrary loads and initialises the driver's library. A Status whose Health is not OK says why not.
 func openLibrary(sys string, w *watch) (nvml.Interface, pipe.Status) {
-	onPCI := pciGPUs(sys)
+	onPCI := pipe.PCIGPUs(sys)
 	path, err := findLibrary()
 	if path == "" {
 		if err != nil {
@@ -76,24 +75,4 @@ func findLibrary() (string, error) {
 		}
 	}
 	return "", wrong
-}
-
-// pciGPUs counts NVIDIA's display and 3D controllers, driver or not (sysfs: bus/pci/devices/*/{vendor,class}).
-func pciGPUs(sys string) int {
-	if sys == "" {
-		return 0
-	}
-	n := 0
-	devices, _ := filepath.Glob(filepath.Join(sys, "bus/pci/devices/*"))
-	for _, d := range devices {
-		vendor, _ := os.ReadFile(filepath.Join(d, "vendor"))
-		if strings.TrimSpace(string(vendor)) != "0x10de" {
-			continue
-		}
-		class, _ := os.ReadFile(filepath.Join(d, "class"))
-		if strings.HasPrefix(string(class), "0x0300") || strings.HasPrefix(string(class), "0x0302") {
-			n++
-		}
-	}
-	return n
 }

@@ -61,7 +61,7 @@ func run(first pipe.Settings, pace <-chan pipe.Settings, out *output, w *watch) 
 	if st.Health != pipe.OK {
 		return st
 	}
-	r := &reader{lib: lib, out: out, watch: w, sys: first.Sys, onPCI: pciGPUs(first.Sys)}
+	r := &reader{lib: lib, out: out, watch: w, sys: first.Sys, onPCI: pipe.PCIGPUs(first.Sys)}
 	r.fast, r.slow = available(lib, fastCalls), available(lib, slowCalls)
 	r.state.Resize(telemetry.ScopeGroup, int(telemetry.NumGroups))
 	for i, g := range first.Known {

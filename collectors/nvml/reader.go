@@ -1,0 +1,206 @@
+package nvml
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"foretop/telemetry"
+)
+
+// ending says how a reader ended.
+type ending struct {
+	cannotStart string // why it will never start here; empty otherwise
+	sampled     bool   // it delivered readings
+	crashed     bool
+	unsupported bool
+	words       string
+}
+
+// runReader has one foretop-nvml from its start until it is dead and reaped, or ctx ends.
+func (s *Source) runReader(ctx context.Context) ending {
+	c, err := spawn(s.opt.Reader, nil, s.opt.Env, true)
+	if err != nil {
+		why := err.Error()
+		if errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(s.opt.Reader); err == nil {
+				why = "no glibc (musl?)" // the file is there; what is not is its dynamic linker
+			}
+		}
+		return ending{cannotStart: clean(why, maxText)}
+	}
+	s.speaks(c, "nvml")
+	defer s.speaks(nil, "")
+	stop := context.AfterFunc(ctx, c.closePipes)
+	defer stop()
+	s.mu.Lock()
+	err = c.settings(s.settings())
+	s.mu.Unlock()
+	run := readerRun{source: s, child: c}
+	if err == nil {
+		err = run.frames()
+	}
+	c.closePipes()
+	if ctx.Err() != nil {
+		c.dead(drain)
+		return ending{}
+	}
+	for !c.dead(silentAfter) { // never a second one while this one is in the driver
+		s.say(words{health: Stuck, text: "foretop-nvml is to end, but a call into the driver does not return", remedy: stuckRemedy})
+		if ctx.Err() != nil {
+			return ending{}
+		}
+	}
+	return run.ending(err)
+}
+
+// readerRun is one life of foretop-nvml.
+type readerRun struct {
+	source *Source
+	child  *child
+	dec    telemetry.Decoder
+	heard  bool
+	last   Status // as last told
+	end    ending
+}
+
+// frames takes in what the reader says until its output ends.
+func (r *readerRun) frames() error {
+	frames := telemetry.NewFrameReader(r.child.stdout, MaxFrame)
+	for {
+		kind, payload, err := frames.Read()
+		if err != nil {
+			return err
+		}
+		r.heard = true
+		if err := r.frame(kind, payload); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *readerRun) frame(kind telemetry.Kind, payload []byte) error {
+	s := r.source
+	switch kind {
+	case KindInventory:
+		inv, err := parseInventory(payload)
+		if err != nil {
+			return err
+		}
+		s.inventory(inv)
+	case KindProcesses:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		gpus := s.state.Count(telemetry.ScopeGPU)
+		p, err := parseProcesses(payload, gpus)
+		if err != nil {
+			return err
+		}
+		s.rep.Processes, s.rep.ProcessesKnown, s.heard = p.Processes, p.Known, time.Now()
+	case KindStatus:
+		st, err := parseStatus(payload)
+		if err != nil {
+			return err
+		}
+		r.status(st)
+	case KindSample:
+		return r.sample(payload)
+	}
+	return nil
+}
+
+func (r *readerRun) status(st Status) {
+	s := r.source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard, s.late = time.Now(), Status{}
+	if st.Call != "" {
+		if st.Health == Stuck {
+			s.late = st
+		}
+		return
+	}
+	r.last = st
+	s.rep.Health, s.rep.Text, s.rep.Remedy = st.Health, st.Text, st.Remedy
+	s.rep.Round = time.Duration(st.RoundUS) * time.Microsecond
+	s.note = ""
+	if st.Health == OK {
+		s.note = st.Text
+	}
+}
+
+func (r *readerRun) sample(payload []byte) error {
+	got, needWhole, err := r.dec.Apply(payload)
+	if err != nil {
+		return err
+	}
+	s := r.source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := r.dec.State()
+	if needWhole || s.rep.Inventory == nil || d.Count(telemetry.ScopeGPU) != len(s.rep.Inventory.GPUs) {
+		return fmt.Errorf("sample %d does not follow from what came before", got.Sequence)
+	}
+	s.state.CopyScope(telemetry.ScopeGPU, d)
+	s.rep.FastMS, s.rep.SlowMS = moment(d, telemetry.GroupGPU), moment(d, telemetry.GroupGPUSlow)
+	s.rep.Rounds++
+	s.heard, s.late = time.Now(), Status{}
+	s.rep.Health, s.rep.Text, s.rep.Remedy = OK, s.note, ""
+	r.end.sampled = true
+	return nil
+}
+
+func moment(d *telemetry.State, g telemetry.Group) int64 {
+	return max(d.Get(telemetry.ReadMS, int(g)), 0)
+}
+
+// ending words the death of a reader whose output ended with err.
+func (r *readerRun) ending(err error) ending {
+	s, c := r.source, r.child
+	end := r.end
+	end.words = c.lastWords()
+	told := r.last.Health > OK && c.err == nil
+	switch {
+	case told: // it said why before it left; that stays on screen
+		end.unsupported = r.last.Health == Unsupported
+		return end
+	case !r.heard && !c.bySignal() && c.err != nil:
+		end.cannotStart = end.words
+		return end
+	}
+	end.crashed = true
+	text := "foretop-nvml died: " + end.words
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		text = "foretop-nvml was ended: " + err.Error()
+	}
+	s.say(words{health: Failing, text: text, remedy: "it is started again by itself; the kernel log may say what is wrong with the GPU"})
+	return end
+}
+
+// settings is what the reader is told. Called with the source's lock held.
+func (s *Source) settings() Settings {
+	set := Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), Sys: s.opt.Sys}
+	if s.rep.Inventory != nil {
+		set.Known = s.rep.Inventory.GPUs
+	}
+	return set
+}
+
+func ms(d time.Duration) int { return int(d.Milliseconds()) }
+
+// settings tells the reader. A line is far shorter than what a pipe holds; where the reader does not take them up, the deadline keeps us going.
+func (c *child) settings(set Settings) error {
+	b, err := json.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	c.stdin.SetWriteDeadline(time.Now().Add(drain))
+	if _, err := c.stdin.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,422 @@
+package nvml
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"foretop/telemetry"
+)
+
+// The tests of this file run the real foretop-nvml, real go-nvml in it, on a driver that a C file plays (testdata/nvml).
+
+type built struct{ dir, reader, driver, oldDriver string }
+
+var (
+	buildOnce  sync.Once
+	buildDir   string
+	buildError error
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if buildDir != "" {
+		os.RemoveAll(buildDir)
+	}
+	os.Exit(code)
+}
+
+// programs builds the reader and the played driver, as it is and as R450 was. Without a C compiler the test is skipped on a laptop, and fails in CI.
+func programs(t testing.TB) built {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the NVIDIA driver is played on Linux only")
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("gcc is missing")
+		}
+		t.Skip("gcc is missing: the driver cannot be played")
+	}
+	buildOnce.Do(func() {
+		buildDir, buildError = os.MkdirTemp("", "foretop-nvml-test")
+		for _, args := range [][]string{
+			{"../foretop-nvml/build.sh", runtime.GOARCH, filepath.Join(buildDir, "foretop-nvml")},
+			{"../../testdata/nvml/build.sh", filepath.Join(buildDir, "driver")},
+			{"../../testdata/nvml/build.sh", filepath.Join(buildDir, "r450"), "r450"},
+		} {
+			if out, err := exec.Command("sh", args...).CombinedOutput(); err != nil && buildError == nil {
+				buildError = fmt.Errorf("run %s: %w\n%s", args[0], err, out)
+			}
+		}
+	})
+	if buildError != nil {
+		t.Fatal(buildError)
+	}
+	return built{buildDir, filepath.Join(buildDir, "foretop-nvml"), filepath.Join(buildDir, "driver"), filepath.Join(buildDir, "r450")}
+}
+
+// played is a source on a played driver whose profile can be changed.
+type played struct {
+	*Source
+	t       testing.TB
+	profile string
+	state   telemetry.State
+}
+
+func play(t testing.TB, driver string, profile ...string) *played {
+	t.Helper()
+	p := &played{t: t, profile: filepath.Join(t.TempDir(), "profile")}
+	p.change(profile...)
+	p.Source = start(context.Background(), Options{
+		Reader: programs(t).reader, SMI: "/nonexistent/nvidia-smi", Sys: t.TempDir(),
+		Fast: 200 * time.Millisecond, Slow: 400 * time.Millisecond, Processes: 300 * time.Millisecond,
+		Env: []string{"LD_LIBRARY_PATH=" + driver, "FORETOP_PLAY_NVML=" + p.profile, "LD_BIND_NOW=1"},
+	}, 50*time.Millisecond, time.Second)
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *played) change(lines ...string) {
+	p.t.Helper()
+	tmp := p.profile + ".new"
+	if err := os.WriteFile(tmp, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.Rename(tmp, p.profile); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// until waits for a report and gives it back.
+func (p *played) until(what string, ok func(Report) bool) Report {
+	p.t.Helper()
+	var r Report
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if r = p.Report(&p.state); ok(r) {
+			return r
+		}
+	}
+	p.t.Fatalf("%s: not within 30 s; last: health %d, %q, round %d", what, r.Health, r.Text, r.Rounds)
+	return r
+}
+
+// next waits for n more samples.
+func (p *played) next(n uint64) Report {
+	p.t.Helper()
+	from := p.Report(nil).Rounds
+	return p.until("more samples", func(r Report) bool { return r.Rounds >= from+n })
+}
+
+func (p *played) want(m telemetry.Metric, gpu int, want int64) {
+	p.t.Helper()
+	if got := p.state.Get(m, gpu); got != want {
+		d, _ := telemetry.Lookup(m)
+		p.t.Errorf("GPU %d: %s is %d, want %d", gpu, d.Name, got, want)
+	}
+}
+
+func TestEightGPUs(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver, "wobble 0", "gpu * power_mw 690000", "gpu 3 temp_c 91", "gpu 0 proc 4242 71000000000",
+		"gpu 5 proc 4243 1073741824 2 0", "gpu 5 proc 4244 18446744073709551615", "gpu 2 ecc_dbe_agg 7", "gpu 6 remap_pending 1", "gpu 7 pcie_width 8")
+	r := p.until("slow readings and activity", func(r Report) bool {
+		return r.SlowMS > 0 && r.Rounds > 5 && len(r.Processes) == 3
+	})
+	if r.Health != OK || r.Text != "" || r.Via != "nvml" || r.PID == 0 || r.StuckFor != 0 {
+		t.Errorf("report %+v, want a healthy one", r)
+	}
+	if inv := r.Inventory; len(inv.GPUs) != 8 || inv.Driver != "550.90.07" || inv.CUDA != "12.4" {
+		t.Errorf("inventory %+v", inv)
+	}
+	want := GPU{UUID: "GPU-f0e70b00-0007-4a5e-8d21-0000005eed07", Name: "NVIDIA H100 80GB HBM3", PCI: "0000:db:00.0", Minor: 7, Serial: "1653423011007",
+		VBIOS: "96.00.74.00.0D", ComputeCapability: "9.0", NUMANode: -1, MemoryBytes: 85520809984}
+	if got := r.Inventory.GPUs[7]; got != want {
+		t.Errorf("GPU 7 is %+v, want %+v", got, want)
+	}
+	for i := range 8 {
+		for m, v := range map[telemetry.Metric]int64{
+			telemetry.GPUStatus: telemetry.GPUOK, telemetry.GPUPowerMW: 690000, telemetry.GPUPowerLimitMW: 700000, telemetry.GPUUtilPct: 96,
+			telemetry.GPUMemUtilPct: 48, telemetry.GPUMemUsedBytes: 71000000000 / mebi * mebi, telemetry.GPUMemTotalBytes: 85520809984,
+			telemetry.GPUMemTempC: 64, telemetry.GPUSMClockMHz: 1755, telemetry.GPUMemClockMHz: 2619, telemetry.GPUSMClockMaxMHz: 1980,
+			telemetry.GPUThrottleBits: 4, telemetry.GPUSMActivityPermille: 880, telemetry.GPUTensorActivityPermille: 420,
+			telemetry.GPUDRAMActivityPermille: 510, telemetry.GPUSlowdownTempC: 87, telemetry.GPUShutdownTempC: 92, telemetry.GPUPCIeGen: 5,
+			telemetry.GPUPCIeGenMax: 5, telemetry.GPUPCIeWidthMax: 16, telemetry.GPUECCVolatileUncorrected: 0, telemetry.GPUECCAggregateCorrected: 2,
+			telemetry.GPURemapFailure: 0, telemetry.GPUPCIeReplays: 0,
+		} {
+			p.want(m, i, v)
+		}
+	}
+	p.want(telemetry.GPUTempC, 3, 91)
+	p.want(telemetry.GPUECCAggregateUncorrected, 2, 7)
+	p.want(telemetry.GPURemapPending, 6, 1)
+	p.want(telemetry.GPUPCIeWidth, 7, 8)
+	p.want(telemetry.GPUProcesses, 5, 2)
+	p.want(telemetry.GPUProcesses, 1, 0)
+	p.want(telemetry.GPUEncoderPct, 0, telemetry.Absent)
+	procs := []Process{{4242, 0, 71000000000, true, -1}, {4243, 5, 1 << 30, true, 2}, {4244, 5, 0, false, -1}}
+	if !slices.Equal(r.Processes, procs) {
+		t.Errorf("processes %+v, want %+v", r.Processes, procs)
+	}
+	energy, sent := p.state.Get(telemetry.GPUEnergyMJ, 0), p.state.Get(telemetry.GPUNVLinkTXBytes, 0)
+	later := p.next(5)
+	dt := later.FastMS - r.FastMS
+	if got := p.state.Get(telemetry.GPUEnergyMJ, 0) - energy; dt <= 0 || got < 690*dt*8/10-1000 || got > 690*dt*12/10+1000 {
+		t.Errorf("%d mJ in %d ms at 690 W", got, dt)
+	}
+	if p.state.Get(telemetry.GPUNVLinkTXBytes, 0) <= sent {
+		t.Error("NVLink bytes stand still")
+	}
+	p.change("wobble 0", "gpu 0 proc 99 1", "gpu * util 3")
+	p.until("the change", func(r Report) bool {
+		return p.state.Get(telemetry.GPUUtilPct, 7) == 3 && len(r.Processes) == 1 && r.Processes[0].PID == 99
+	})
+}
+
+func TestProcessesFromFile(t *testing.T) {
+	t.Parallel()
+	pids := filepath.Join(t.TempDir(), "pids")
+	p := play(t, programs(t).driver, "gpu 1 procs_from "+pids)
+	p.until("no process", func(r Report) bool { return r.ProcessesKnown && len(r.Processes) == 0 })
+	if err := os.WriteFile(pids, []byte("4711 2147483648\n4712\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := p.until("two processes", func(r Report) bool { return len(r.Processes) == 2 })
+	if want := (Process{4711, 1, 2 << 30, true, -1}); r.Processes[0] != want {
+		t.Errorf("got %+v, want %+v", r.Processes[0], want)
+	}
+}
+
+func TestLostGPUKeepsTheOthers(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver)
+	first := p.next(3)
+	p.change("gpu 3 lost", "gpu 5 error 999")
+	r := p.until("the loss", func(r Report) bool {
+		return p.state.Get(telemetry.GPUStatus, 3) == telemetry.GPULost && p.state.Get(telemetry.GPUStatus, 5) == telemetry.GPUFailing
+	})
+	for _, d := range telemetry.Defs() {
+		for _, gpu := range []int{3, 5} {
+			if d.ID.Scope() == telemetry.ScopeGPU && d.ID != telemetry.GPUStatus && p.state.Get(d.ID, gpu) != telemetry.Absent {
+				t.Errorf("GPU %d: %s is there, want absent", gpu, d.Name)
+			}
+		}
+	}
+	r = p.until("the reason", func(r Report) bool { return r.Inventory.GPUs[3].Note != "" && r.Inventory.GPUs[5].Note != "" })
+	if r.Health != OK || r.Inventory.GPUs[3].Note != "GPU is lost" || r.Inventory.GPUs[5].Note != "Unknown Error" || r.Generation == first.Generation {
+		t.Errorf("health %d, notes %q and %q, generation %d", r.Health, r.Inventory.GPUs[3].Note, r.Inventory.GPUs[5].Note, r.Generation)
+	}
+	p.next(3)
+	for _, i := range []int{0, 1, 2, 4, 6, 7} {
+		p.want(telemetry.GPUStatus, i, telemetry.GPUOK)
+		if p.state.Get(telemetry.GPUPowerMW, i) <= 0 {
+			t.Errorf("GPU %d has no power", i)
+		}
+	}
+}
+
+func TestGoneGPUKeepsItsPlaceOverARestart(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver, "wobble 0", "gpu 4 temp_c 44")
+	p.next(2)
+	p.change("crash")
+	p.until("the crash", func(r Report) bool { return r.Health == Failing })
+	p.change("wobble 0", "gpu 3 gone", "gpu 4 temp_c 44")
+	r := p.until("seven GPUs", func(r Report) bool { return r.Health == OK && p.state.Get(telemetry.GPUStatus, 3) == telemetry.GPULost })
+	if len(r.Inventory.GPUs) != 8 || !strings.Contains(r.Inventory.GPUs[3].UUID, "-0003-") {
+		t.Errorf("inventory %+v", r.Inventory)
+	}
+	p.want(telemetry.GPUTempC, 3, telemetry.Absent)
+	p.want(telemetry.GPUTempC, 4, 44) // not moved down with the driver's index
+}
+
+func TestHangIsToldAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver)
+	pid := p.next(2).PID
+	p.change("gpu 1 hang")
+	r := p.until("stuck", func(r Report) bool { return r.Health == Stuck })
+	if r.StuckFor < stuckTold || !strings.HasSuffix(r.Text, "on GPU 1 does not return") || r.Remedy == "" || r.PID != pid {
+		t.Errorf("stuck for %v, %q, %q, pid %d (was %d)", r.StuckFor, r.Text, r.Remedy, r.PID, pid)
+	}
+	p.want(telemetry.GPUStatus, 1, telemetry.GPUUnanswered)
+	if p.state.Get(telemetry.GPUPowerMW, 7) == telemetry.Absent {
+		t.Error("the last readings are gone")
+	}
+	took := time.Now()
+	p.Report(&p.state)
+	if d := time.Since(took); d > time.Second {
+		t.Errorf("a report took %v", d)
+	}
+	p.change()
+	r = p.until("the way out", func(r Report) bool { return r.Health == OK })
+	p.next(2)
+	p.want(telemetry.GPUStatus, 1, telemetry.GPUOK)
+	if r.PID != pid {
+		t.Errorf("pid %d, was %d: the reader was replaced", r.PID, pid)
+	}
+}
+
+const stuckTold = 3 * time.Second
+
+func TestStoppedReader(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver)
+	pid := p.next(1).PID
+	signal(t, pid, "STOP")
+	r := p.until("silence", func(r Report) bool { return r.Health == Stuck })
+	if r.Text != "nvml says nothing" || r.PID != pid {
+		t.Errorf("%q, pid %d", r.Text, r.PID)
+	}
+	signal(t, pid, "CONT")
+	p.until("going on", func(r Report) bool { return r.Health == OK && r.PID == pid })
+}
+
+func signal(t *testing.T, pid int, name string) {
+	t.Helper()
+	if out, err := exec.Command("kill", "-"+name, fmt.Sprint(pid)).CombinedOutput(); err != nil {
+		t.Fatalf("kill -%s: %v %s", name, err, out)
+	}
+}
+
+func TestHangInInit(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver, "init hang")
+	r := p.until("stuck", func(r Report) bool { return r.Health == Stuck })
+	if r.Text != "nvmlInit does not return" {
+		t.Errorf("%q", r.Text)
+	}
+	began := time.Now()
+	p.Close()
+	if d := time.Since(began); d > 3*time.Second {
+		t.Errorf("closing took %v", d)
+	}
+}
+
+func TestCrashIsRestartedThenGivenUp(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver)
+	pid := p.next(1).PID
+	p.change("crash")
+	r := p.until("failing", func(r Report) bool { return r.Health == Failing })
+	if !strings.HasPrefix(r.Text, "foretop-nvml died: ") || !strings.Contains(r.Text, "SIG") && !strings.Contains(r.Text, "signal") {
+		t.Errorf("text %q", r.Text)
+	}
+	p.change()
+	r = p.until("a new one", func(r Report) bool { return r.Health == OK && r.PID != 0 })
+	if r.PID == pid {
+		t.Error("same pid")
+	}
+	p.change("crash")
+	p.until("given up", func(r Report) bool { return r.Health == Unsupported && r.Via == "nvml" && r.PID == 0 })
+}
+
+func TestInitErrors(t *testing.T) {
+	for _, c := range []struct {
+		profile, text string
+		pci           bool
+		health        Health
+	}{
+		{"init error 9", "the NVIDIA kernel driver is not loaded", false, Unsupported},
+		{"init error 9", "the NVIDIA kernel driver is not loaded", true, Failing},
+		{"init error 18", "driver and library have different versions", false, Failing},
+		{"init error 4", "nvmlInit: Insufficient Permissions", false, Denied},
+		{"gpus 0", "the NVIDIA driver runs, but there is no GPU", false, Unsupported},
+		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs on the PCI bus", true, Failing},
+		{"call nvmlDeviceGetCount_v2 999", "nvmlDeviceGetCount: Unknown Error", false, Failing},
+	} {
+		t.Run(c.profile, func(t *testing.T) {
+			t.Parallel()
+			profile := filepath.Join(t.TempDir(), "profile")
+			if err := os.WriteFile(profile, []byte(c.profile+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			sys := t.TempDir()
+			if c.pci {
+				fakePCI(t, sys, "0000:19:00.0")
+			}
+			b := programs(t)
+			s := start(context.Background(), Options{Reader: b.reader, Sys: sys, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
+			defer s.Close()
+			p := &played{Source: s, t: t}
+			r := p.until("a condition", func(r Report) bool { return r.Health != Unknown && r.PID == 0 })
+			if r.Health != c.health || r.Text != c.text || (r.Remedy == "") != (r.Health == Unsupported) && c.health != Failing {
+				t.Errorf("health %d, %q, remedy %q; want %d, %q", r.Health, r.Text, r.Remedy, c.health, c.text)
+			}
+		})
+	}
+}
+
+func fakePCI(t *testing.T, sys, pci string) {
+	t.Helper()
+	dir := filepath.Join(sys, "bus/pci/devices", pci)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]string{"vendor": "0x10de\n", "class": "0x030200\n", "numa_node": "1\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(v), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestNoDriver(t *testing.T) {
+	t.Parallel()
+	s := start(context.Background(), Options{Reader: programs(t).reader, Sys: t.TempDir(), Env: []string{"LD_LIBRARY_PATH=" + t.TempDir()}}, time.Hour, time.Hour)
+	defer s.Close()
+	p := &played{Source: s, t: t}
+	r := p.until("a condition", func(r Report) bool { return r.Health != Unknown })
+	if r.Health != Unsupported || r.Text != "no NVIDIA driver library" {
+		t.Errorf("health %d, %q", r.Health, r.Text)
+	}
+}
+
+func TestOldDriver(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).oldDriver, "driver 450.248.02", "cuda 11000", "max_field 146", "wobble 0", "gpu 0 proc 77 1048576", "gpu 1 throttle 64")
+	r := p.until("readings", func(r Report) bool { return r.Rounds > 3 && r.SlowMS > 0 && len(r.Processes) == 1 })
+	if r.Health != OK || r.Inventory.Driver != "450.248.02" || r.Inventory.CUDA != "11.0" || len(r.Inventory.GPUs) != 8 {
+		t.Errorf("report %+v", r)
+	}
+	for m, v := range map[telemetry.Metric]int64{
+		telemetry.GPUPowerMW: 450000, telemetry.GPUPowerLimitMW: 700000, telemetry.GPUTempC: 56, telemetry.GPUThrottleBits: 64, telemetry.GPUUtilPct: 96,
+		telemetry.GPUMemUsedBytes: (71000000000 + 570425344) / mebi * mebi, // version 1 counts what is reserved
+		telemetry.GPUPCIeGen:      5, telemetry.GPUECCAggregateCorrected: 2, telemetry.GPURemapPending: 0,
+		// and what that driver cannot tell is absent, not zero
+		telemetry.GPUPowerAvgMW: telemetry.Absent, telemetry.GPUMemReservedBytes: telemetry.Absent, telemetry.GPUSMActivityPermille: telemetry.Absent,
+		telemetry.GPUTensorActivityPermille: telemetry.Absent, telemetry.GPUDRAMActivityPermille: telemetry.Absent,
+	} {
+		p.want(m, 1, v)
+	}
+}
+
+func TestSlowDriverIsNotStuck(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver, "gpus 3", "gpu 1 latency_ms 250")
+	r := p.until("two rounds", func(r Report) bool { return r.Rounds > 3 && r.Round > 0 })
+	if r.Health != OK || r.Round < time.Second {
+		t.Errorf("health %d, %q, a round of %v; want a slow one", r.Health, r.Text, r.Round)
+	}
+}
+
+func TestMIGHasNoUtilization(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver, "gpus 2", "gpu 1 mig 1")
+	r := p.next(4)
+	if r.Inventory.GPUs[0].MIG || !r.Inventory.GPUs[1].MIG {
+		t.Errorf("inventory %+v", r.Inventory)
+	}
+	p.want(telemetry.GPUUtilPct, 1, telemetry.Absent)
+	p.want(telemetry.GPUSMActivityPermille, 1, telemetry.Absent)
+	if p.state.Get(telemetry.GPUUtilPct, 0) <= 0 || p.state.Get(telemetry.GPUPowerMW, 1) <= 0 {
+		t.Error("the other readings are missing")
+	}
+}
