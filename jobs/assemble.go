@@ -1,0 +1,173 @@
+package jobs
+
+import (
+	"slices"
+	"strings"
+)
+
+// Assemble joins the processes of all nodes to jobs, ordered by key. Whatever the nodes say, its cost grows with the number of processes only.
+func Assemble(nodes []NodeFacts) []Job {
+	a := assembly{nodes: nodes, groups: make(map[groupKey]int32, 64), clusters: clusters{of: make([]string, len(nodes))}}
+	ids := make([][]Identity, len(nodes))
+	for i := range nodes {
+		ids[i] = nodes[i].Identities
+		if len(ids[i]) != len(nodes[i].Processes) {
+			ids[i] = IdentifyAll(nodes[i].Processes)
+		}
+	}
+	a.ids = ids
+	a.twice = sameMachines(nodes)
+	a.clusters.learn(ids)
+	a.learnSLUIDs()
+	for i := range nodes {
+		a.addNode(int32(i))
+	}
+	var jobs []Job
+	for i := range a.members {
+		jobs = a.finish(jobs, a.keys[i], a.members[i])
+	}
+	slices.SortFunc(jobs, func(x, y Job) int { return strings.Compare(x.Key, y.Key) })
+	return jobs
+}
+
+// assembly is the work of one Assemble.
+type assembly struct {
+	nodes    []NodeFacts
+	ids      [][]Identity
+	clusters clusters
+	sluids   map[string]string // Slurm's SLUID to the job's key
+	twice    *twins
+
+	groups  map[groupKey]int32
+	keys    []groupKey
+	members [][]member
+
+	byPID map[int32]map[int32]int32 // of nodes where it was asked for
+}
+
+// groupKey is a job's identity; node is set for what cannot reach beyond it.
+type groupKey struct{ job, node string }
+
+// member is a process of a job.
+type member struct {
+	node, proc int32
+	role       Role
+	inferred   bool
+	rank       int32
+	local      int32
+	id         *claim
+}
+
+func (a *assembly) key(node int32, c *claim) groupKey {
+	k := groupKey{job: c.job}
+	if c.nodeLocal {
+		k.node = a.nodes[node].Node
+	}
+	if c.sluid != "" && k.job == "slurm/"+c.sluid {
+		if job, ok := a.sluids[c.sluid]; ok {
+			k.job = job
+		}
+	}
+	if c.strength == scheduledJob {
+		k.job = a.clusters.qualify(k.job, node, c)
+	}
+	return k
+}
+
+func (a *assembly) group(k groupKey) int32 {
+	g, ok := a.groups[k]
+	if !ok {
+		g = int32(len(a.keys))
+		a.groups[k] = g
+		a.keys = append(a.keys, k)
+		a.members = append(a.members, nil)
+	}
+	return g
+}
+
+func (a *assembly) addNode(n int32) {
+	procs, ids := a.nodes[n].Processes, a.ids[n]
+	kin := kinOf(procs, ids)
+	for i := range ids {
+		id := &ids[i]
+		if a.twice.seen(n, procs[i]) {
+			continue
+		}
+		m := member{node: n, proc: int32(i), role: id.Role, rank: -1, local: -1, id: &id.claim}
+		c := &id.claim
+		if k := kin.find(int32(i), procs, ids); k != nil && k.strength > c.strength {
+			c, m.id = k, k
+			if m.role == RoleNone || m.role == RoleRank {
+				m.role = RoleHelper
+			}
+		}
+		if c.strength == saysNothing {
+			continue
+		}
+		if m.role == RoleRank {
+			m.rank, m.local = int32(c.rank), int32(c.local)
+		}
+		g := a.group(a.key(n, c))
+		a.members[g] = append(a.members[g], m)
+	}
+}
+
+// learnSLUIDs finds out which job a SLUID names: some processes know both.
+func (a *assembly) learnSLUIDs() {
+	for n := range a.ids {
+		for i := range a.ids[n] {
+			c := &a.ids[n][i].claim
+			if c.sluid == "" || c.job == "slurm/"+c.sluid || !strings.HasPrefix(c.job, "slurm/") {
+				continue
+			}
+			if a.sluids == nil {
+				a.sluids = map[string]string{}
+			}
+			if _, ok := a.sluids[c.sluid]; !ok {
+				a.sluids[c.sluid] = c.job
+			}
+		}
+	}
+}
+
+// clusters keeps equal job ids of different Slurm clusters apart. Few fleets have two: only then do keys name the cluster.
+type clusters struct {
+	of      []string // by node
+	several bool
+}
+
+func (c *clusters) learn(ids [][]Identity) {
+	first := ""
+	for n := range ids {
+		for i := range ids[n] {
+			name := ids[n][i].claim.cluster
+			if name == "" {
+				continue
+			}
+			if c.of[n] == "" {
+				c.of[n] = name
+			}
+			if first == "" {
+				first = name
+			}
+			c.several = c.several || name != first
+		}
+	}
+}
+
+func (c *clusters) qualify(job string, node int32, of *claim) string {
+	if !c.several {
+		return job
+	}
+	name := of.cluster
+	if name == "" {
+		name = c.of[node]
+	}
+	if name == "" {
+		return job
+	}
+	if len(name) > 40 || strings.ContainsAny(name, "/@") {
+		name = digest(name)
+	}
+	return "slurm/" + name + strings.TrimPrefix(job, "slurm")
+}

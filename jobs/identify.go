@@ -1,0 +1,156 @@
+package jobs
+
+import (
+	"strconv"
+	"strings"
+
+	"foretop/telemetry/facts"
+)
+
+// Identity is what one process and its ancestors say of its job. It is a value to keep for as long as the process facts of its node do not
+// change; Assemble reads it.
+type Identity struct {
+	Role  Role
+	claim claim
+}
+
+// maxAncestors bounds the walk to a process's ancestors, which a hostile node may have closed to a ring.
+const maxAncestors = 16
+
+// Identify says who a process belongs to. byPID finds the other processes of the same node, nil where one is not told.
+func Identify(p *facts.Process, byPID func(int32) *facts.Process) Identity {
+	v := viewOf(p)
+	c := claims(&v)
+	if c.strength < sharedRun {
+		inherit(&c, p, byPID)
+	}
+	if c.rankStrength != noRank && c.world > 0 && c.rank >= c.world {
+		c.rankStrength, c.rank = noRank, 0
+	}
+	held := len(p.GetHeld()) > 0
+	if c.strength == saysNothing && held {
+		c = unspoken(p)
+	}
+	role := RoleHelper
+	switch {
+	case isLauncher(p):
+		role, c.rankStrength = RoleLauncher, noRank
+	case c.strength == saysNothing:
+		role = RoleNone
+	case c.rankStrength != noRank && !isWrapper(p):
+		role = RoleRank
+	case held:
+		role = RoleWorker
+	}
+	return Identity{Role: role, claim: c}
+}
+
+// IdentifyAll identifies all processes of a node.
+func IdentifyAll(processes []*facts.Process) []Identity {
+	byPID := index(processes)
+	ids := make([]Identity, len(processes))
+	for i, p := range processes {
+		ids[i] = Identify(p, func(pid int32) *facts.Process {
+			if j, ok := byPID[pid]; ok {
+				return processes[j]
+			}
+			return nil
+		})
+	}
+	return ids
+}
+
+// index finds processes by pid; of two with the same the later started counts.
+func index(processes []*facts.Process) map[int32]int32 {
+	m := make(map[int32]int32, len(processes))
+	for i, p := range processes {
+		if j, ok := m[p.GetPid()]; !ok || processes[j].GetStartTicks() <= p.GetStartTicks() {
+			m[p.GetPid()] = int32(i)
+		}
+	}
+	return m
+}
+
+// claims joins what the families say: the strongest for the job, the strongest for the rank, and everything else from whoever knows it.
+func claims(v *view) claim {
+	var c claim
+	for i := range families {
+		n := families[i].find(v)
+		if n.strength > c.strength {
+			c.adoptJob(&n)
+		}
+		if n.rankStrength > c.rankStrength {
+			c.adoptRank(&n)
+		}
+		c.fill(&n)
+	}
+	return c
+}
+
+func (c *claim) adoptJob(n *claim) {
+	c.strength, c.job, c.nodeLocal, c.id = n.strength, n.job, n.nodeLocal, n.id
+}
+
+func (c *claim) adoptRank(n *claim) {
+	c.rankStrength, c.framework, c.run, c.runHere = n.rankStrength, n.framework, n.run, n.runHere
+	c.rank, c.local, c.world, c.localWorld, c.agent, c.restart = n.rank, n.local, n.world, n.localWorld, n.agent, n.restart
+}
+
+func (c *claim) fill(n *claim) {
+	fill(&c.name, n.name)
+	fill(&c.user, n.user)
+	fill(&c.partition, n.partition)
+	fill(&c.cluster, n.cluster)
+	fill(&c.scheduler, n.scheduler)
+	fill(&c.sluid, n.sluid)
+	fill(&c.step, n.step)
+	c.requeue = max(c.requeue, n.requeue)
+	c.endLimitMS = max(c.endLimitMS, n.endLimitMS)
+}
+
+func fill(to *string, from string) {
+	if *to == "" {
+		*to = from
+	}
+}
+
+// inherit gives a process the job of its nearest ancestor that knows more. Its rank, if it has one, stays its own.
+func inherit(c *claim, p *facts.Process, byPID func(int32) *facts.Process) {
+	for range maxAncestors {
+		if p.GetPpid() <= 1 || p.GetPpid() == p.GetPid() {
+			return
+		}
+		if p = byPID(p.GetPpid()); p == nil {
+			return
+		}
+		v := viewOf(p)
+		n := claims(&v)
+		if n.strength <= c.strength {
+			continue
+		}
+		c.adoptJob(&n)
+		c.fill(&n)
+		if c.rankStrength == noRank {
+			c.run, c.runHere, c.framework = n.run, n.runHere, n.framework
+		}
+		return
+	}
+}
+
+// unspoken is the claim of a process that holds an accelerator and says nothing of a job. The cgroup holds the session or container; numbers in the
+// program's name (worker 3 of 8, a pipe's number) do not tell jobs apart.
+func unspoken(p *facts.Process) claim {
+	name := program(p)
+	like := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, name)
+	return claim{
+		strength:  holdsGPU,
+		nodeLocal: true,
+		job:       "process/" + digest(strconv.FormatUint(uint64(p.GetUid()), 10), p.GetUser(), p.GetCgroup(), like),
+		name:      name,
+	}
+}

@@ -1,0 +1,123 @@
+package jobs
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// siblings is what one agent started on a node.
+type siblings struct {
+	size, base, agent int // base: rank minus local rank, the same for all
+	local             map[int32]bool
+	claim             *claim
+	odd               bool // they contradict one another
+	unread            []int
+}
+
+// eliminate numbers the children of an agent whose environment cannot be read, where exactly as many of its local ranks are not accounted for. They
+// take the numbers in the order of their devices, then of their age: how ranks are laid out, though none of them says so.
+func (a *assembly) eliminate(r *run) {
+	var of map[nodePID]*siblings
+	var families []*siblings // in the order in which they were met
+	for i := range r.others {
+		m := &r.others[i]
+		p := a.process(m)
+		unread := p.GetEnvState() == facts.EnvState_ENV_DENIED || p.GetEnvState() == facts.EnvState_ENV_CLOBBERED
+		if !unread || m.role != RoleWorker && m.role != RoleHelper || isWrapper(p) {
+			continue
+		}
+		pid, alive := a.launcherOf(m)
+		if !alive {
+			continue
+		}
+		if of == nil {
+			of = a.siblingsOf(r)
+		}
+		if s := of[nodePID{m.node, pid}]; s != nil {
+			if s.unread == nil {
+				families = append(families, s)
+			}
+			s.unread = append(s.unread, i)
+		}
+	}
+	taken := map[int]bool{}
+	for _, s := range families {
+		if s.odd || s.size-len(s.local) != len(s.unread) {
+			continue
+		}
+		slices.SortFunc(s.unread, func(i, j int) int { return a.layout(&r.others[i], &r.others[j]) })
+		next := int32(0)
+		for _, i := range s.unread {
+			for s.local[next] {
+				next++
+			}
+			m := r.others[i]
+			m.role, m.inferred, m.local, m.rank, m.id = RoleRank, true, next, int32(s.base)+next, s.claim
+			r.members = append(r.members, m)
+			taken[i] = true
+			next++
+		}
+	}
+	if len(taken) > 0 {
+		rest := r.others[:0]
+		for i, m := range r.others {
+			if !taken[i] {
+				rest = append(rest, m)
+			}
+		}
+		r.others = rest
+	}
+}
+
+// layout orders the children of one agent as it numbers them.
+func (a *assembly) layout(x, y *member) int {
+	p, q := a.process(x), a.process(y)
+	first := func(p *facts.Process) int {
+		if len(p.GetHeld()) == 0 {
+			return -1
+		}
+		return int(p.GetHeld()[0].GetGpu())
+	}
+	return cmp.Or(cmp.Compare(first(p), first(q)), cmp.Compare(p.GetStartTicks(), q.GetStartTicks()), cmp.Compare(p.GetPid(), q.GetPid()))
+}
+
+func (a *assembly) siblingsOf(r *run) map[nodePID]*siblings {
+	of := map[nodePID]*siblings{}
+	for i := range r.members {
+		m := &r.members[i]
+		k := nodePID{m.node, a.process(m).GetPpid()}
+		s := of[k]
+		if s == nil {
+			s = &siblings{size: m.id.localWorld, base: int(m.rank) - int(m.local), local: map[int32]bool{}, claim: m.id}
+			of[k] = s
+		}
+		s.odd = s.odd || m.local < 0 || s.size != m.id.localWorld || s.base != int(m.rank)-int(m.local) || s.local[m.local] || int(m.local) >= s.size
+		s.local[m.local] = true
+	}
+	return of
+}
+
+// name gives the job the words that nothing gave it yet.
+func (a *assembly) name(j *Job, ranks, others []member) {
+	all := ranks
+	if len(all) == 0 {
+		all = others
+	}
+	if len(all) == 0 {
+		return
+	}
+	oldest := &all[0]
+	for i := range all {
+		if s := a.process(&all[i]).GetStartWallMs(); s > 0 && s < a.process(oldest).GetStartWallMs() {
+			oldest = &all[i]
+		}
+	}
+	p := a.process(oldest)
+	set(&j.Name, program(p))
+	set(&j.ID, "pid "+strconv.Itoa(int(p.GetPid())))
+	j.Name = telemetry.Clean(j.Name, maxName)
+}
