@@ -1,0 +1,357 @@
+package sshpool
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"foretop/telemetry"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+func TestLive(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	rec.reached("n", Live, 0)
+	rec.line("n", "tick")
+	rec.mu.Lock()
+	var states []string
+	for _, st := range rec.statuses["n"] {
+		states = append(states, st.State.String())
+	}
+	rec.mu.Unlock()
+	if got := strings.Join(states, " "); got != "waiting connecting live" {
+		t.Errorf("states: %s", got)
+	}
+}
+
+// check waits for a state and wants words in its cause and remedy.
+func check(t *testing.T, rec *recorder, state State, cause, remedy string) Status {
+	t.Helper()
+	s, _ := rec.reached("n", state, 0)
+	if !strings.Contains(s.Cause, cause) {
+		t.Errorf("cause %q does not say %q", s.Cause, cause)
+	}
+	if !strings.Contains(s.Remedy, remedy) {
+		t.Errorf("remedy %q does not say %q", s.Remedy, remedy)
+	}
+	return s
+}
+
+func TestHostKeys(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	other := newSigner(t).PublicKey()
+	name := "[127.0.0.1]:" + strconv.Itoa(s.port())
+	for _, c := range []struct {
+		what, line    string
+		verdict       KeyVerdict
+		cause, remedy string
+	}{
+		{"unknown", "# nothing", KeyUnknown, "unknown: ED25519 SHA256:", "ssh node"},
+		{"changed", knownhosts.Line([]string{name}, other), KeyChanged, "CHANGED", "ssh-keygen -f"},
+		{"revoked", "@revoked * " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.host.PublicKey()))), KeyRevoked, "REVOKED", "do not connect"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			r := s.resolved(key)
+			r.HostKeys, r.UserKnownHosts = nil, []string{knownHosts(t, "# comment", c.line)}
+			p, rec := newTestPool(t, Config{})
+			before := s.count()
+			p.Add(Target{Name: "n", Resolved: r})
+			st := check(t, rec, NeedsTrust, c.cause, c.remedy)
+			var bad *HostKeyError
+			if !errors.As(st.Err, &bad) || bad.Verdict != c.verdict {
+				t.Errorf("error: %v", st.Err)
+			}
+			if c.verdict == KeyChanged && !strings.Contains(st.Cause, r.UserKnownHosts[0]+":2") {
+				t.Errorf("cause without file and line: %q", st.Cause)
+			}
+			if !st.NextTry.IsZero() || s.count() != before {
+				t.Errorf("retried by itself, or authenticated: next %v, logins %d", st.NextTry, s.count()-before)
+			}
+			// The user takes the key and asks again.
+			if err := os.WriteFile(r.UserKnownHosts[0], []byte(hostLine(s)+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.Retry("n")
+			rec.reached("n", Live, 0)
+		})
+	}
+}
+
+func TestRefusedKey(t *testing.T) {
+	s := newServer(t, collect, newSigner(t).PublicKey())
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(newSigner(t))})
+	st := check(t, rec, NeedsAuth, "permission denied (publickey) for u@127.0.0.1", "authorized_keys")
+	var auth *AuthError
+	if !errors.As(st.Err, &auth) || len(auth.Offered) != 1 || !st.NextTry.IsZero() {
+		t.Errorf("error %v, next try %v", st.Err, st.NextTry)
+	}
+}
+
+func TestNoKey(t *testing.T) {
+	s := newServer(t, collect, newSigner(t).PublicKey())
+	r := s.resolved(nil)
+	r.Signers = nil
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: r})
+	check(t, rec, NeedsAuth, "no key to offer", "ssh-add")
+}
+
+func TestServerRefusesAccount(t *testing.T) {
+	s := newServer(t, collect, newSigner(t).PublicKey())
+	s.config.BannerCallback = func(ssh.ConnMetadata) string {
+		return "Access denied by pam_slurm_adopt: you have no active jobs on this node\r\n\x1b]52;c;x\a"
+	}
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(newSigner(t))})
+	st := check(t, rec, Refused, "no active jobs on this node", "job")
+	if strings.ContainsAny(st.Cause, "\x1b\a\r\n") {
+		t.Errorf("raw text passed: %q", st.Cause)
+	}
+}
+
+func TestConnectionRefused(t *testing.T) {
+	s := newServer(t, collect)
+	r := s.resolved(newSigner(t))
+	s.stop()
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: r})
+	st := check(t, rec, Lost, "connection refused by "+r.addr(), "sshd")
+	if st.NextTry.IsZero() {
+		t.Error("no next try")
+	}
+	s.listen(r.addr()) // it comes up
+	rec.reached("n", Live, 0)
+}
+
+func TestNameNotFound(t *testing.T) {
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: &Resolved{HostName: "no-such-host.invalid", Port: 22, User: "u"}})
+	s, _ := rec.reached("n", Lost, 0)
+	if !strings.Contains(s.Cause, "name not found") && !strings.Contains(s.Cause, "name server") {
+		t.Errorf("cause %q", s.Cause)
+	}
+}
+
+func TestBadName(t *testing.T) {
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "-oProxyCommand=true"})
+	s, _ := rec.reached("-oProxyCommand=true", Lost, 0)
+	if !s.NextTry.IsZero() || s.Remedy == "" {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// listener accepts and does with each connection what f says.
+func listener(t *testing.T, f func(net.Conn)) *Resolved {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			go f(c)
+		}
+	}()
+	return &Resolved{Alias: "n", HostName: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", IdentityAgent: "none"}
+}
+
+func TestSilentServerDelaysNobody(t *testing.T) {
+	silent := listener(t, func(net.Conn) {})
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	timing := quick()
+	timing.Handshake = 4 * time.Second
+	p, rec := newTestPool(t, Config{Timing: timing})
+	begun := time.Now()
+	for i := range 2 * paceFirst { // more than may be starting at once
+		r := *silent
+		r.HostName = "127.0.9." + strconv.Itoa(i+1)
+		p.Add(Target{Name: "silent" + strconv.Itoa(i), Resolved: &r})
+	}
+	p.Add(Target{Name: "silent", Resolved: silent})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	rec.reached("n", Live, 0)
+	if took := time.Since(begun); took > 3500*time.Millisecond {
+		t.Errorf("a silent server delayed another node by %v", took)
+	}
+	st, _ := rec.reached("silent", Lost, 0)
+	if !strings.Contains(st.Cause, "says nothing") || st.Remedy == "" {
+		t.Errorf("status %+v", st)
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	for _, s := range rec.statuses["n"] {
+		if s.State == Lost {
+			t.Errorf("the live node was lost: %+v", s)
+		}
+	}
+}
+
+func TestThrottled(t *testing.T) {
+	for _, words := range []string{"Exceeded MaxStartups\r\n", "Not allowed at this time\r\n"} {
+		r := listener(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, words)
+			c.Close()
+		})
+		p, rec := newTestPool(t, Config{})
+		p.Add(Target{Name: "n", Resolved: r})
+		check(t, rec, Lost, "server throttled", "slows down")
+		p.pace.mu.Lock()
+		limit := p.pace.limit
+		p.pace.mu.Unlock()
+		if limit >= paceFirst {
+			t.Errorf("the pace did not slow down: %d", limit)
+		}
+		p.Close()
+	}
+}
+
+func TestNotSSH(t *testing.T) {
+	r := listener(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		c.Close()
+	})
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: r})
+	check(t, rec, Lost, "not an SSH server; it says: HTTP/1.1 400", "port")
+}
+
+func TestBannerNoise(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, func(r *request) {
+		nonce, _ := telemetry.NonceIn(r.command)
+		line := "Welcome to \x1b[31mnode\x1b[0m FORETOP-STREAM 0123456789abcdef\n"
+		_, _ = io.WriteString(r, strings.Repeat(line, 1<<20/len(line))+"no newline here: ")
+		_, _ = io.WriteString(r, telemetry.StreamLine(nonce)+"first bytes\n")
+		tick(r)
+	}, key.PublicKey())
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	st, _ := rec.reached("n", Live, 0)
+	rec.line("n", "first bytes")
+	if !strings.HasPrefix(st.Notes, "Welcome to ") || strings.Contains(st.Notes, "\x1b") || len(st.Notes) > 1024 {
+		t.Errorf("notes %q", st.Notes)
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if first := rec.lines["n"][0]; first != "first bytes" {
+		t.Errorf("stream begins with %q", first)
+	}
+}
+
+func TestEndlessNoise(t *testing.T) {
+	key := newSigner(t)
+	zeros := make([]byte, 32<<10)
+	s := newServer(t, func(r *request) {
+		for {
+			if _, err := r.Write(zeros); err != nil {
+				return
+			}
+		}
+	}, key.PublicKey())
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	check(t, rec, Misbehaving, "1 MiB", "shell start-up files")
+}
+
+func TestRestrictedShell(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, func(r *request) {
+		_, _ = io.WriteString(r, "This account is currently not available.\n")
+		r.exit(1)
+	}, key.PublicKey())
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	check(t, rec, Refused, "(exit 1): This account is currently not available.", "shell")
+}
+
+func TestHungShell(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, func(*request) {}, key.PublicKey())
+	timing := quick()
+	timing.Start = 300 * time.Millisecond
+	p, rec := newTestPool(t, Config{Timing: timing})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	check(t, rec, Lost, "no collector started in 300ms", "home folder may hang")
+}
+
+type badNode struct{}
+
+func (badNode) Error() string     { return "frame of 4294967295 bytes\x1b[2J" }
+func (badNode) Misbehaving() bool { return true }
+
+func TestMisbehaving(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	p, rec := newTestPool(t, Config{})
+	rec.serve = func(string, io.Reader) error { return badNode{} }
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	st := check(t, rec, Misbehaving, "frame of 4294967295 bytes", "look at it")
+	if strings.Contains(st.Cause, "\x1b") || time.Until(st.NextTry) < 30*time.Minute {
+		t.Errorf("status %+v", st)
+	}
+}
+
+func TestPanicInServe(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	p, rec := newTestPool(t, Config{})
+	rec.serve = func(node string, r io.Reader) error {
+		if node == "bad" {
+			panic("decoder")
+		}
+		_, err := io.Copy(io.Discard, r)
+		return err
+	}
+	p.Add(Target{Name: "bad", Resolved: s.resolved(key)})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	rec.reached("n", Live, 0)
+	st, _ := rec.reached("bad", Lost, 0)
+	if !strings.Contains(st.Cause, "decoder") {
+		t.Errorf("cause %q", st.Cause)
+	}
+}
+
+func TestMissingProgramWithConfig(t *testing.T) {
+	home := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, rec := newTestPool(t, Config{Home: home, Program: "no-such-ssh-program"})
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	name := "127.0.0.1:" + strconv.Itoa(s.port())
+	if err := os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), []byte(hostLine(s)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.Add(Target{Name: name})
+	rec.reached(name, NeedsAuth, 0) // defaults: the host is known, there is no key
+	if err := os.WriteFile(filepath.Join(home, ".ssh", "config"), []byte("Host x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.Add(Target{Name: "x"})
+	st, _ := rec.reached("x", Lost, 0)
+	if !strings.Contains(st.Cause, "no ssh program") || !strings.Contains(st.Remedy, "install") {
+		t.Errorf("status %+v", st)
+	}
+}
