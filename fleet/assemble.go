@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -21,6 +22,7 @@ type jobBook struct {
 	ranks   map[string]map[processKey]placed // by node
 	on      map[string][]string              // jobs by node
 	memory  map[string]Memory                // of the rules, by job
+	plans   []plan
 }
 
 // placed is a process's place in a job.
@@ -66,6 +68,7 @@ func (b *jobBook) index() {
 	b.ranks = map[string]map[processKey]placed{}
 	b.on = map[string][]string{}
 	memory := make(map[string]Memory, len(b.jobs))
+	b.plans = make([]plan, len(b.jobs))
 	place := func(job, node string, key processKey, rank int) {
 		if b.ranks[node] == nil {
 			b.ranks[node] = map[processKey]placed{}
@@ -77,6 +80,7 @@ func (b *jobBook) index() {
 	}
 	for i := range b.jobs {
 		j := &b.jobs[i]
+		b.plans[i] = makePlan(j)
 		for _, o := range j.Others {
 			place(j.Key, o.Node, processKey{o.PID, o.StartTicks}, -1)
 		}
@@ -122,8 +126,8 @@ func (b *jobBook) place(v *Node) {
 // views makes the snapshot's jobs, worst first.
 func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 	out := make([]*Job, 0, len(b.jobs))
-	for i := range b.jobs {
-		v := makeJob(&b.jobs[i], s, f.opt.IdleAfter)
+	for i := range b.plans {
+		v := b.plans[i].view(s)
 		if f.opt.Rules.Job != nil {
 			verdict := f.opt.Rules.Job(v, s.Node, now, b.memory[v.Key])
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text
@@ -136,89 +140,73 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 	return out
 }
 
-func makeJob(j *jobs.Job, s *Snapshot, idleAfter time.Duration) *Job {
-	v := &Job{
+// plan is what of a job stays the same until its processes change: snapshots share it.
+type plan struct {
+	job     Job
+	devices []device
+}
+
+// device is a GPU of a job and the rank on it, -1 for none.
+type device struct {
+	node      string
+	gpu, rank int
+}
+
+func makePlan(j *jobs.Job) plan {
+	p := plan{job: Job{
 		Key: j.Key, ID: j.ID, Name: j.Name, User: j.User, Framework: j.Framework, Scheduler: j.Scheduler, Partition: j.Partition,
 		Restarts: j.Restarts, World: j.World, Missing: j.Missing, MissingN: j.MissingN, StateText: "running",
 		Ranks: make([]Rank, 0, len(j.Ranks)),
-	}
+	}}
+	v := &p.job
 	if j.StartMS > 0 {
 		v.Start = time.UnixMilli(j.StartMS)
 	}
 	if j.EndLimitMS > 0 {
 		v.EndLimit = time.UnixMilli(j.EndLimitMS)
 	}
-	seen := map[string]bool{}
-	note := func(node string) {
-		if !seen[node] {
-			seen[node] = true
-			v.Nodes = append(v.Nodes, node)
-		}
-	}
-	used := make(map[gpuKey]bool, len(j.Ranks))
-	for _, r := range j.Ranks {
-		note(r.Node)
-		rank := Rank{Rank: r.Rank, LocalRank: r.LocalRank, Node: r.Node, PID: r.PID, GPUs: r.GPUs}
-		n := s.Node(r.Node)
-		if n != nil {
-			rank.Process = findProcess(n, r.PID, r.StartTicks)
-		}
-		v.Ranks = append(v.Ranks, rank)
-		for _, g := range r.GPUs {
-			v.addGPU(n, r.Node, g, r.Rank, used)
-		}
-	}
-	for _, o := range j.Others {
-		note(o.Node)
-		if n := s.Node(o.Node); n != nil {
-			v.addHeld(n, o.PID, used)
-		}
-	}
-	slices.SortFunc(v.Nodes, compareNames)
-	v.means()
-	return v
-}
-
-type gpuKey struct {
-	node string
-	gpu  int
-}
-
-func (j *Job) addGPU(n *Node, node string, gpu, rank int, used map[gpuKey]bool) {
-	k := gpuKey{node, gpu}
-	if used[k] {
-		return
-	}
-	used[k] = true
-	ref := GPURef{Node: node, Index: gpu, Rank: rank, State: Lost}
-	if n != nil {
-		ref.State = n.State
-		if gpu < len(n.GPUs) {
-			ref.GPU = &n.GPUs[gpu]
-		}
-	}
-	j.GPUs = append(j.GPUs, ref)
-}
-
-// addHeld adds the GPUs that a process which is no rank holds.
-func (j *Job) addHeld(n *Node, pid int32, used map[gpuKey]bool) {
-	for i := range n.GPUs {
-		for _, h := range n.GPUs[i].Holders {
-			if h.PID == pid {
-				j.addGPU(n, n.Name, i, -1, used)
+	nodes := map[string]bool{}
+	used := make(map[device]bool, len(j.Ranks))
+	add := func(node string, gpus []int, rank int) {
+		nodes[node] = true
+		for _, g := range gpus {
+			if k := (device{node: node, gpu: g}); !used[k] {
+				used[k] = true
+				p.devices = append(p.devices, device{node, g, rank})
 			}
 		}
 	}
+	for _, r := range j.Ranks {
+		v.Ranks = append(v.Ranks, Rank{Rank: r.Rank, LocalRank: r.LocalRank, Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, GPUs: r.GPUs})
+		add(r.Node, r.GPUs, r.Rank)
+	}
+	for _, o := range j.Others {
+		add(o.Node, o.GPUs, -1)
+	}
+	v.Nodes = slices.SortedFunc(maps.Keys(nodes), compareNames)
+	return p
 }
 
-func findProcess(n *Node, pid int32, start uint64) *Process {
-	i, ok := slices.BinarySearchFunc(n.Processes, pid, func(p *Process, pid int32) int { return cmp.Compare(p.Pid, pid) })
-	for ; ok && i < len(n.Processes) && n.Processes[i].Pid == pid; i++ {
-		if n.Processes[i].StartTicks == start {
-			return n.Processes[i]
+// view is the job as it is now.
+func (p *plan) view(s *Snapshot) *Job {
+	v := p.job
+	v.GPUs = make([]GPURef, len(p.devices))
+	var n *Node
+	for i, d := range p.devices {
+		if n == nil || n.Name != d.node { // ranks of a node follow one another
+			n = s.byName[d.node]
 		}
+		ref := GPURef{Node: d.node, Index: d.gpu, Rank: d.rank, State: Lost}
+		if n != nil {
+			ref.State = n.State
+			if d.gpu < len(n.GPUs) {
+				ref.GPU = &n.GPUs[d.gpu]
+			}
+		}
+		v.GPUs[i] = ref
 	}
-	return nil
+	v.means()
+	return &v
 }
 
 // means fills in what the job's GPUs come to. GPUs of nodes that are not live do not count: their last values would hide that they are gone.

@@ -14,6 +14,8 @@ type past struct {
 	rows  int // 8 a GPU, then the host's
 	tiers []tier
 	mem   []byte // all rings: to be given back as one
+
+	perGPU []float64 // scratch
 }
 
 // tier is one resolution: for every row a ring of slots.
@@ -40,7 +42,7 @@ func shapeOf(nodes int) pastShape {
 }
 
 func newPast(shape pastShape, gpus int) *past {
-	p := &past{gpus: gpus, rows: gpus*int(NumGPUSeries) + int(NumHostSeries)}
+	p := &past{gpus: gpus, rows: gpus*int(NumGPUSeries) + int(NumHostSeries), perGPU: make([]float64, gpus)}
 	size := 0
 	for _, s := range shape {
 		size += p.rows * s.slots
@@ -250,7 +252,7 @@ func (n *node) rememberTraffic(p *past) {
 		}
 		return sum
 	}
-	perGPU := make([]float64, p.gpus)
+	perGPU := p.perGPU
 	for i := range perGPU {
 		perGPU[i] = math.NaN()
 	}

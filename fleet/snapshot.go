@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"foretop/telemetry/facts"
@@ -57,6 +59,21 @@ func (s *Snapshot) Job(key string) *Job {
 	for _, j := range s.Jobs {
 		if j.Key == key {
 			return j
+		}
+	}
+	return nil
+}
+
+// Process finds a rank's process, with what it uses now; nil when it is gone.
+func (s *Snapshot) Process(r *Rank) *Process {
+	n := s.byName[r.Node]
+	if n == nil {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(n.Processes, r.PID, func(p *Process, pid int32) int { return cmp.Compare(p.Pid, pid) })
+	for ; ok && i < len(n.Processes) && n.Processes[i].Pid == r.PID; i++ {
+		if n.Processes[i].StartTicks == r.StartTicks {
+			return n.Processes[i]
 		}
 	}
 	return nil
@@ -346,13 +363,13 @@ const (
 	JobUnchecked          // its nodes are not live
 )
 
-// Rank is one rank of a job as seen on a node.
+// Rank is one rank of a job as seen on a node; [Snapshot.Process] finds its process.
 type Rank struct {
-	Rank, LocalRank int
+	Rank, LocalRank int // LocalRank -1: unknown
 	Node            string
 	PID             int32
+	StartTicks      uint64
 	GPUs            []int // indices on its node
-	Process         *Process
 }
 
 // GPURef names a GPU and the rank on it.
