@@ -87,7 +87,9 @@ func (a *assembly) group(k groupKey) int32 {
 
 func (a *assembly) addNode(n int32) {
 	procs, ids := a.nodes[n].Processes, a.ids[n]
-	kin := kinOf(procs, ids)
+	var relatives *kin // made when first needed
+	var last groupKey
+	lastGroup := int32(-1)
 	for i := range ids {
 		id := &ids[i]
 		if a.twice.seen(n, procs[i]) {
@@ -95,10 +97,15 @@ func (a *assembly) addNode(n int32) {
 		}
 		m := member{node: n, proc: int32(i), role: id.Role, rank: -1, local: -1, id: &id.claim}
 		c := &id.claim
-		if k := kin.find(int32(i), procs, ids); k != nil && k.strength > c.strength {
-			c, m.id = k, k
-			if m.role == RoleNone || m.role == RoleRank {
-				m.role = RoleHelper
+		if m.role != RoleRank && c.strength < scheduledJob {
+			if relatives == nil {
+				relatives = kinOf(procs, ids)
+			}
+			if k := relatives.find(int32(i), procs); k != nil && k.strength > c.strength {
+				c, m.id = k, k
+				if m.role == RoleNone {
+					m.role = RoleHelper
+				}
 			}
 		}
 		if c.strength == saysNothing {
@@ -107,8 +114,10 @@ func (a *assembly) addNode(n int32) {
 		if m.role == RoleRank {
 			m.rank, m.local = int32(c.rank), int32(c.local)
 		}
-		g := a.group(a.key(n, c))
-		a.members[g] = append(a.members[g], m)
+		if k := a.key(n, c); lastGroup < 0 || k != last {
+			last, lastGroup = k, a.group(k)
+		}
+		a.members[lastGroup] = append(a.members[lastGroup], m)
 	}
 }
 

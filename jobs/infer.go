@@ -14,7 +14,7 @@ type siblings struct {
 	size, base, agent int // base: rank minus local rank, the same for all
 	local             map[int32]bool
 	claim             *claim
-	odd               bool // they contradict one another
+	odd               bool // they contradict one another, or reason
 	unread            []int
 }
 
@@ -95,7 +95,7 @@ func (a *assembly) siblingsOf(r *run) map[nodePID]*siblings {
 			s = &siblings{size: m.id.localWorld, base: int(m.rank) - int(m.local), local: map[int32]bool{}, claim: m.id}
 			of[k] = s
 		}
-		s.odd = s.odd || m.local < 0 || s.size != m.id.localWorld || s.base != int(m.rank)-int(m.local) || s.local[m.local] || int(m.local) >= s.size
+		s.odd = s.odd || m.local < 0 || s.base < 0 || s.size != m.id.localWorld || s.base != int(m.rank)-int(m.local) || s.local[m.local] || int(m.local) >= s.size
 		s.local[m.local] = true
 	}
 	return of

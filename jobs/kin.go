@@ -9,8 +9,8 @@ type kin struct {
 	launcher map[int32]bool   // pids of launchers
 }
 
-func kinOf(procs []*facts.Process, ids []Identity) kin {
-	var k kin
+func kinOf(procs []*facts.Process, ids []Identity) *kin {
+	k := new(kin)
 	for i := range ids {
 		switch ids[i].Role {
 		case RoleRank:
@@ -33,8 +33,8 @@ func kinOf(procs []*facts.Process, ids []Identity) kin {
 }
 
 // find gives a relative's claim, nil when there is none to go by.
-func (k *kin) find(i int32, procs []*facts.Process, ids []Identity) *claim {
-	if k.ofParent == nil || ids[i].Role == RoleRank {
+func (k *kin) find(i int32, procs []*facts.Process) *claim {
+	if k.ofParent == nil {
 		return nil
 	}
 	p := procs[i]

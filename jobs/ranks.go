@@ -113,7 +113,7 @@ func (a *assembly) choose(r *run, world int) []member {
 	}
 	ranks := r.members[:0]
 	for _, m := range r.members {
-		if c := m.id; c.requeue < requeue || world > 0 && c.world > 0 && c.world != world {
+		if c := m.id; c.requeue < requeue || world > 0 && (c.world > 0 && c.world != world || int(m.rank) >= world) {
 			m.role = RoleStale
 			r.others = append(r.others, m)
 			continue

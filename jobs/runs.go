@@ -54,7 +54,7 @@ func secondID(id string, r *run, tell string) string {
 // demoteTasks makes helpers of Slurm's tasks in a step whose ranks are numbered by a launcher inside it.
 func demoteTasks(members []member) {
 	var inner map[string]bool
-	tasks := false
+	tasks, last := false, ""
 	for i := range members {
 		m := &members[i]
 		if m.role != RoleRank {
@@ -62,11 +62,12 @@ func demoteTasks(members []member) {
 		}
 		if m.id.rankStrength == slurmRank {
 			tasks = true
-		} else if m.id.step != "" {
+		} else if m.id.step != "" && m.id.step != last {
 			if inner == nil {
 				inner = map[string]bool{}
 			}
-			inner[m.id.step] = true
+			last = m.id.step
+			inner[last] = true
 		}
 	}
 	if !tasks || inner == nil {
@@ -91,7 +92,12 @@ func (a *assembly) runKey(m *member) groupKey {
 func (a *assembly) runsOf(members []member) []run {
 	var runs []run
 	at := map[groupKey]int{}
-	last := -1
+	last, left := -1, 0
+	for i := range members {
+		if members[i].role == RoleRank {
+			left++
+		}
+	}
 	for i := range members {
 		m := &members[i]
 		if m.role != RoleRank {
@@ -108,6 +114,9 @@ func (a *assembly) runsOf(members []member) []run {
 			last = j
 		}
 		r := &runs[last]
+		if r.members == nil && last == 0 {
+			r.members = make([]member, 0, left) // nearly always the only run
+		}
 		r.members = append(r.members, *m)
 		r.newest = max(r.newest, a.process(m).GetStartWallMs())
 	}
