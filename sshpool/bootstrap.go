@@ -84,7 +84,7 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$";cp "$h/$2-$3" "$t" 2>/dev/null&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
 	fmt.Fprintf(&s, `if all "$h";then p=1;for d in %s;do mk "$d"&&can "$d"&&cp1 "$d" c $c $z&&{ [ $v = 0 ]||cp1 "$d" n $r $y;}&&ok "$d"&&{ prune "$d" 2>/dev/null;go "$d";};done;ok "$h"&&go "$h";fi;`, b.words())
 	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;break;fi;q=noexec;fi;;esac;i=$((i+1));done;`, b.words(), ints(skip))
-	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w" = - ]&&[ "$k" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)
+	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w$k" = -- ];then :;elif [ "$w" = - ];then if can "$h";then w=h;else q=noexec;fi;fi;if [ "$w" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)
 	return wrap(s.String())
 }
 

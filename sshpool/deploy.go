@@ -55,12 +55,11 @@ type deployment struct {
 	carrier carrier
 	scripts *bootstrap
 
-	proven    bool  // copies are tried before they are trusted
-	skip      []int // folders that failed
-	noShared  bool  // the shared folder failed, or did not show what another node put there
-	waits     int   // times that the shared folder was waited for
-	lastWord  string
-	lastWhere string
+	proven   bool   // copies are tried before they are trusted
+	skip     []int  // folders that failed
+	noShared bool   // the shared folder failed, or did not show what another node put there
+	waits    int    // times that the shared folder was waited for
+	lastWord string // what the last failed upload said
 }
 
 // start runs the start script and reads the start line.
@@ -135,7 +134,7 @@ func (d *deployment) ended(p *process, notes string, code int) error {
 // need is what a node says it lacks.
 type need struct {
 	platform payload.Platform
-	folder   int    // where a program can be executed, -1: nowhere but perhaps the shared folder
+	folder   int    // where a program can be executed, -1: only in the shared folder
 	home     string // mark of the shared folder, empty: not usable
 	gz, nv   bool
 	none     bool // no program for such a platform in the script
@@ -182,6 +181,9 @@ func (d *deployment) provide(ctx context.Context, text string) error {
 		return &problem{state: Refused, again: pauseHold, cause: "no collector for " + clean(n.platform.String()) + " in this build",
 			remedy: "build foretop with `make`: that puts collectors for linux/amd64 and linux/arm64 inside"}
 	}
+	if n.folder < 0 && d.noShared {
+		return d.refused("denied")
+	}
 	if n.home == "" || d.noShared {
 		return d.send(ctx, bundle, n, n.folder)
 	}
@@ -212,9 +214,6 @@ func (d *deployment) provide(ctx context.Context, text string) error {
 // send uploads a bundle into one folder (-1: the shared one). When that folder cannot take it, it is struck off and nil is returned:
 // the next start finds another.
 func (d *deployment) send(ctx context.Context, b *payload.Bundle, n need, folder int) error {
-	if folder < 0 && n.home == "" {
-		return d.refused(d.lastWord)
-	}
 	free, err := d.node.pool.uploads.slot(ctx)
 	if err != nil {
 		return err

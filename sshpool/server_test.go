@@ -30,12 +30,12 @@ type server struct {
 	host     ssh.Signer
 	command  func(*request) // what an exec request does
 
-	mu       sync.Mutex
-	conns    []net.Conn
-	logins   int
-	deaf     bool // answers no keepalives
-	execs    []string
-	channels sync.WaitGroup
+	mu     sync.Mutex
+	conns  []net.Conn
+	logins int
+	deaf   bool // answers no keepalives
+	execs  []string
+	onConn func(ssh.Conn)
 }
 
 // request is one exec request.
@@ -142,6 +142,9 @@ func (s *server) serve(conn net.Conn) {
 			}
 		}
 	}()
+	if s.onConn != nil {
+		go s.onConn(c)
+	}
 	for n := range channels {
 		switch n.ChannelType() {
 		case "session":
