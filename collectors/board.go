@@ -1,0 +1,92 @@
+package collectors
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// board is where the sources write and the stream reads. A source reads the system without the lock, then writes what it got under it: the lock
+// is never held over a system call. What the pointers lead to is never changed in place, so the stream may encode it after the lock is gone.
+type board struct {
+	detail atomic.Bool // the front end wants the detail level
+
+	mu         sync.Mutex
+	state      telemetry.State
+	inventory  *facts.Inventory // only its lists and messages are replaced; generation grows with each change
+	generation uint64
+	notes      []condition // by source
+	since      []int64     // by source: when it came into its condition
+	notesSeen  uint64      // grows with each change of notes
+	processes  []*facts.Process
+	told       uint64 // grows with each new list of processes
+	usage      *facts.Usage
+	holders    []holder
+}
+
+// holder is a process that holds an accelerator, as the driver tells it: pid in the collector's own view of processes.
+type holder struct {
+	pid    int32
+	gpu    uint32
+	memory uint64
+	known  bool // memory is known
+}
+
+func newBoard(sources int) *board {
+	b := &board{generation: 1, inventory: &facts.Inventory{}, notes: make([]condition, sources), since: make([]int64, sources)}
+	b.state.Resize(telemetry.ScopeNode, 1)
+	b.state.Resize(telemetry.ScopeGroup, int(telemetry.NumGroups))
+	b.state.Resize(telemetry.ScopeSource, sources)
+	return b
+}
+
+// resize says how many entities a scope has now, and that they may mean other things than before. The caller holds the lock and has
+// put the scope's new inventory in place.
+func (b *board) resize(sc telemetry.Scope, n int) {
+	b.state.Resize(sc, 0)
+	b.state.Resize(sc, n)
+	b.generation++
+}
+
+// read notes that a group was read at the time given. The caller holds the lock.
+func (b *board) read(g telemetry.Group, monoMS int64) {
+	b.state.Set(telemetry.ReadMS, int(g), monoMS)
+}
+
+// note takes a source's condition down. The caller holds the lock.
+func (b *board) note(source int, c condition, monoMS int64) {
+	b.state.Set(telemetry.SourceStateEnum, source, int64(c.state))
+	if b.notes[source] == c {
+		return
+	}
+	b.notes[source] = c
+	b.since[source] = monoMS
+	b.notesSeen++
+}
+
+func (b *board) sourceNotes() *facts.SourceNotes {
+	m := &facts.SourceNotes{}
+	for i, c := range b.notes {
+		m.Notes = append(m.Notes, &facts.SourceNote{
+			Source: uint32(i), State: c.state, Text: c.text, Remedy: c.remedy, SinceMonoMs: b.since[i],
+		})
+	}
+	return m
+}
+
+func (b *board) setHolders(h []holder) {
+	b.mu.Lock()
+	b.holders = h
+	b.mu.Unlock()
+}
+
+// snapshot gives the inventory as it is now, for the encoder. The caller holds the lock.
+func (b *board) snapshot() *facts.Inventory {
+	i := b.inventory
+	return &facts.Inventory{
+		Cpu: i.Cpu, MemoryTotalBytes: i.MemoryTotalBytes, Gpus: i.Gpus, Ports: i.Ports, HwCounters: i.HwCounters, Nets: i.Nets, Disks: i.Disks,
+		Filesystems: i.Filesystems, Sources: i.Sources, GpuDriverVersion: i.GpuDriverVersion, CudaVersion: i.CudaVersion, Product: i.Product,
+	}
+}

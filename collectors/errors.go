@@ -1,0 +1,51 @@
+package collectors
+
+import (
+	"errors"
+	"io/fs"
+
+	"foretop/telemetry/facts"
+)
+
+// condition is an error by which a source states itself. Any other error means failing, a file that may not be read means denied.
+type condition struct {
+	state  facts.SourceState
+	text   string
+	remedy string
+}
+
+func (c *condition) Error() string { return c.text }
+
+// unsupported: the node has no such thing. That is no fault.
+func unsupported(text string) error {
+	return &condition{state: facts.SourceState_SOURCE_UNSUPPORTED, text: text}
+}
+
+// denied: the thing is there and may not be read; remedy says by what it could be.
+func denied(text, remedy string) error {
+	return &condition{state: facts.SourceState_SOURCE_DENIED, text: text, remedy: remedy}
+}
+
+// stuck: a part of the source is in a call that does not return, while the rest was read.
+func stuck(text string) error {
+	return &condition{state: facts.SourceState_SOURCE_STUCK, text: text}
+}
+
+// remark: all is well, and there is something to say.
+func remark(text string) error {
+	return &condition{state: facts.SourceState_SOURCE_OK, text: text}
+}
+
+// conditionOf makes a source's statement out of what its read returned.
+func conditionOf(err error) condition {
+	var c *condition
+	switch {
+	case err == nil:
+		return condition{state: facts.SourceState_SOURCE_OK}
+	case errors.As(err, &c):
+		return *c
+	case errors.Is(err, fs.ErrPermission):
+		return condition{state: facts.SourceState_SOURCE_DENIED, text: err.Error(), remedy: "run the collector as a user who may read it"}
+	}
+	return condition{state: facts.SourceState_SOURCE_FAILING, text: err.Error()}
+}

@@ -1,0 +1,150 @@
+package collectors
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+const (
+	maxJournalLine = 64 << 10
+	journalSilence = 5 * time.Second // a journal that may be read has the boot's lines; one without any is not shown to this user
+)
+
+// journal follows the kernel's lines in systemd's journal: journalctl, started once and streamed.
+type journal struct {
+	child *child
+
+	mu      sync.Mutex
+	lines   int
+	ended   error
+	isEnded bool
+	began   int64
+}
+
+// journalArgs: the last lines of this boot first, then what comes.
+var journalArgs = []string{"-k", "-f", "-o", "json", "-n", "2000", "--no-pager",
+	"--output-fields=MESSAGE,PRIORITY,_SOURCE_MONOTONIC_TIMESTAMP,__MONOTONIC_TIMESTAMP"}
+
+func startJournal(ctx context.Context, m *machine) (*journal, error) {
+	c, err := startChild(ctx, m.children, "journalctl", journalArgs...)
+	if err != nil {
+		return nil, err
+	}
+	m.kernel.begin(viaJournal)
+	j := &journal{child: c, began: m.clock.MonoMS()}
+	go j.follow(m)
+	return j, nil
+}
+
+func (j *journal) follow(m *machine) {
+	in := bufio.NewScanner(j.child.out)
+	in.Buffer(make([]byte, 0, 4<<10), maxJournalLine)
+	last := uint64(0)
+	for in.Scan() {
+		r, err := parseJournal(in.Bytes())
+		if err != nil {
+			continue
+		}
+		// The journal's lines are numbered by their time, so that a later collector knows which were told.
+		if r.Sequence <= last {
+			r.Sequence = last + 1
+		}
+		last = r.Sequence
+		for !m.kernel.room() { // the pipe holds the rest back
+			select {
+			case <-j.child.gone:
+				return
+			case <-time.After(time.Second):
+			}
+		}
+		m.kernel.seen(r.Sequence)
+		m.kernel.put(r)
+		j.mu.Lock()
+		j.lines++
+		j.mu.Unlock()
+	}
+	err := j.child.end()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.isEnded = true
+	j.ended = errors.Join(in.Err(), err)
+}
+
+func (j *journal) close() { j.child.kill() }
+
+// condition says how it goes.
+func (j *journal) condition(nowMS int64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.isEnded && j.lines == 0, j.lines == 0 && nowMS-j.began > journalSilence.Milliseconds():
+		return denied("neither /dev/kmsg nor the journal of the kernel may be read", kernelRemedy)
+	case j.isEnded && j.ended != nil:
+		return errors.New("journalctl ended: " + j.ended.Error())
+	case j.isEnded:
+		return errors.New("journalctl ended")
+	}
+	return remark("from the journal: /dev/kmsg may not be read")
+}
+
+var errNoMessage = errors.New("not a journal entry")
+
+// parseJournal parses one line of journalctl -o json. A message that is not UTF-8 comes as a list of bytes; a repeated field as a list of strings.
+func parseJournal(b []byte) (*facts.KernelRecord, error) {
+	var e struct {
+		Message  json.RawMessage `json:"MESSAGE"`
+		Priority string          `json:"PRIORITY"`
+		Source   string          `json:"_SOURCE_MONOTONIC_TIMESTAMP"`
+		Arrived  string          `json:"__MONOTONIC_TIMESTAMP"`
+	}
+	if err := json.Unmarshal(b, &e); err != nil {
+		return nil, err
+	}
+	text, ok := journalText(e.Message)
+	if !ok {
+		return nil, errNoMessage
+	}
+	us, err := strconv.ParseInt(e.Source, 10, 64)
+	if err != nil {
+		if us, err = strconv.ParseInt(e.Arrived, 10, 64); err != nil {
+			return nil, errNoMessage
+		}
+	}
+	level, err := strconv.ParseUint(e.Priority, 10, 3)
+	if err != nil {
+		level = 6
+	}
+	us = max(us, 0)
+	return &facts.KernelRecord{Sequence: uint64(us), Level: uint32(level), MonoUs: us, Text: telemetry.Clean(text, maxKernelText)}, nil
+}
+
+func journalText(raw json.RawMessage) (string, bool) {
+	var s string
+	if json.Unmarshal(raw, &s) == nil && len(raw) > 0 && raw[0] == '"' {
+		return s, true
+	}
+	var numbers []int
+	if len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &numbers) == nil {
+		b := make([]byte, 0, len(numbers))
+		for _, n := range numbers {
+			if n < 0 || n > 255 {
+				return "", false
+			}
+			b = append(b, byte(n))
+		}
+		return string(b), true
+	}
+	var several []string
+	if json.Unmarshal(raw, &several) == nil && len(several) > 0 {
+		return several[0], true
+	}
+	return "", false
+}

@@ -1,0 +1,90 @@
+package collectors
+
+import (
+	"bytes"
+	"errors"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// maxKernelText bounds one line; the kernel's own bound is about 1 KiB, escapes decoded.
+const maxKernelText = 2 << 10
+
+var errNoRecord = errors.New("not a kernel record")
+
+// kmsgRecord is one record of /dev/kmsg (Documentation/ABI/testing/dev-kmsg).
+type kmsgRecord struct {
+	facility uint64 // 0 is the kernel; user space cannot write with that
+	level    uint32
+	sequence uint64
+	stampUS  int64
+	text     []byte // as in the file: blanks and escapes are untouched
+}
+
+// nextRecord cuts one record, dictionary lines included, off. One read of /dev/kmsg gives one; a file may hold many.
+func nextRecord(b []byte) (record, rest []byte) {
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\n' && (i+1 == len(b) || b[i+1] != ' ') {
+			return b[:i], b[i+1:]
+		}
+	}
+	return b, nil
+}
+
+// parseKmsg parses "prio,sequence,µs,flags[,…];text\n KEY=value\n…".
+func parseKmsg(b []byte) (r kmsgRecord, err error) {
+	head, text, ok := bytes.Cut(b, []byte{';'})
+	if !ok {
+		return r, errNoRecord
+	}
+	var n [3]uint64
+	for i := range n {
+		var w []byte
+		w, head, _ = bytes.Cut(head, []byte{','})
+		if n[i], ok = parseUint(w); !ok {
+			return r, errNoRecord
+		}
+	}
+	text, _ = line(text)
+	r = kmsgRecord{facility: n[0] >> 3, level: uint32(n[0] & 7), sequence: n[1], stampUS: int64(min(n[2], 1<<62)), text: text}
+	return r, nil
+}
+
+// message is the record as it is told: the escapes decoded, then cleaned.
+func (r *kmsgRecord) message() *facts.KernelRecord {
+	return &facts.KernelRecord{Sequence: r.sequence, Level: r.level, MonoUs: r.stampUS, Text: telemetry.Clean(string(unescape(r.text)), maxKernelText)}
+}
+
+// unescape decodes the \xNN by which the kernel writes what is not printable, and the backslash.
+func unescape(b []byte) []byte {
+	i := bytes.IndexByte(b, '\\')
+	if i < 0 {
+		return b
+	}
+	out := append(make([]byte, 0, len(b)), b[:i]...)
+	for ; i < len(b); i++ {
+		if b[i] == '\\' && i+3 < len(b) && b[i+1] == 'x' {
+			hi, lo := unhex(b[i+2]), unhex(b[i+3])
+			if hi >= 0 && lo >= 0 {
+				out = append(out, byte(hi<<4|lo))
+				i += 3
+				continue
+			}
+		}
+		out = append(out, b[i])
+	}
+	return out
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}

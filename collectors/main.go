@@ -1,0 +1,66 @@
+package collectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"foretop/telemetry"
+)
+
+// ReaderVar is the environment variable that names the NVML reader's file; without it the reader is looked for beside the collector.
+const ReaderVar = "FORETOP_NVML"
+
+// RootVar is the environment variable that names another folder for "/", for nodes that play a machine.
+const RootVar = "FORETOP_ROOT"
+
+const (
+	readerName  = "foretop-nvml"
+	memoryLimit = 32 << 20
+	niceness    = 10
+)
+
+// Main is the node program: it speaks the stream on standard input and output until it is told to end, and gives the exit status. build is the program's version.
+func Main(build string) int {
+	runtime.GOMAXPROCS(1)
+	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(50)
+	beModest()
+	reader := readerPath()
+	os.Chdir("/") // no folder is kept from being unmounted
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error like others
+	err := Run(ctx, os.Stdin, os.Stdout, Options{Root: Root(os.Getenv(RootVar)), Nonce: os.Getenv(telemetry.NonceVar), Build: build, Reader: reader})
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "foretop-collector:", err)
+	return 1
+}
+
+// readerPath finds the NVML reader: it is looked for before the folder is left.
+func readerPath() string {
+	if p := os.Getenv(ReaderVar); p != "" {
+		if abs, err := filepath.Abs(p); err == nil {
+			return abs
+		}
+		return p
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	p := filepath.Join(filepath.Dir(self), readerName)
+	if _, err := os.Stat(p); err != nil {
+		return ""
+	}
+	return p
+}

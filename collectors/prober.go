@@ -1,0 +1,99 @@
+package collectors
+
+import (
+	"errors"
+	"hash/maphash"
+	"io/fs"
+	"strconv"
+	"time"
+)
+
+const (
+	probePatience  = time.Second
+	maxAbandoned   = 4
+	maxEnviron     = 256 << 10
+	maxCommandRead = 16 << 10
+)
+
+// prober reads /proc/PID/cmdline and environ in a goroutine of its own. Both take the lock of the process's memory, so they may never return when
+// that process hangs in the kernel, which is just when its node is looked at. A goroutine that does not answer is left behind.
+type prober struct {
+	root      Root
+	questions chan question
+	abandoned int
+	seed      maphash.Seed
+}
+
+type question struct {
+	pid   int32
+	known bool
+	sum   uint64
+	reply chan answer
+}
+
+type answer struct {
+	cmdline, environ []byte
+	sum              uint64
+	unchanged        bool // the command line is as it was: the environment was not read
+	denied           bool
+}
+
+func newProber(root Root) *prober {
+	p := &prober{root: root, seed: maphash.MakeSeed()}
+	p.start()
+	return p
+}
+
+func (p *prober) start() {
+	p.questions = make(chan question)
+	go p.serve(p.questions)
+}
+
+func (p *prober) close() { close(p.questions) }
+
+func (p *prober) full() bool { return p.abandoned >= maxAbandoned }
+
+// ask gives what a process says of itself, ok false when the read does not return. The bytes are valid until the next call.
+func (p *prober) ask(pid int32, known bool, sum uint64) (a answer, ok bool) {
+	if p.full() {
+		return a, false
+	}
+	q := question{pid: pid, known: known, sum: sum, reply: make(chan answer, 1)}
+	p.questions <- q
+	select {
+	case a = <-q.reply:
+		return a, true
+	case <-time.After(probePatience):
+	}
+	close(p.questions)
+	p.abandoned++
+	p.start()
+	return a, false
+}
+
+func (p *prober) serve(questions chan question) {
+	var cmdline, environ []byte
+	for q := range questions {
+		var a answer
+		var err error
+		if cmdline, err = p.root.read(procPath(q.pid, "cmdline"), cmdline); err != nil {
+			cmdline = cmdline[:0]
+		}
+		cmdline = cmdline[:min(len(cmdline), maxCommandRead)]
+		a.sum = maphash.Bytes(p.seed, cmdline)
+		a.unchanged = q.known && a.sum == q.sum
+		if !a.unchanged {
+			environ, err = p.root.read(procPath(q.pid, "environ"), environ)
+			a.denied = errors.Is(err, fs.ErrPermission)
+			a.cmdline, a.environ = cmdline, environ[:min(len(environ), maxEnviron)]
+		}
+		q.reply <- a
+		if cap(environ) > maxEnviron {
+			environ = nil
+		}
+	}
+}
+
+func procPath(pid int32, name string) string {
+	return "proc/" + strconv.Itoa(int(pid)) + "/" + name
+}

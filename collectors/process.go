@@ -1,0 +1,212 @@
+package collectors
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+const (
+	maxTold   = 1024             // processes told
+	youngFor  = 30 * time.Second // a process this young may yet execute another program: looked at on each walk
+	maxComm   = 64               // a kernel thread's name may be longer than the usual 15 bytes
+	maxPath   = 1024
+	agedEvery = 12 // walks between two looks at an older one
+)
+
+// proc is what is known of one process.
+type proc struct {
+	pid       int32
+	inode     uint64 // of /proc/PID: another one means another process
+	start     uint64 // ticks since boot
+	firstMS   int64
+	ppid      int32
+	kernel    bool
+	comm      string
+	command   string // masked
+	cmdSum    uint64 // of the command line as it was read
+	known     bool   // the command line was read
+	silent    bool   // reading its memory does not return: never again
+	env       map[string]string
+	envState  facts.EnvState
+	cgroup    string
+	launcher  bool
+	rank      string // the words of rankOf
+	fact      *facts.Process
+	usageSeen bool
+	cpuTicks  uint64 // at the last look for usage
+	usageMS   int64
+	visited   uint64 // number of the walk that saw it last
+}
+
+// procTable is the processes of the node. It is shared by the sources process and usage.
+type procTable struct {
+	mu    sync.Mutex
+	procs map[int32]*proc
+	keys  map[string]bool
+}
+
+func newProcTable() *procTable {
+	t := &procTable{procs: map[int32]*proc{}, keys: map[string]bool{}}
+	for _, k := range telemetry.EnvKeys {
+		t.keys[k] = true
+	}
+	return t
+}
+
+// processReader walks /proc and tells which processes hold an accelerator, or are ranks or launchers.
+type processReader struct {
+	m      *machine
+	table  *procTable
+	walk   uint64
+	list   []procEntry
+	buf    []byte
+	prober *prober
+	last   []*facts.Process
+}
+
+func newProcess(m *machine) reader {
+	return &processReader{m: m, table: m.procs, prober: newProber(m.root)}
+}
+
+func (r *processReader) close() { r.prober.close() }
+
+func (r *processReader) read(ctx context.Context) error {
+	var err error
+	if r.list, err = listProcesses(r.m.root, r.list[:0]); err != nil {
+		return err
+	}
+	if len(r.list) == 0 {
+		return denied("/proc shows no processes", "mount /proc without hidepid, or run the collector as root")
+	}
+	r.table.mu.Lock()
+	defer r.table.mu.Unlock()
+	r.walk++
+	now := r.m.clock.MonoMS()
+	for _, e := range r.list {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.visit(e, now)
+	}
+	for pid, p := range r.table.procs {
+		if p.visited != r.walk {
+			delete(r.table.procs, pid)
+		}
+	}
+	told, foreign := r.tell()
+	b := r.m.board
+	b.mu.Lock()
+	b.state.SetUint(telemetry.ProcessCount, 0, uint64(len(r.list)))
+	if !slices.Equal(told, r.last) {
+		b.processes = told
+		b.told++
+		r.last = told
+	}
+	b.mu.Unlock()
+	return r.condition(foreign)
+}
+
+// condition says what this user is not shown.
+func (r *processReader) condition(foreign int) error {
+	switch {
+	case r.prober.abandoned > 0 && r.prober.full():
+		return stuck("the memory of several processes cannot be read: the reads do not return")
+	case r.prober.abandoned > 0:
+		return remark("the memory of some processes cannot be read: the reads do not return")
+	case foreign > 0:
+		return &condition{state: facts.SourceState_SOURCE_OK, text: "other users' environments may not be read: their ranks are known by cgroup and command line only",
+			remedy: "needs CAP_SYS_PTRACE, or root"}
+	}
+	return nil
+}
+
+// visit takes a process into the table, or looks at it again where it may have become another program.
+func (r *processReader) visit(e procEntry, now int64) {
+	p := r.table.procs[e.pid]
+	if p != nil && p.inode == e.inode && e.inode != 0 {
+		p.visited = r.walk
+		young := now-p.firstMS < youngFor.Milliseconds()
+		if p.kernel || !young && (r.walk+uint64(e.pid))%agedEvery != 0 {
+			return
+		}
+	}
+	var s procStat
+	if !r.stat(e.pid, &s) {
+		return // gone
+	}
+	if p == nil || p.start != s.startTicks {
+		p = &proc{pid: e.pid, start: s.startTicks, firstMS: now}
+		r.table.procs[e.pid] = p
+	}
+	p.visited = r.walk
+	p.inode = e.inode
+	p.ppid = s.ppid
+	p.kernel = s.kernel
+	if comm := telemetry.Clean(string(s.comm), maxComm); p.comm != comm {
+		p.comm = comm
+		p.fact = nil
+	}
+	if !p.kernel && s.state != 'Z' && !p.silent {
+		r.look(p)
+	}
+}
+
+func (r *processReader) stat(pid int32, s *procStat) bool {
+	var err error
+	if r.buf, err = r.m.root.read(procPath(pid, "stat"), r.buf); err != nil {
+		return false
+	}
+	return parseProcStat(r.buf, s)
+}
+
+// look reads the command line, and the environment once for each program that the process runs.
+func (r *processReader) look(p *proc) {
+	answer, ok := r.prober.ask(p.pid, p.known, p.cmdSum)
+	if !ok {
+		p.silent = true
+		p.envState = facts.EnvState_ENV_UNKNOWN
+		p.fact = nil
+		return
+	}
+	if answer.unchanged {
+		return
+	}
+	p.known, p.cmdSum = true, answer.sum
+	args := splitArgs(answer.cmdline)
+	p.command = telemetry.Clean(maskCommand(args), maxCommandBytes)
+	p.launcher = isLauncher(args)
+	env, state := parseEnviron(answer.environ, r.table.keys)
+	if answer.denied {
+		env, state = nil, facts.EnvState_ENV_DENIED
+	}
+	// A rank that sets its title changes its command line and overwrites its environment: what was read before still holds.
+	if state == facts.EnvState_ENV_READ || p.envState != facts.EnvState_ENV_READ {
+		p.env, p.envState = env, state
+	}
+	p.rank = rankOf(p.env)
+	p.fact = nil
+	var err error
+	if r.buf, err = r.m.root.read(procPath(p.pid, "cgroup"), r.buf); err == nil {
+		p.cgroup = telemetry.Clean(parseCgroup(r.buf), maxPath)
+	}
+}
+
+// splitArgs cuts /proc/PID/cmdline at its NULs. A title written over it is padded with them.
+func splitArgs(b []byte) []string {
+	for len(b) > 0 && b[len(b)-1] == 0 {
+		b = b[:len(b)-1]
+	}
+	var args []string
+	for start, i := 0, 0; i <= len(b) && len(b) > 0; i++ {
+		if i == len(b) || b[i] == 0 {
+			args = append(args, string(b[start:i]))
+			start = i + 1
+		}
+	}
+	return args
+}

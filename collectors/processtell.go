@@ -1,0 +1,144 @@
+package collectors
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+// tell makes the list of processes that the front end is told, by pid, and counts those of other users whose environment is hidden.
+func (r *processReader) tell() (told []*facts.Process, foreign int) {
+	held := r.held()
+	var chosen []*proc
+	for _, p := range r.table.procs {
+		if p.kernel {
+			continue
+		}
+		if p.envState == facts.EnvState_ENV_DENIED {
+			foreign++
+		}
+		if len(held[p.pid]) > 0 || p.launcher || r.isRank(p) || r.isTask(p) {
+			chosen = append(chosen, p)
+		} else {
+			p.fact = nil
+		}
+	}
+	slices.SortFunc(chosen, func(a, b *proc) int {
+		if n := cmp.Compare(min(len(held[b.pid]), 1), min(len(held[a.pid]), 1)); n != 0 {
+			return n // those that hold something are told in any case
+		}
+		return cmp.Compare(a.pid, b.pid)
+	})
+	chosen = chosen[:min(len(chosen), maxTold)]
+	for _, p := range chosen {
+		if p.fact == nil || !sameHeld(p.fact.Held, held[p.pid]) {
+			r.describe(p, held[p.pid])
+		} else if p.fact.User == "" {
+			if name := r.m.users.name(p.fact.Uid); name != "" {
+				r.describe(p, held[p.pid])
+			}
+		}
+		told = append(told, p.fact)
+	}
+	slices.SortFunc(told, func(a, b *facts.Process) int { return cmp.Compare(a.Pid, b.Pid) })
+	return told, foreign
+}
+
+func (r *processReader) held() map[int32][]*facts.Held {
+	r.m.board.mu.Lock()
+	holders := r.m.board.holders
+	r.m.board.mu.Unlock()
+	held := make(map[int32][]*facts.Held, len(holders))
+	for _, h := range holders {
+		held[h.pid] = append(held[h.pid], &facts.Held{Gpu: h.gpu, MemoryBytes: h.memory, MemoryKnown: h.known})
+	}
+	return held
+}
+
+// isRank says whether a process is the rank that its environment names. Everything it starts inherits those words: of a line of parent and
+// child with the same ones, the first that is not a mere wrapper is the rank.
+func (r *processReader) isRank(p *proc) bool {
+	if p.rank == "" {
+		return false
+	}
+	if wrappers[p.comm] {
+		return !r.hasHeir(p)
+	}
+	for up, n := r.table.procs[p.ppid], 0; up != nil && up.rank == p.rank && n < 64; up, n = r.table.procs[up.ppid], n+1 {
+		if !wrappers[up.comm] && !up.launcher {
+			return false
+		}
+	}
+	return true
+}
+
+// hasHeir says whether a wrapper's child is, or leads to, the same rank.
+func (r *processReader) hasHeir(p *proc) bool {
+	for _, c := range r.table.procs {
+		if c.ppid == p.pid && c.rank == p.rank {
+			return true
+		}
+	}
+	return false
+}
+
+// isTask says whether a process whose environment is hidden is the first of a job's task, by its cgroup.
+func (r *processReader) isTask(p *proc) bool {
+	if p.envState == facts.EnvState_ENV_READ || !ofJob(p.cgroup) {
+		return false
+	}
+	up := r.table.procs[p.ppid]
+	return up == nil || up.cgroup != p.cgroup
+}
+
+// describe makes the fact of a process. Facts are never changed once told.
+func (r *processReader) describe(p *proc, held []*facts.Held) {
+	f := &facts.Process{
+		Pid: p.pid, StartTicks: p.start, Ppid: p.ppid, Comm: p.comm, Command: p.command, Cgroup: p.cgroup,
+		Env: maps.Clone(p.env), EnvState: p.envState, Held: held, Launcher: p.launcher, Rank: p.rank != "" && !p.launcher,
+		StartWallMs: r.startWallMS(p.start),
+	}
+	var s procStat
+	if r.stat(p.pid, &s) {
+		f.CpuMs, f.RssBytes = s.cpuTicks*tickMS, s.rssBytes
+	}
+	var err error
+	if r.buf, err = r.m.root.read(procPath(p.pid, "status"), r.buf); err == nil {
+		st := parseProcStatus(r.buf)
+		f.Uid, f.NsPids = st.uid, st.nsPIDs
+		if st.hasUID {
+			f.User = r.m.users.name(st.uid)
+		}
+	}
+	f.PidNamespace = namespaceOf(r.m.root, procPath(p.pid, "ns/pid"))
+	f.Cwd = telemetry.Clean(readLink(r.m.root, procPath(p.pid, "cwd")), maxPath)
+	p.fact = f
+}
+
+// startWallMS is the wall-clock time of a start given in ticks since boot.
+func (r *processReader) startWallMS(ticks uint64) int64 {
+	var err error
+	if r.buf, err = r.m.root.read("proc/uptime", r.buf); err != nil {
+		return 0
+	}
+	w, _ := field(r.buf)
+	up, ok := parseMilli(w)
+	if !ok {
+		return 0
+	}
+	return r.m.clock.Now().UnixMilli() - int64(up) + int64(min(ticks, 1<<53))*tickMS
+}
+
+// sameHeld says whether what is held is worth telling again: another accelerator, or memory that changed by a twentieth and 64 MiB.
+func sameHeld(a, b []*facts.Held) bool {
+	return slices.EqualFunc(a, b, func(x, y *facts.Held) bool {
+		if x.Gpu != y.Gpu || x.MemoryKnown != y.MemoryKnown {
+			return false
+		}
+		lo, hi := min(x.MemoryBytes, y.MemoryBytes), max(x.MemoryBytes, y.MemoryBytes)
+		return hi-lo < max(64<<20, hi/20)
+	})
+}

@@ -1,0 +1,45 @@
+package collectors
+
+import (
+	"context"
+	"os"
+	"syscall"
+
+	"foretop/telemetry"
+)
+
+// selfReader states what the collector costs: its own CPU time and memory, those of the programs it started, and the bytes it sent.
+type selfReader struct {
+	m     *machine
+	statm *held
+}
+
+// newSelf reads its own process, so it reads the machine's /proc whatever the root is.
+func newSelf(m *machine) reader { return &selfReader{m: m, statm: Root("").hold("proc/self/statm")} }
+
+func (r *selfReader) close() { r.statm.close() }
+
+func (r *selfReader) read(context.Context) error {
+	cpu, rss := r.m.children.cost()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return os.NewSyscallError("getrusage", err)
+	}
+	cpu += uint64(u.Utime.Nano()+u.Stime.Nano()) / 1000
+	b, err := r.statm.read()
+	if err == nil {
+		_, b = field(b)
+		pages, _, _ := number(b)
+		rss += pages * uint64(os.Getpagesize())
+	}
+	r.m.board.mu.Lock()
+	defer r.m.board.mu.Unlock()
+	s := &r.m.board.state
+	r.m.board.read(telemetry.GroupSelf, r.m.clock.MonoMS())
+	s.SetUint(telemetry.SelfCPUUS, 0, cpu)
+	if err == nil {
+		s.SetUint(telemetry.SelfRSSBytes, 0, rss)
+	}
+	s.SetUint(telemetry.SelfSentBytes, 0, r.m.sent())
+	return err
+}

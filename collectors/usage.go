@@ -1,0 +1,94 @@
+package collectors
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"foretop/telemetry/facts"
+)
+
+const topProcesses = 20
+
+// usageReader tells what the told processes and the busiest others use, at detail level only: it reads every process's stat.
+type usageReader struct {
+	m     *machine
+	table *procTable
+	buf   []byte
+	busy  []busyProc
+}
+
+type busyProc struct {
+	p        *proc
+	stat     procStat
+	permille uint32
+}
+
+func newUsage(m *machine) reader { return &usageReader{m: m, table: m.procs} }
+
+func (r *usageReader) close() {}
+
+func (r *usageReader) read(context.Context) error {
+	if !r.m.board.detail.Load() {
+		return nil
+	}
+	r.table.mu.Lock()
+	defer r.table.mu.Unlock()
+	u := &facts.Usage{}
+	r.busy = r.busy[:0]
+	for _, p := range r.table.procs {
+		b := busyProc{p: p}
+		if !r.look(&b) {
+			continue
+		}
+		if p.fact != nil {
+			u.Told = append(u.Told, usageOf(&b))
+		} else if b.permille > 0 {
+			r.busy = append(r.busy, b)
+		}
+	}
+	slices.SortFunc(u.Told, func(a, b *facts.ProcessUsage) int { return cmp.Compare(a.Pid, b.Pid) })
+	slices.SortFunc(r.busy, func(a, b busyProc) int {
+		return cmp.Or(cmp.Compare(b.permille, a.permille), cmp.Compare(a.p.pid, b.p.pid))
+	})
+	for i := range r.busy[:min(len(r.busy), topProcesses)] {
+		b := &r.busy[i]
+		one := usageOf(b)
+		one.Comm, one.Command = b.p.comm, b.p.command
+		var err error
+		if r.buf, err = r.m.root.read(procPath(b.p.pid, "status"), r.buf); err == nil {
+			if s := parseProcStatus(r.buf); s.hasUID {
+				one.User = r.m.users.name(s.uid)
+			}
+		}
+		u.Top = append(u.Top, one)
+	}
+	r.m.board.mu.Lock()
+	r.m.board.usage = u
+	r.m.board.mu.Unlock()
+	return nil
+}
+
+// look reads a process's stat and works out its share of a core since the last look.
+func (r *usageReader) look(b *busyProc) bool {
+	var err error
+	if r.buf, err = r.m.root.read(procPath(b.p.pid, "stat"), r.buf); err != nil {
+		return false
+	}
+	p := b.p
+	if !parseProcStat(r.buf, &b.stat) || b.stat.startTicks != p.start {
+		return false
+	}
+	b.stat.comm = nil
+	now := r.m.clock.MonoMS()
+	if p.usageSeen && now > p.usageMS {
+		b.permille = uint32(grown(b.stat.cpuTicks, p.cpuTicks) * tickMS * 1000 / uint64(now-p.usageMS))
+	}
+	p.usageSeen, p.usageMS, p.cpuTicks = true, now, b.stat.cpuTicks
+	return true
+}
+
+func usageOf(b *busyProc) *facts.ProcessUsage {
+	return &facts.ProcessUsage{Pid: b.p.pid, StartTicks: b.p.start, CpuMs: b.stat.cpuTicks * tickMS, RssBytes: b.stat.rssBytes,
+		Threads: b.stat.threads, State: string(rune(b.stat.state)), CpuPermille: b.permille}
+}
