@@ -110,10 +110,15 @@ func (c *child) dead(d time.Duration) bool {
 	}
 }
 
-// bySignal says whether a dead child was ended by a signal.
-func (c *child) bySignal() bool {
+// crashed says whether a dead child was ended by a signal; the Go runtime turns those of faults into exit status 2.
+func (c *child) crashed() bool {
 	ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && ws.Signaled()
+	if !ok || ws.Signaled() {
+		return true
+	}
+	c.said.wait(drain)
+	why := c.said.reason()
+	return ws.ExitStatus() == 2 && (strings.HasPrefix(why, "SIG") || strings.HasPrefix(why, "fatal error") || strings.HasPrefix(why, "panic:"))
 }
 
 // lastWords say how a dead child ended and, where it said something, why.
@@ -150,7 +155,7 @@ type tail struct {
 	over bool
 }
 
-const tailBytes = 2 << 10
+const tailBytes = 8 << 10 // a Go runtime that crashes says why first and then lists registers
 
 func (t *tail) fill(f *os.File) {
 	defer f.Close()

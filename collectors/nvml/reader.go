@@ -168,7 +168,7 @@ func (r *readerRun) ending(err error) ending {
 	case told: // it said why before it left; that stays on screen
 		end.unsupported = r.last.Health == Unsupported
 		return end
-	case !r.heard && !c.bySignal() && c.err != nil:
+	case !r.heard && c.err != nil && !c.crashed():
 		end.cannotStart = end.words
 		return end
 	}
