@@ -27,8 +27,17 @@ const (
 	niceness    = 10
 )
 
-// Main is the node program: it speaks the stream on standard input and output until it is told to end, and gives the exit status. build is the program's version.
-func Main(build string) int {
+// Main is the node program: it speaks the stream on standard input and output until it is told to end, and gives the exit status.
+// It takes no arguments but --version: what it needs comes in the environment and in control frames.
+func Main(args []string) int {
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Println("foretop-collector", version())
+		return 0
+	}
+	if len(args) > 0 {
+		fmt.Fprintf(os.Stderr, "foretop-collector: unknown argument %q\n", args[0])
+		return 2
+	}
 	runtime.GOMAXPROCS(1)
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(50)
@@ -38,7 +47,7 @@ func Main(build string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error like others
-	err := Run(ctx, os.Stdin, os.Stdout, Options{Root: Root(os.Getenv(RootVar)), Nonce: os.Getenv(telemetry.NonceVar), Build: build, Reader: reader})
+	err := Run(ctx, os.Stdin, os.Stdout, Options{Root: Root(os.Getenv(RootVar)), Nonce: os.Getenv(telemetry.NonceVar), Build: version(), Reader: reader})
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) {
 		return 0
 	}
@@ -63,4 +72,18 @@ func readerPath() string {
 		return ""
 	}
 	return p
+}
+
+// version is the revision that the program was built from, where the build says it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return info.Main.Version
 }

@@ -7,7 +7,4 @@ import (
 	"foretop/collectors"
 )
 
-// build is set by the linker.
-var build = "dev"
-
-func main() { os.Exit(collectors.Main(build)) }
+func main() { os.Exit(collectors.Main(os.Args[1:])) }
