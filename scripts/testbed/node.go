@@ -106,7 +106,8 @@ func (n *Node) waitForGreeting(b *boot) error {
 }
 
 func (n *Node) greeting(deadline time.Time) error {
-	c, err := net.DialTimeout("tcp", net.JoinHostPort(n.Addr, fmt.Sprint(n.Port)), time.Second)
+	// Short: a SYN sent before the node has its address is lost, and the kernel would repeat it after a second.
+	c, err := net.DialTimeout("tcp", net.JoinHostPort(n.Addr, fmt.Sprint(n.Port)), 100*time.Millisecond)
 	if err != nil {
 		return err
 	}

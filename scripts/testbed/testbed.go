@@ -147,10 +147,17 @@ func (b *Bed) Names() []string {
 
 // Close kills the nodes and removes everything that belongs to the bed. A second Close does nothing.
 func (b *Bed) Close() error {
-	var errs []error
-	for _, n := range b.Nodes {
-		errs = append(errs, n.Kill())
+	kills := make([]error, len(b.Nodes))
+	var group errgroup.Group
+	group.SetLimit(2 * runtime.NumCPU())
+	for i, n := range b.Nodes {
+		group.Go(func() error {
+			kills[i] = n.Kill()
+			return nil // kept in kills: the others are killed all the same
+		})
 	}
+	_ = group.Wait()
+	errs := kills
 	if b.network != nil {
 		errs = append(errs, b.network.close())
 		b.network = nil

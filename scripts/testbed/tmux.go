@@ -8,22 +8,32 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// Term is a real program in a real terminal: one tmux pane on a private server, without a status line.
+// Term is a real program in a real terminal: one tmux pane on a private server, without a status line. The pane outlives
+// the program and shows what it left.
 type Term struct {
-	t      testing.TB
-	socket string
-	env    []string
+	t   testing.TB
+	dir string // the server's socket, and what keeper says
+	env []string
 }
+
+// keeper runs the program and holds the pane open behind it: tmux loses the last words of a program that takes its
+// terminal along, at times its exit status too. The program has its own process number and the default signals.
+const keeper = `trap : INT QUIT TERM
+exec 3>&2 2>/dev/null
+sh -c 'echo $$ >"$0/pid"; exec "$@" 2>&3 3>&-' "$@"
+echo $? >"$1/status.new"; mv "$1/status.new" "$1/status"
+exec sleep 1000000`
 
 // ambient are variables of the person who runs the tests that would change what a program draws.
 var ambient = []string{"TMUX", "TMUX_PANE", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "FORCE_COLOR", "TERM_PROGRAM", "LANG", "LC_ALL", "LC_CTYPE"}
 
 // NewTerm starts a program in a pane of w columns and h lines, with env (KEY=VALUE) beside this process's environment;
-// LANG is C.UTF-8 unless env says otherwise. The pane outlives the program, so that its last screen can be read.
+// LANG is C.UTF-8 unless env says otherwise.
 func NewTerm(t testing.TB, w, h int, env []string, argv ...string) *Term {
 	t.Helper()
 	require(t, missingPrograms("tmux"))
@@ -32,16 +42,20 @@ func NewTerm(t testing.TB, w, h int, env []string, argv ...string) *Term {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Term{t: t, socket: filepath.Join(dir, "s"), env: plainEnv()}
+	m := &Term{t: t, dir: dir, env: plainEnv()}
 	t.Cleanup(func() {
-		// No server, no error: the program may have been its last pane.
+		// The program first: one that ignores the hang-up of its terminal would stay.
+		if pid, err := m.number("pid"); err == nil {
+			if _, err := m.number("status"); err != nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		// No server, no error: the program may have killed it.
 		_ = m.command("kill-server").Run()
 		os.RemoveAll(dir)
 	})
 	conf := filepath.Join(dir, "conf")
-	// Set before the pane exists: the program sees the right TERM, and even one that ends at once leaves its screen.
-	lines := "set -g default-terminal tmux-256color\nset -g remain-on-exit on\nset -g status off\n" +
-		"set -g window-size manual\nset -g history-limit 5000\nset -sg escape-time 0\n"
+	lines := "set -g default-terminal tmux-256color\nset -g status off\nset -g history-limit 5000\nset -sg escape-time 0\n"
 	if err := os.WriteFile(conf, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +63,7 @@ func NewTerm(t testing.TB, w, h int, env []string, argv ...string) *Term {
 	for _, kv := range append([]string{"LANG=C.UTF-8"}, env...) {
 		args = append(args, "-e", kv)
 	}
-	m.tmux(append(append(args, "--"), argv...)...)
+	m.tmux(append(append(args, "--", "sh", "-c", keeper, "sh", dir), argv...)...)
 	return m
 }
 
@@ -102,11 +116,7 @@ func (m *Term) Resize(w, h int) {
 // PID is the program's process id.
 func (m *Term) PID() int {
 	m.t.Helper()
-	pid, err := strconv.Atoi(m.show("#{pane_pid}"))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return pid
+	return m.waitNumber("pid", 10*time.Second)
 }
 
 // AltScreen says whether the program has the alternate screen.
@@ -121,24 +131,38 @@ func (m *Term) CursorShown() bool {
 	return m.show("#{cursor_flag}") == "1"
 }
 
-// WaitExit waits for the program's end and returns its exit status (128 and more: a signal, as shells count).
+// WaitExit waits for the program's end and for its last output, and returns its exit status (128 and more: a signal, as
+// shells count).
 func (m *Term) WaitExit(within time.Duration) int {
 	m.t.Helper()
-	for end := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
-		var dead, status, signal int
-		// A program that ended by a signal has no status, and the other way round: tmux then prints nothing.
-		words := strings.Split(m.show("#{pane_dead}/#{pane_dead_status}/#{pane_dead_signal}"), "/")
-		for i, p := range []*int{&dead, &status, &signal} {
-			*p, _ = strconv.Atoi(words[i])
-		}
-		if dead == 1 && signal > 0 {
-			return 128 + signal
-		}
-		if dead == 1 {
+	status := m.waitNumber("status", within)
+	for before := ""; ; {
+		screen := m.ScreenANSI()
+		if screen == before {
 			return status
 		}
+		before = screen
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// number is what keeper wrote to a file.
+func (m *Term) number(file string) (int, error) {
+	b, err := os.ReadFile(filepath.Join(m.dir, file))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
+}
+
+func (m *Term) waitNumber(file string, within time.Duration) int {
+	m.t.Helper()
+	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		if n, err := m.number(file); err == nil {
+			return n
+		}
 		if time.Now().After(end) {
-			m.t.Fatalf("the program did not end within %v:\n%s", within, m.Screen())
+			m.t.Fatalf("no %s of the program within %v:\n%s", file, within, m.Screen())
 		}
 	}
 }
@@ -158,8 +182,10 @@ func (m *Term) tmux(args ...string) string {
 	return out
 }
 
+func (m *Term) socket() string { return filepath.Join(m.dir, "s") }
+
 func (m *Term) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("tmux", append([]string{"-u", "-S", m.socket}, args...)...)
+	cmd := exec.Command("tmux", append([]string{"-u", "-S", m.socket()}, args...)...)
 	cmd.Env = m.env
 	return cmd
 }
@@ -180,4 +206,4 @@ func plainEnv() []string {
 }
 
 // String names the terminal by its tmux command, for a person who wants to attach to it.
-func (m *Term) String() string { return fmt.Sprintf("tmux -S %s attach", m.socket) }
+func (m *Term) String() string { return fmt.Sprintf("tmux -S %s attach", m.socket()) }
