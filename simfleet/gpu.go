@@ -1,0 +1,242 @@
+package simfleet
+
+import (
+	"math"
+	"time"
+
+	"foretop/telemetry"
+)
+
+// gpuVitals is what lasts from one reading of a GPU to the next.
+type gpuVitals struct {
+	tempC    float64
+	energyMJ float64
+	nvTX     float64
+	nvRX     float64
+	warm     bool
+}
+
+// NVML clock event reasons.
+const (
+	throttleIdle     = 0x1
+	throttlePowerCap = 0x4
+	throttleHW       = 0x8
+	throttleSWHeat   = 0x20
+	throttleHWHeat   = 0x40
+)
+
+// use is what one GPU did in a window, with whose pattern.
+type use struct {
+	shares
+	pattern *pattern
+	held    int64 // memory of the processes on it
+}
+
+func (v *vitals) use(n *Node, g int, l *load) use {
+	o := n.owner[g]
+	if o.slot < 0 {
+		return use{shares: shares{down: 1}}
+	}
+	s, d := n.slots[o.slot], &l.slots[o.slot]
+	u := use{shares: d.all, pattern: &s.job.pattern, held: s.job.held(o.place)}
+	if d.guilty && d.at == (place{s.member, o.place}) {
+		u.shares = d.culprit
+	}
+	if !s.job.uses(o.place) {
+		u.shares = shares{idle: 1 - d.all.down, down: d.all.down}
+	}
+	return u
+}
+
+// gpu reads one GPU's fast readings.
+func (v *vitals) gpu(n *Node, g int, l *load, at, local time.Duration) {
+	st, self := &v.state, &v.gpus[g]
+	if n.struck(GPULost, g, local) {
+		st.ClearEntity(telemetry.ScopeGPU, g)
+		st.Set(telemetry.GPUStatus, g, telemetry.GPULost)
+		*self = gpuVitals{energyMJ: self.energyMJ, nvTX: self.nvTX, nvRX: self.nvRX}
+		return
+	}
+	fresh := st.Get(telemetry.GPUStatus, g) != telemetry.GPUOK
+	u := v.use(n, g, l)
+	key := n.id(word("chip"), uint64(g))
+	hot := n.struck(ThermalThrottle, g, local)
+
+	clockShare, wattScale := 1.0, 0.985+0.03*hashUnit(key, 1)
+	if s := n.strikeOn(ThermalThrottle, g, local); s != nil && local >= s.from+hotAfter {
+		clockShare = max(0.3, 1/s.Factor)
+		wattScale *= 0.35 + 0.65*clockShare
+	}
+	watts := u.watts(wattScale, &v.noise)
+	v.heat(n, g, watts, hot, l.seconds)
+	self.energyMJ += watts * 1000 * l.seconds
+
+	st.Set(telemetry.GPUStatus, g, telemetry.GPUOK)
+	busy := u.compute + u.comm + u.wait + u.stall + 0.08*u.load + 0.1*u.checkpoint
+	util := 100 * busy
+	if busy > 0.02 && busy < 0.985 {
+		util += 4 * v.noise.about()
+	}
+	st.Set(telemetry.GPUUtilPct, g, clampPct(util))
+	st.Set(telemetry.GPUPowerMW, g, round(watts*1000))
+	st.Set(telemetry.GPUTempC, g, round(self.tempC))
+	st.Set(telemetry.GPUMemTempC, g, round(self.tempC*1.04+9))
+	v.activity(g, &u, clockShare)
+	v.clocks(g, &u, watts, clockShare, hot)
+	if u.pattern != nil {
+		rate := u.pattern.nvlinkGBs * 1e9 * (0.8*u.compute + 1.2*u.comm)
+		self.nvTX += rate * l.seconds
+		self.nvRX += rate * l.seconds * (1 + 0.002*v.noise.about())
+	}
+	v.memory(g, &u, at)
+	if fresh {
+		v.gpuStatic(g)
+	}
+}
+
+// watts is the power drawn, averaged over the window.
+func (u *use) watts(scale float64, r *noise) float64 {
+	if u.pattern == nil || u.down == 1 {
+		return 71*scale + 0.7*r.about()
+	}
+	w := powerLimitW * (u.compute*u.pattern.power + u.comm*(0.2+0.55*u.pattern.power) + u.stall*0.222 + u.wait*0.31 + u.data*0.27 + u.load*0.2 + u.checkpoint*0.2)
+	w += 116*u.idle + 71*u.down
+	return min(powerLimitW+3, w*scale*(1+0.012*r.about()))
+}
+
+// heat lets the temperature follow the power, some half a minute behind.
+func (v *vitals) heat(n *Node, g int, watts float64, hot bool, seconds float64) {
+	self := &v.gpus[g]
+	inlet := 24 + 4*hashUnit(n.id(word("inlet"))) + 2*float64(g%4)/3
+	target, lag := inlet+watts*0.052, 26.0
+	if hot { // its fan wall has failed
+		target, lag = 88.5, 7
+	}
+	if !self.warm {
+		self.tempC, self.warm = target, true
+		if hot {
+			self.tempC = 80
+		}
+		return
+	}
+	self.tempC += (target - self.tempC) * (1 - math.Exp(-seconds/lag))
+}
+
+func (v *vitals) activity(g int, u *use, clockShare float64) {
+	sm, tensor, dram := 0.0, 0.0, 0.0
+	if p := u.pattern; p != nil {
+		c := u.compute * (1 + 0.015*v.noise.about())
+		sm = c*p.sm + 0.13*(u.comm+u.wait+u.stall) + 0.02*u.load
+		tensor = c * p.tensor * clockShare
+		dram = c*p.dram*clockShare + 0.12*u.comm + 0.01*(u.stall+u.wait) + 0.04*u.load
+	}
+	st := &v.state
+	st.Set(telemetry.GPUSMActivityPermille, g, round(1000*min(1, sm)))
+	st.Set(telemetry.GPUTensorActivityPermille, g, round(1000*min(1, tensor)))
+	st.Set(telemetry.GPUDRAMActivityPermille, g, round(1000*min(1, dram)))
+	st.Set(telemetry.GPUMemUtilPct, g, clampPct(100*dram*1.05))
+}
+
+// clocks: boost while there is power to spare, less at the power limit, much less when it is too hot.
+func (v *vitals) clocks(g int, u *use, watts, clockShare float64, hot bool) {
+	clock, bits := float64(maxSMClock), int64(0)
+	switch {
+	case u.down > 0.5:
+		clock, bits = idleSMClock, throttleIdle
+	case clockShare < 1:
+		clock *= clockShare
+		bits = throttleHW | throttleSWHeat | throttleHWHeat
+	case hot:
+		bits = throttleSWHeat
+	case watts > 0.9*powerLimitW:
+		clock -= (watts - 0.9*powerLimitW) * 3.4
+		if watts > 0.955*powerLimitW {
+			bits = throttlePowerCap
+		}
+	}
+	v.state.Set(telemetry.GPUSMClockMHz, g, int64(clock)/15*15)
+	v.state.Set(telemetry.GPUThrottleBits, g, bits)
+}
+
+// memory of a GPU: what its processes hold, less while they load.
+func (v *vitals) memory(g int, u *use, at time.Duration) {
+	used := 4 * float64(mib)
+	if u.pattern != nil {
+		used += float64(u.held) * (1 - u.down) * (1 - 0.62*u.load)
+	}
+	v.state.Set(telemetry.GPUMemUsedBytes, g, int64(used))
+	_ = at
+}
+
+// gpuStatic sets what a GPU says always.
+func (v *vitals) gpuStatic(g int) {
+	for _, r := range []struct {
+		m telemetry.Metric
+		v int64
+	}{
+		{telemetry.GPUMemTotalBytes, gpuMemoryBytes}, {telemetry.GPUPowerLimitMW, powerLimitW * 1000}, {telemetry.GPUMemClockMHz, maxMemClock},
+		{telemetry.GPUSMClockMaxMHz, maxSMClock}, {telemetry.GPUMemClockMaxMHz, maxMemClock},
+	} {
+		v.state.Set(r.m, g, r.v)
+	}
+}
+
+// gpuSlow reads what is read of the GPUs twice a minute.
+func (v *vitals) gpuSlow(n *Node, at, local time.Duration) {
+	st := &v.state
+	for g := range gpusPerNode {
+		if n.struck(GPULost, g, local) {
+			continue
+		}
+		key := n.id(word("ecc"), uint64(g))
+		ecc := n.count(ECC, g, at)
+		remaps := ecc + n.count(RowRemap, g, at)
+		pending := int64(0)
+		if n.remapPending(g, local) {
+			pending = 1
+		}
+		for _, r := range []struct {
+			m telemetry.Metric
+			v int64
+		}{
+			{telemetry.GPUECCVolatileCorrected, int64(key>>8%16) / 12 * 3}, {telemetry.GPUECCVolatileUncorrected, ecc - n.count(ECC, g, v.boot)},
+			{telemetry.GPUECCAggregateCorrected, int64(key >> 16 % 40)}, {telemetry.GPUECCAggregateUncorrected, ecc},
+			{telemetry.GPURemappedCorrected, int64(key>>24%32) / 31}, {telemetry.GPURemappedUncorrected, remaps},
+			{telemetry.GPURemapPending, pending}, {telemetry.GPURemapFailure, 0},
+			{telemetry.GPUPCIeGen, 5}, {telemetry.GPUPCIeGenMax, 5}, {telemetry.GPUPCIeWidth, 16}, {telemetry.GPUPCIeWidthMax, 16},
+			{telemetry.GPUPCIeReplays, int64(key >> 32 % 64 / 61)}, {telemetry.GPUSlowdownTempC, slowdownTempC}, {telemetry.GPUShutdownTempC, shutdownTempC},
+			{telemetry.GPUProcesses, int64(v.processesOn(n, g, at))},
+		} {
+			st.Set(r.m, g, r.v)
+		}
+	}
+}
+
+func (v *vitals) processesOn(n *Node, g int, at time.Duration) int {
+	o := n.owner[g]
+	if o.slot < 0 {
+		return 0
+	}
+	if _, _, up := n.slots[o.slot].job.run(at); !up || n.killed(n.slots[o.slot], at) {
+		return 0
+	}
+	return 1
+}
+
+// struck says whether a fault of that kind is upon a GPU.
+func (n *Node) struck(k Kind, g int, local time.Duration) bool { return n.strikeOn(k, g, local) != nil }
+
+func (n *Node) strikeOn(k Kind, g int, local time.Duration) *strike {
+	for i := range n.strikes {
+		if s := &n.strikes[i]; s.Kind == k && s.GPU == g && s.on(local) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (n *Node) remapPending(g int, local time.Duration) bool {
+	return n.struck(ECC, g, local) || n.struck(RowRemap, g, local)
+}
+
+func clampPct(f float64) int64 { return round(max(0, min(100, f))) }

@@ -1,0 +1,172 @@
+package simfleet
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"foretop/telemetry/facts"
+)
+
+// Processes are those that hold an accelerator, are ranks or launchers, at a moment. The version changes whenever another list is due.
+func (n *Node) Processes(at time.Duration) (version uint64, list []*facts.Process) {
+	for i, s := range n.slots {
+		generation, since, up := s.job.run(at)
+		if !up || n.killed(s, at) {
+			version = hash(version, s.job.key)
+			continue
+		}
+		version = hash(version, s.job.key, uint64(generation)+1)
+		l := launch{node: n, job: s.job, member: s.member, generation: generation, since: since, at: at}
+		l.pid = int32(21000 + 9000*i + int(n.id(s.job.key, uint64(generation))%4000))
+		l.processes()
+		list = append(list, l.list...)
+	}
+	return version, list
+}
+
+// ProcessVersion is the version of [Node.Processes] without the cost of the list.
+func (n *Node) ProcessVersion(at time.Duration) (version uint64) {
+	for _, s := range n.slots {
+		generation, _, up := s.job.run(at)
+		if !up || n.killed(s, at) {
+			version = hash(version, s.job.key)
+			continue
+		}
+		version = hash(version, s.job.key, uint64(generation)+1)
+	}
+	return version
+}
+
+// launch writes down the processes that a launcher makes on one node.
+type launch struct {
+	node       *Node
+	job        *job
+	member     int
+	generation int
+	since, at  time.Duration
+	pid        int32
+	list       []*facts.Process
+}
+
+type env map[string]string
+
+func (l *launch) processes() {
+	switch l.job.launcher {
+	case torchrunSlurm:
+		agent := l.add(0, "torchrun", l.torchrunCommand()+" "+l.script(), l.slurm(l.member, 0, len(l.job.member)))
+		agent.Launcher = true
+		l.workers(agent.Pid, "/usr/bin/python3 -u "+l.script(), func(local int) env { return l.torch(l.slurm(l.member, 0, len(l.job.member)), local) })
+	case torchrunAlone:
+		agent := l.add(0, "torchrun", "/home/"+l.job.user+"/venv/bin/python /home/"+l.job.user+"/venv/bin/torchrun --standalone --nproc-per-node 8 "+l.script(), env{})
+		agent.Launcher = true
+		l.workers(agent.Pid, "/home/"+l.job.user+"/venv/bin/python -u "+l.script(), func(local int) env { return l.torch(env{}, local) })
+	case kubernetes:
+		agent := l.add(0, "torchrun", "/usr/bin/python3 /usr/local/bin/torchrun "+l.script(), l.pod())
+		agent.Launcher = true
+		l.workers(agent.Pid, "/usr/bin/python3 -u "+l.script(), func(local int) env { return l.torch(l.pod(), local) })
+	case srunRanks:
+		l.workers(0, l.script(), func(local int) env {
+			e := l.slurm(l.member*l.job.ranks+local, local, l.job.world())
+			e["MASTER_ADDR"], e["MASTER_PORT"] = l.first(), strconv.Itoa(20000+l.job.id%9000)
+			return e
+		})
+	case jaxSlurm:
+		l.workers(0, l.script(), func(int) env { return l.slurm(l.member, 0, len(l.job.member)) })
+	case mpirun:
+		l.mpirun()
+	case deepspeed:
+		l.deepspeed()
+	case plain:
+		l.plain()
+	}
+}
+
+// add writes down one process that holds no GPU.
+func (l *launch) add(parent int32, comm, command string, e env) *facts.Process {
+	pid := l.pid
+	l.pid += 3
+	p := &facts.Process{
+		Pid: pid, Ppid: parent, NsPids: []int32{pid}, PidNamespace: 4026531836, Uid: l.job.uid(), User: l.job.user, Comm: comm, Command: command,
+		StartTicks: uint64(max(0, l.node.mono(l.at)-(l.at-l.since)) / (10 * time.Millisecond)), StartWallMs: l.node.wall(l.since).UnixMilli(),
+		Cgroup: l.cgroup(), Env: e, EnvState: facts.EnvState_ENV_READ, RssBytes: uint64(420 * mib), Cwd: "/home/" + l.job.user + "/" + l.job.name,
+		CpuMs: uint64(max(0, l.at-l.since).Milliseconds() / 400),
+	}
+	if parent == 0 {
+		p.Ppid = pid - 2 // slurmstepd, a shell, containerd-shim
+	}
+	if l.job.launcher == kubernetes {
+		p.NsPids = []int32{pid, 1 + 3*int32(len(l.list))}
+		p.PidNamespace = 4026533000 + l.node.id(l.job.key)%900
+		p.Cwd = "/workspace"
+	}
+	l.list = append(l.list, p)
+	return p
+}
+
+// workers writes down the ranks of this node, each with its GPUs.
+func (l *launch) workers(parent int32, command string, of func(local int) env) {
+	each := len(l.job.device) / l.job.ranks
+	for local := range l.job.ranks {
+		p := l.add(parent, "python3", command, of(local))
+		p.Rank = true
+		l.hold(p, l.job.device[local*each:(local+1)*each], local*each)
+	}
+}
+
+// hold gives a process its GPUs; first is the place of the first of them among the job's.
+func (l *launch) hold(p *facts.Process, devices []int, first int) {
+	for i, g := range devices {
+		p.Held = append(p.Held, &facts.Held{Gpu: uint32(g), MemoryBytes: uint64(l.job.held(first + i)), MemoryKnown: true})
+	}
+	p.RssBytes = uint64((l.job.pattern.hostGiB - l.job.pattern.shmGiB) * 0.8 * float64(gib) / float64(l.job.ranks))
+	p.CpuMs = uint64(max(0, l.at-l.since).Seconds() * 1000 * l.job.pattern.cores / float64(l.job.ranks))
+}
+
+// held is the memory of the job's i-th GPU of a node.
+func (j *job) held(i int) int64 {
+	if !j.uses(i) {
+		return 530 * mib // a context and nothing in it
+	}
+	return int64(j.pattern.memGiB * float64(gib))
+}
+
+func (l *launch) script() string {
+	stages := "1"
+	if len(l.job.member)%4 == 0 {
+		stages = "4"
+	}
+	return strings.ReplaceAll(l.job.script, "%PP%", stages)
+}
+
+func (l *launch) first() string { return l.node.model.nodes[l.job.member[0]].name }
+
+// nodeList is the job's nodes as Slurm writes them.
+func (l *launch) nodeList() string {
+	names := l.node.model.nodes
+	a, b := names[l.job.member[0]].name, names[l.job.member[len(l.job.member)-1]].name
+	if a == b {
+		return a
+	}
+	return "gpu[" + strings.TrimPrefix(a, "gpu") + "-" + strings.TrimPrefix(b, "gpu") + "]"
+}
+
+func (l *launch) cgroup() string {
+	j := l.job
+	switch j.launcher {
+	case torchrunSlurm, srunRanks, jaxSlurm:
+		task := 0
+		if j.launcher == srunRanks {
+			task = len(l.list)
+		}
+		return fmt.Sprintf("/system.slice/slurmstepd.scope/job_%d/step_0/user/task_%d", j.id, task)
+	case kubernetes:
+		pod := strings.ReplaceAll(l.podUID(), "-", "_")
+		h := l.node.id(j.key, 7, uint64(l.generation))
+		return fmt.Sprintf("/kubepods.slice/kubepods-pod%s.slice/cri-containerd-%016x%016x%016x%016x.scope", pod, h, scramble(h), scramble(h+1), scramble(h+2))
+	}
+	return fmt.Sprintf("/user.slice/user-%d.slice/session-%d.scope", j.uid(), 20+j.id%300)
+}
+
+func (l *launch) podUID() string { return uuid(l.node.id(l.job.key, 8)) }
