@@ -16,12 +16,12 @@ import (
 const clientVersion = "SSH-2.0-foretop"
 
 // dial opens the byte stream to a host: TCP, or what its ProxyJump or ProxyCommand says.
-func (p *Pool) dial(ctx context.Context, r *Resolved) (net.Conn, error) {
+func (p *Pool) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timing.Dial)
 	defer cancel()
 	switch {
 	case r.ProxyJump != "":
-		return p.jumps.dial(ctx, r)
+		return p.jumps.dial(ctx, r, via)
 	case r.ProxyCommand != "":
 		return dialCommand(ctx, r)
 	}
@@ -73,9 +73,13 @@ type secured struct {
 // timeout covers TCP only, so the deadline is on the connection.
 func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved) (*secured, error) {
 	conn := &firstBytes{Conn: raw}
-	if err := raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)); err != nil {
-		// A connection without deadlines (a pipe): closing it is the deadline.
-		stop := time.AfterFunc(p.cfg.Timing.Handshake, func() { raw.Close() })
+	expired := make(chan struct{})
+	if raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)) != nil {
+		// A connection without deadlines (a channel of a jump host): closing it is the deadline.
+		stop := time.AfterFunc(p.cfg.Timing.Handshake, func() {
+			close(expired)
+			raw.Close()
+		})
 		defer stop.Stop()
 	}
 	cut := context.AfterFunc(ctx, func() { raw.Close() })
@@ -109,11 +113,8 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved) (*secur
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, r.addr(), config)
 	if err == nil {
-		if raw.SetDeadline(time.Time{}) != nil && ctx.Err() != nil {
-			err = ctx.Err()
-		}
-	}
-	if err != nil {
+		_ = raw.SetDeadline(time.Time{}) // where it could be set it can be cleared
+	} else {
 		raw.Close()
 		select {
 		case bad := <-untrusted:
@@ -122,6 +123,14 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved) (*secur
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if c, ok := raw.(*commandConn); ok && !conn.heardAnything() {
+			return nil, c.problem()
+		}
+		select {
+		case <-expired:
+			err = os.ErrDeadlineExceeded
+		default:
 		}
 		return nil, handshakeProblem(err, conn, auth, p.cfg.Timing.Handshake)
 	}

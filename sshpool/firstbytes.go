@@ -48,3 +48,8 @@ func (c *firstBytes) heard() (anything, version bool, words string) {
 	defer c.mu.Unlock()
 	return c.any, c.version, strings.TrimSpace(string(c.said))
 }
+
+func (c *firstBytes) heardAnything() bool {
+	anything, _, _ := c.heard()
+	return anything
+}

@@ -161,7 +161,12 @@ func (n *node) tryLocal() (time.Duration, error) {
 
 // connect dials and authenticates.
 func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
-	conn, err := p.dial(ctx, r)
+	return p.connectVia(ctx, r, nil)
+}
+
+// connectVia is connect for a host that jump hosts wait for.
+func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
+	conn, err := p.dial(ctx, r, via)
 	if err != nil {
 		return nil, err
 	}

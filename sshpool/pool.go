@@ -121,6 +121,7 @@ func (p *Pool) Retry(name string) {
 		return
 	}
 	p.keys.forget()
+	p.jumps.forget()
 	select {
 	case n.retry <- struct{}{}:
 	default:

@@ -1,0 +1,281 @@
+package sshpool
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	jumpTargets  = 500             // channels a jump connection carries before another is opened: a soft nofile of 1,024 there ends at 1,018
+	jumpFailTime = 5 * time.Second // how long a failure stands for all nodes behind the jump host
+)
+
+// jumps keeps the connections to jump hosts, which the nodes behind them share.
+type jumps struct {
+	pool *Pool
+	mu   sync.Mutex
+	open map[string]*jump
+}
+
+// jump is one jump host, reached by one way.
+type jump struct {
+	dialling chan struct{} // capacity 1: one login at a time
+
+	mu     sync.Mutex
+	links  []*jumpLink
+	failed *problem
+	when   time.Time
+}
+
+type jumpLink struct {
+	carrier *sshCarrier
+	used    int // guarded by jump.mu
+}
+
+func newJumps(p *Pool) *jumps { return &jumps{pool: p, open: make(map[string]*jump)} }
+
+// dial opens a channel to r through its ProxyJump hops.
+// via are the jump hosts that wait for this one.
+func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, error) {
+	hops := strings.Split(r.ProxyJump, ",")
+	if slices.Contains(via, r.ProxyJump) {
+		return nil, &problem{state: Lost, again: pauseHold, cause: "jump hosts behind jump hosts without end: " + clean(r.ProxyJump),
+			remedy: "look for a ProxyJump that names itself in your ssh configuration"}
+	}
+	jump := j.get(r.ProxyJump)
+	link, err := jump.link(ctx, func() (*sshCarrier, error) { return j.connect(ctx, hops, append(slices.Clip(via), r.ProxyJump)) })
+	if err != nil {
+		return nil, err
+	}
+	return jump.channel(ctx, link, r)
+}
+
+func (j *jumps) get(key string) *jump {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	one := j.open[key]
+	if one == nil {
+		one = &jump{dialling: make(chan struct{}, 1)}
+		j.open[key] = one
+	}
+	return one
+}
+
+// connect logs in to the last hop, through those before it. Each hop is resolved by its own name; the way to it is ours, not its own.
+func (j *jumps) connect(ctx context.Context, hops, via []string) (*sshCarrier, error) {
+	last := strings.TrimPrefix(strings.TrimSpace(hops[len(hops)-1]), "ssh://")
+	r, err := j.pool.resolver.resolve(ctx, last)
+	if err == nil {
+		way := *r
+		if before := hops[:len(hops)-1]; len(before) > 0 {
+			way.ProxyJump, way.ProxyCommand = strings.Join(before, ","), ""
+		} else if way.ProxyJump == last || way.ProxyJump == r.Alias {
+			way.ProxyJump = "" // a jump host under its own "Host *" rule
+		}
+		var c *sshCarrier
+		if c, err = j.pool.connectVia(ctx, &way, via); err == nil {
+			return c, nil
+		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	if ctx.Err() != nil {
+		err = networkProblem(ctx.Err(), last)
+	}
+	p := *asProblem(err)
+	p.cause, p.err = "jump host "+last+": "+p.cause, err
+	return nil, &p
+}
+
+// link gives a connection with room, and takes a place on it. Failures stand for all nodes behind the host for a while, and those that
+// only the user can mend until forget.
+func (j *jump) link(ctx context.Context, connect func() (*sshCarrier, error)) (*jumpLink, error) {
+	if l, p := j.ready(); l != nil || p != nil {
+		return l, asError(p)
+	}
+	select {
+	case j.dialling <- struct{}{}:
+		defer func() { <-j.dialling }()
+	case <-ctx.Done():
+		return nil, networkProblem(ctx.Err(), "the jump host")
+	}
+	if l, p := j.ready(); l != nil || p != nil {
+		return l, asError(p)
+	}
+	c, err := connect()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			j.failed, j.when = asProblem(err), time.Now()
+		}
+		return nil, err
+	}
+	j.failed = nil
+	l := &jumpLink{carrier: c, used: 1}
+	j.links = append(j.links, l)
+	go func() {
+		_ = c.conn.Wait()
+		j.drop(l)
+	}()
+	return l, nil
+}
+
+func asError(p *problem) error {
+	if p == nil {
+		return nil
+	}
+	return p
+}
+
+func (j *jump) ready() (*jumpLink, *problem) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, l := range j.links {
+		if l.used < jumpTargets {
+			l.used++
+			return l, nil
+		}
+	}
+	if j.failed != nil && (j.failed.again == pauseHold || time.Since(j.when) < jumpFailTime) {
+		return nil, j.failed
+	}
+	return nil, nil
+}
+
+func (j *jump) drop(l *jumpLink) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.links = slices.DeleteFunc(j.links, func(x *jumpLink) bool { return x == l })
+}
+
+func (j *jump) leave(l *jumpLink) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l.used--
+}
+
+// channel opens direct-tcpip to r. x/crypto's open cannot be cancelled: one that comes too late is closed when it comes.
+func (j *jump) channel(ctx context.Context, l *jumpLink, r *Resolved) (net.Conn, error) {
+	type opened struct {
+		channel ssh.Channel
+		err     error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		port := r.Port
+		if port == 0 {
+			port = 22
+		}
+		channel, requests, err := l.carrier.conn.OpenChannel("direct-tcpip", ssh.Marshal(struct {
+			Host     string
+			Port     uint32
+			From     string
+			FromPort uint32
+		}{r.HostName, uint32(port), "127.0.0.1", 0}))
+		if err == nil {
+			go ssh.DiscardRequests(requests)
+		}
+		done <- opened{channel, err}
+	}()
+	select {
+	case got := <-done:
+		if got.err == nil {
+			return &channelConn{Channel: got.channel, left: sync.OnceFunc(func() { j.leave(l) })}, nil
+		}
+		j.leave(l)
+		var open *ssh.OpenChannelError
+		if errors.As(got.err, &open) && open.Reason == ssh.Prohibited {
+			return nil, &problem{state: Refused, again: pauseLong, cause: "jump host " + r.ProxyJump + " forbids forwarding: " + clean(open.Message),
+				remedy: "ask its admin for AllowTcpForwarding, or use another jump host", err: got.err}
+		}
+		return nil, &problem{state: Lost, again: pauseNear, cause: "jump host " + r.ProxyJump + " cannot reach " + r.addr() + ": " + clean(openWords(got.err)),
+			remedy: "check that the node is up and reachable from the jump host", err: got.err}
+	case <-ctx.Done():
+		go func() {
+			if got := <-done; got.err == nil {
+				got.channel.Close()
+			}
+			j.leave(l)
+		}()
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			go l.suspect()
+		}
+		return nil, networkProblem(ctx.Err(), r.addr())
+	}
+}
+
+func openWords(err error) string {
+	var open *ssh.OpenChannelError
+	if errors.As(err, &open) {
+		return open.Message
+	}
+	return err.Error()
+}
+
+// suspect asks a jump host that did not answer for a sign of life, and ends a connection that gives none.
+func (l *jumpLink) suspect() {
+	answered := make(chan error, 1)
+	go func() { answered <- l.carrier.probe() }()
+	select {
+	case err := <-answered:
+		if err == nil {
+			return
+		}
+	case <-time.After(5 * time.Second):
+	}
+	l.carrier.Close()
+}
+
+// forget lets failures that only the user can mend be tried again.
+func (j *jumps) forget() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, one := range j.open {
+		one.mu.Lock()
+		one.failed = nil
+		one.mu.Unlock()
+	}
+}
+
+func (j *jumps) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, one := range j.open {
+		one.mu.Lock()
+		for _, l := range one.links {
+			l.carrier.Close()
+		}
+		one.mu.Unlock()
+	}
+}
+
+// channelConn is a forwarded channel as a connection. It has no deadlines: who needs one closes it.
+type channelConn struct {
+	ssh.Channel
+	left func()
+}
+
+func (c *channelConn) Close() error {
+	c.left()
+	return c.Channel.Close()
+}
+
+func (c *channelConn) LocalAddr() net.Addr              { return jumpAddr{} }
+func (c *channelConn) RemoteAddr() net.Addr             { return jumpAddr{} }
+func (c *channelConn) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
+func (c *channelConn) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
+func (c *channelConn) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }
+
+type jumpAddr struct{}
+
+func (jumpAddr) Network() string { return "jump" }
+func (jumpAddr) String() string  { return "jump" }
