@@ -10,7 +10,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/dl"
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
-	pipe "foretop/collectors/nvml"
+	"foretop/collectors/nvml/pipe"
 )
 
 const library = "libnvidia-ml.so.1"

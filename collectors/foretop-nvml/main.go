@@ -1,7 +1,7 @@
 //go:build linux && cgo
 
 // Command foretop-nvml reads NVIDIA GPUs through the driver's own library and says what it read over its standard output, in the words of
-// collectors/nvml/pipe.go. It is a child of foretop-collector and of use to nobody else.
+// collectors/nvml/pipe. It is a child of foretop-collector and of use to nobody else.
 //
 // Why a program of its own: a thread that is parked in the driver cannot be killed and keeps its process alive, the library may crash, or may
 // refuse this machine's glibc. None of that may cost the node's other sources. It only reads; one call at a time, one GPU
@@ -18,7 +18,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	pipe "foretop/collectors/nvml"
+	"foretop/collectors/nvml/pipe"
 )
 
 const (

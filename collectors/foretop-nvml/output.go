@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	pipe "foretop/collectors/nvml"
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 

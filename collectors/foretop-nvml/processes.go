@@ -8,7 +8,7 @@ import (
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
-	pipe "foretop/collectors/nvml"
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 

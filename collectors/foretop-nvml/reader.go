@@ -11,7 +11,7 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 	"golang.org/x/sys/unix"
 
-	pipe "foretop/collectors/nvml"
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 

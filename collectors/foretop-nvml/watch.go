@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	pipe "foretop/collectors/nvml"
+	"foretop/collectors/nvml/pipe"
 )
 
 const (

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 
@@ -64,13 +65,13 @@ type readerRun struct {
 	child  *child
 	dec    telemetry.Decoder
 	heard  bool
-	last   Status // as last told
+	last   pipe.Status // as last told
 	end    ending
 }
 
 // frames takes in what the reader says until its output ends.
 func (r *readerRun) frames() error {
-	frames := telemetry.NewFrameReader(r.child.stdout, MaxFrame)
+	frames := telemetry.NewFrameReader(r.child.stdout, pipe.MaxFrame)
 	for {
 		kind, payload, err := frames.Read()
 		if err != nil {
@@ -86,38 +87,38 @@ func (r *readerRun) frames() error {
 func (r *readerRun) frame(kind telemetry.Kind, payload []byte) error {
 	s := r.source
 	switch kind {
-	case KindInventory:
-		inv, err := parseInventory(payload)
+	case pipe.KindInventory:
+		inv, err := pipe.ParseInventory(payload)
 		if err != nil {
 			return err
 		}
 		s.inventory(inv)
-	case KindProcesses:
+	case pipe.KindProcesses:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		gpus := s.state.Count(telemetry.ScopeGPU)
-		p, err := parseProcesses(payload, gpus)
+		p, err := pipe.ParseProcesses(payload, gpus)
 		if err != nil {
 			return err
 		}
 		s.rep.Processes, s.rep.ProcessesKnown, s.heard = p.Processes, p.Known, time.Now()
-	case KindStatus:
-		st, err := parseStatus(payload)
+	case pipe.KindStatus:
+		st, err := pipe.ParseStatus(payload)
 		if err != nil {
 			return err
 		}
 		r.status(st)
-	case KindSample:
+	case pipe.KindSample:
 		return r.sample(payload)
 	}
 	return nil
 }
 
-func (r *readerRun) status(st Status) {
+func (r *readerRun) status(st pipe.Status) {
 	s := r.source
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard, s.late = time.Now(), Status{}
+	s.heard, s.late = time.Now(), pipe.Status{}
 	if st.Call != "" {
 		if st.Health == Stuck {
 			s.late = st
@@ -148,7 +149,7 @@ func (r *readerRun) sample(payload []byte) error {
 	s.state.CopyScope(telemetry.ScopeGPU, d)
 	s.rep.FastMS, s.rep.SlowMS = moment(d, telemetry.GroupGPU), moment(d, telemetry.GroupGPUSlow)
 	s.rep.Rounds++
-	s.heard, s.late = time.Now(), Status{}
+	s.heard, s.late = time.Now(), pipe.Status{}
 	s.rep.Health, s.rep.Text, s.rep.Remedy = OK, s.note, ""
 	r.end.sampled = true
 	return nil
@@ -182,8 +183,8 @@ func (r *readerRun) ending(err error) ending {
 }
 
 // settings is what the reader is told. Called with the source's lock held.
-func (s *Source) settings() Settings {
-	set := Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), Sys: s.opt.Sys}
+func (s *Source) settings() pipe.Settings {
+	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), Sys: s.opt.Sys}
 	if s.rep.Inventory != nil {
 		set.Known = s.rep.Inventory.GPUs
 	}
@@ -193,7 +194,7 @@ func (s *Source) settings() Settings {
 func ms(d time.Duration) int { return int(d.Milliseconds()) }
 
 // settings tells the reader. A line is far shorter than what a pipe holds; where the reader does not take them up, the deadline keeps us going.
-func (c *child) settings(set Settings) error {
+func (c *child) settings(set pipe.Settings) error {
 	b, err := json.Marshal(set)
 	if err != nil {
 		return fmt.Errorf("write settings: %w", err)

@@ -162,7 +162,7 @@ func TestEightGPUs(t *testing.T) {
 	p.want(telemetry.GPUProcesses, 5, 2)
 	p.want(telemetry.GPUProcesses, 1, 0)
 	p.want(telemetry.GPUEncoderPct, 0, telemetry.Absent)
-	procs := []Process{{4242, 0, 71000000000, true, -1}, {4243, 5, 1 << 30, true, 2}, {4244, 5, 0, false, -1}}
+	procs := []Process{process(4242, 0, 71000000000, true, -1), process(4243, 5, 1<<30, true, 2), process(4244, 5, 0, false, -1)}
 	if !slices.Equal(r.Processes, procs) {
 		t.Errorf("processes %+v, want %+v", r.Processes, procs)
 	}
@@ -190,7 +190,7 @@ func TestProcessesFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := p.until("two processes", func(r Report) bool { return len(r.Processes) == 2 })
-	if want := (Process{4711, 1, 2 << 30, true, -1}); r.Processes[0] != want {
+	if want := process(4711, 1, 2<<30, true, -1); r.Processes[0] != want {
 		t.Errorf("got %+v, want %+v", r.Processes[0], want)
 	}
 }

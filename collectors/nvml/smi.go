@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 
@@ -32,7 +33,7 @@ func (s *Source) runSMI(ctx context.Context, why string) {
 	path, err := s.findSMI()
 	if err != nil {
 		w := words{health: Unsupported, text: "no NVIDIA driver"}
-		if PCIGPUs(s.opt.Sys) > 0 {
+		if pipe.PCIGPUs(s.opt.Sys) > 0 {
 			w = words{health: Failing, text: clean(why, maxText-40) + "; nor is there an nvidia-smi"}
 		}
 		s.say(w)
@@ -154,7 +155,7 @@ func (r *smiRun) lines(ctx context.Context, c *child) (again bool) {
 				again = r.message(parseSMIMessage(line)) || again
 				continue
 			}
-			if n := len(r.rows); n > 0 && row.index <= r.rows[n-1].index || n >= MaxGPUs {
+			if n := len(r.rows); n > 0 && row.index <= r.rows[n-1].index || n >= pipe.MaxGPUs {
 				r.round()
 			}
 			r.rows = append(r.rows, row)
@@ -182,7 +183,7 @@ func (r *smiRun) message(m smiMessage) (again bool) {
 	if m.pci != "" {
 		return r.without(m)
 	}
-	if m.words.health == Unsupported && PCIGPUs(s.opt.Sys) > 0 {
+	if m.words.health == Unsupported && pipe.PCIGPUs(s.opt.Sys) > 0 {
 		m.words.health = Failing
 	}
 	r.told = true
@@ -271,9 +272,9 @@ func (s *Source) slots(rows []smiRow) []int {
 		if i < 0 && row.gpu.PCI == "" && row.index < len(inv.GPUs) { // nothing but its number is left of it
 			i = row.index
 		}
-		if i < 0 && len(inv.GPUs) < MaxGPUs {
+		if i < 0 && len(inv.GPUs) < pipe.MaxGPUs {
 			i = len(inv.GPUs)
-			row.gpu.NUMANode = NUMANode(s.opt.Sys, row.gpu.PCI)
+			row.gpu.NUMANode = pipe.NUMANode(s.opt.Sys, row.gpu.PCI)
 			inv.GPUs = append(inv.GPUs, row.gpu)
 			changed = true
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 
@@ -202,7 +203,7 @@ func parseSMIApps(out string, gpus []GPU) []Process {
 	var list []Process
 	for line := range strings.Lines(out) {
 		cells := strings.Split(line, ",")
-		if len(cells) != 3 || len(list) == MaxProcesses {
+		if len(cells) != 3 || len(list) == pipe.MaxProcesses {
 			continue
 		}
 		pid, err := strconv.ParseInt(strings.TrimSpace(cells[1]), 10, 32)

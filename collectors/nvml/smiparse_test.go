@@ -142,13 +142,17 @@ func TestParseSMIMessage(t *testing.T) {
 	}
 }
 
+func process(pid, gpu int, memory uint64, known bool, instance int) Process {
+	return Process{PID: pid, GPU: gpu, MemoryBytes: memory, MemoryKnown: known, GPUInstance: instance}
+}
+
 func TestParseSMIApps(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(smiFixtures, "apps.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	gpus := []GPU{{UUID: "GPU-f0e70b00-0000-4a5e-8d21-0000005eed00"}, {UUID: "GPU-f0e70b00-0001-4a5e-8d21-0000005eed01"}}
-	want := []Process{{481234, 0, 71194 * mebi, true, -1}, {481235, 1, 0, false, -1}, {481236, 1, 0, false, -1}}
+	want := []Process{process(481234, 0, 71194*mebi, true, -1), process(481235, 1, 0, false, -1), process(481236, 1, 0, false, -1)}
 	if got := parseSMIApps(string(b), gpus); !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 
@@ -41,9 +42,9 @@ type Source struct {
 	mu    sync.Mutex
 	rep   Report
 	state telemetry.State
-	child *child    // the one that speaks now; nil between two
-	heard time.Time // when it last said something
-	late  Status    // of a call that is not back, with heard as its time; Call == "" none
+	child *child      // the one that speaks now; nil between two
+	heard time.Time   // when it last said something
+	late  pipe.Status // of a call that is not back, with heard as its time; Call == "" none
 	slack time.Duration
 	note  string // what is noteworthy while all is well
 }
@@ -186,7 +187,7 @@ func (s *Source) say(w words) {
 func (s *Source) speaks(c *child, via string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.child, s.heard, s.late = c, time.Now(), Status{}
+	s.child, s.heard, s.late = c, time.Now(), pipe.Status{}
 	if via != "" {
 		s.rep.Via = via
 	}

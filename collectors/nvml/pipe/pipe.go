@@ -1,4 +1,10 @@
-package nvml
+// Package pipe holds the words between foretop-nvml and the collector, which starts it as a child: telemetry's frames over the child's standard
+// output, lines over its standard input.
+//
+// To the collector go samples (telemetry.Encoder over a State with the scopes GPU and Group, everything at detail level) and, as JSON, the types of
+// this package. To foretop-nvml goes one [Settings] a line; end of input means exit. A frame of some kind comes at least once a second, also
+// while a call into the driver does not return. It is a package of its own so that the reader links nothing of what starts it.
+package pipe
 
 import (
 	"encoding/json"
@@ -7,9 +13,7 @@ import (
 	"foretop/telemetry"
 )
 
-// The pipe between foretop-nvml and the collector carries telemetry's frames. To the collector: samples (telemetry.Encoder over a State with the
-// scopes GPU and Group, everything at detail level) and, as JSON, the types below. To foretop-nvml: one [Settings] a line; end of input means
-// exit. A frame of some kind comes at least once a second, also while a call into the driver does not return.
+// Kinds of frames.
 const (
 	KindInventory = telemetry.KindInventory
 	KindSample    = telemetry.KindSample
@@ -47,8 +51,8 @@ type Processes struct {
 	Processes []Process `json:"processes"`
 }
 
-// parseInventory reads a KindInventory payload. What is wrong in it is an error, what is ugly is cleaned.
-func parseInventory(b []byte) (*Inventory, error) {
+// ParseInventory reads a KindInventory payload. What is wrong in it is an error, what is ugly is cleaned.
+func ParseInventory(b []byte) (*Inventory, error) {
 	var inv Inventory
 	if err := json.Unmarshal(b, &inv); err != nil {
 		return nil, fmt.Errorf("parse inventory: %w", err)
@@ -57,20 +61,20 @@ func parseInventory(b []byte) (*Inventory, error) {
 		return nil, fmt.Errorf("parse inventory: %d GPUs, more than the %d allowed", len(inv.GPUs), MaxGPUs)
 	}
 	for _, s := range []*string{&inv.Driver, &inv.CUDA, &inv.NVML} {
-		*s = clean(*s, maxWord)
+		*s = telemetry.Clean(*s, MaxWord)
 	}
 	for i := range inv.GPUs {
 		g := &inv.GPUs[i]
 		for _, s := range []*string{&g.UUID, &g.Name, &g.PCI, &g.Serial, &g.VBIOS, &g.ComputeCapability} {
-			*s = clean(*s, maxWord)
+			*s = telemetry.Clean(*s, MaxWord)
 		}
-		g.Note = clean(g.Note, maxText)
+		g.Note = telemetry.Clean(g.Note, MaxText)
 	}
 	return &inv, nil
 }
 
-// parseProcesses reads a KindProcesses payload. Processes of GPUs that are not there are left out.
-func parseProcesses(b []byte, gpus int) (Processes, error) {
+// ParseProcesses reads a KindProcesses payload. Processes of GPUs that are not there are left out.
+func ParseProcesses(b []byte, gpus int) (Processes, error) {
 	var p Processes
 	if err := json.Unmarshal(b, &p); err != nil {
 		return Processes{}, fmt.Errorf("parse processes: %w", err)
@@ -85,8 +89,8 @@ func parseProcesses(b []byte, gpus int) (Processes, error) {
 	return p, nil
 }
 
-// parseStatus reads a KindStatus payload.
-func parseStatus(b []byte) (Status, error) {
+// ParseStatus reads a KindStatus payload.
+func ParseStatus(b []byte) (Status, error) {
 	var s Status
 	if err := json.Unmarshal(b, &s); err != nil {
 		return Status{}, fmt.Errorf("parse status: %w", err)
@@ -94,7 +98,7 @@ func parseStatus(b []byte) (Status, error) {
 	if s.Health > Stuck {
 		return Status{}, fmt.Errorf("parse status: health %d", s.Health)
 	}
-	s.Text, s.Remedy, s.Call = clean(s.Text, maxText), clean(s.Remedy, maxText), clean(s.Call, maxWord)
+	s.Text, s.Remedy, s.Call = telemetry.Clean(s.Text, MaxText), telemetry.Clean(s.Remedy, MaxText), telemetry.Clean(s.Call, MaxWord)
 	s.ForMS, s.RoundUS = max(s.ForMS, 0), max(s.RoundUS, 0)
 	return s, nil
 }
