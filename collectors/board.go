@@ -11,7 +11,8 @@ import (
 // board is where the sources write and the stream reads. A source reads the system without the lock, then writes what it got under it: the lock
 // is never held over a system call. What the pointers lead to is never changed in place, so the stream may encode it after the lock is gone.
 type board struct {
-	detail atomic.Bool // the front end wants the detail level
+	detail  atomic.Bool  // the front end wants the detail level
+	everyMS atomic.Int64 // the pace that the front end asked for; 0 = the usual
 
 	mu         sync.Mutex
 	state      telemetry.State
@@ -74,12 +75,6 @@ func (b *board) sourceNotes() *facts.SourceNotes {
 		})
 	}
 	return m
-}
-
-func (b *board) setHolders(h []holder) {
-	b.mu.Lock()
-	b.holders = h
-	b.mu.Unlock()
 }
 
 // snapshot gives the inventory as it is now, for the encoder. The caller holds the lock.

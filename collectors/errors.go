@@ -9,9 +9,10 @@ import (
 
 // condition is an error by which a source states itself. Any other error means failing, a file that may not be read means denied.
 type condition struct {
-	state  facts.SourceState
-	text   string
-	remedy string
+	state   facts.SourceState
+	text    string
+	remedy  string
+	stuckMS int64 // for how long a call is out already; told as a number, so that the words stay the same
 }
 
 func (c *condition) Error() string { return c.text }
@@ -24,11 +25,6 @@ func unsupported(text string) error {
 // denied: the thing is there and may not be read; remedy says by what it could be.
 func denied(text, remedy string) error {
 	return &condition{state: facts.SourceState_SOURCE_DENIED, text: text, remedy: remedy}
-}
-
-// stuck: a part of the source is in a call that does not return, while the rest was read.
-func stuck(text string) error {
-	return &condition{state: facts.SourceState_SOURCE_STUCK, text: text}
 }
 
 // remark: all is well, and there is something to say.

@@ -115,7 +115,8 @@ func (r *processReader) read(ctx context.Context) error {
 func (r *processReader) condition(foreign int) error {
 	switch {
 	case r.prober.abandoned > 0 && r.prober.full():
-		return stuck("the memory of several processes cannot be read: the reads do not return")
+		return &condition{state: facts.SourceState_SOURCE_STUCK, text: "the memory of several processes cannot be read: the reads do not return",
+			remedy: "those processes hang in the kernel: see their stacks and the kernel log"}
 	case r.prober.abandoned > 0:
 		return remark("the memory of some processes cannot be read: the reads do not return")
 	case foreign > 0:

@@ -144,5 +144,10 @@ func (w *worker) finished(m *machine, err error, cost time.Duration) {
 	w.since.Store(0)
 	m.board.state.Clear(telemetry.SourceStuckMS, w.index)
 	m.board.state.Set(telemetry.SourceCallUS, w.index, cost.Microseconds())
-	m.board.note(w.index, conditionOf(err), now)
+	c := conditionOf(err)
+	if c.stuckMS > 0 {
+		m.board.state.Set(telemetry.SourceStuckMS, w.index, c.stuckMS)
+		c.stuckMS = 0
+	}
+	m.board.note(w.index, c, now)
 }

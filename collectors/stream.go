@@ -25,6 +25,8 @@ type Options struct {
 	Every   time.Duration // between samples, until the front end says otherwise; 1 s
 	Quiet   time.Duration // without a control frame for so long, Run ends; 30 s
 	Blocked time.Duration // with the output blocked for so long, Run ends; 30 s
+
+	statfs func(path string) (space, error)
 }
 
 const (
@@ -41,6 +43,9 @@ func (o *Options) complete() {
 	}
 	if o.Sources == nil {
 		o.Sources = Sources()
+	}
+	if o.statfs == nil {
+		o.statfs = statfs
 	}
 	for _, d := range []struct {
 		p *time.Duration
@@ -203,6 +208,7 @@ func (s *stream) obey(c *facts.Control) error {
 			s.runner.hurry("usage")
 		}
 	case *facts.Control_Pace:
+		defer func() { s.board.everyMS.Store(s.every.Milliseconds()) }()
 		s.every = min(max(time.Duration(w.Pace.EveryMs)*time.Millisecond, minEvery), maxEvery)
 	case *facts.Control_Whole:
 		s.writer.whole.Store(true)

@@ -1,0 +1,278 @@
+package collectors
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+)
+
+const (
+	rdmaClass    = "sys/class/infiniband"
+	errorsEachMS = 10_000 // error counters cost a firmware command each
+	rdmaRemarks  = 5      // devices named in the source's words
+)
+
+// rdmaReader reads the RDMA ports in /sys/class/infiniband: traffic and state at each reading, errors every 10 s, all counters only at detail level.
+// What is read of one device never depends on another.
+type rdmaReader struct {
+	m        *machine
+	devices  []string // names as listed
+	ports    []*rdmaPort
+	refused  map[string]string // device → why its counters are not read any more
+	errorsMS int64             // when errors were last read; 0 = never
+	detail   bool              // at the last reading of errors
+	listMS   int64             // when the devices were last listed
+	missing  bool              // a file has gone since: perhaps its device has
+	buf      []byte
+}
+
+// rdmaPort is one port of a device.
+type rdmaPort struct {
+	device  string
+	dir     string // of the port
+	fact    *facts.Port
+	state   *held
+	traffic [numTraffic]trafficCounter
+	errors  []rdmaCounter // those that are metrics
+	more    []rdmaCounter // all others
+	current rdmaReading
+}
+
+// rdmaReading is what is to be told of a port; Absent where it could not be read.
+type rdmaReading struct {
+	state, phys, rate int64
+	traffic           [numTraffic]int64
+}
+
+func newRDMA(m *machine) reader {
+	return &rdmaReader{m: m, refused: map[string]string{}}
+}
+
+func (r *rdmaReader) close() {
+	for _, p := range r.ports {
+		p.close()
+	}
+}
+
+func (p *rdmaPort) close() {
+	p.state.close()
+	for i := range p.traffic {
+		for _, f := range p.traffic[i].files {
+			f.close()
+		}
+	}
+}
+
+func (r *rdmaReader) read(context.Context) error {
+	now := r.m.clock.MonoMS()
+	if r.listMS == 0 || r.missing || now-r.listMS >= errorsEachMS {
+		if err := r.list(); err != nil {
+			return err
+		}
+		r.listMS, r.missing = max(now, 1), false
+	}
+	if len(r.ports) == 0 {
+		return unsupported("no RDMA devices here")
+	}
+	detail := r.m.board.detail.Load()
+	withErrors := r.errorsMS == 0 || now-r.errorsMS >= errorsEachMS || detail && !r.detail
+	var bad error // nil and nil joined cost nothing
+	for _, p := range r.ports {
+		bad = errors.Join(bad, r.readPort(p, detail, withErrors))
+	}
+	if withErrors {
+		for _, p := range r.ports {
+			bad = errors.Join(bad, r.readCounters(p, p.errors))
+			if detail {
+				bad = errors.Join(bad, r.readCounters(p, p.more))
+			}
+		}
+		r.errorsMS, r.detail = max(now, 1), detail
+	}
+	r.put(now, withErrors, detail)
+	if bad != nil {
+		return bad
+	}
+	return r.remarks()
+}
+
+// remarks names the devices whose counters are not read: the rest of them is.
+func (r *rdmaReader) remarks() error {
+	if len(r.refused) == 0 {
+		return nil
+	}
+	var names []string
+	for d := range r.refused {
+		names = append(names, d)
+	}
+	slices.SortFunc(names, natural)
+	why := r.refused[names[0]]
+	if over := len(names) - rdmaRemarks; over > 0 {
+		names = append(names[:rdmaRemarks], "…")
+	}
+	return remark("counters refused by the device (" + why + "), not read again: " + strings.Join(names, ", "))
+}
+
+// readPort reads state and traffic. Packet counts are told at detail level only.
+func (r *rdmaReader) readPort(p *rdmaPort, detail, slow bool) error {
+	was := p.current.state
+	p.current.state = telemetry.Absent
+	b, err := p.state.read()
+	switch {
+	case gone(err):
+		r.missing = true
+	case err == nil:
+		if v, ok := leading(b); ok {
+			p.current.state = v
+		}
+	}
+	if slow || p.current.state != was {
+		p.current.phys, p.current.rate = telemetry.Absent, telemetry.Absent
+		if r.buf, err = r.m.root.read(p.dir+"/phys_state", r.buf); err == nil {
+			if v, ok := leading(r.buf); ok {
+				p.current.phys = v
+			}
+		}
+		if r.buf, err = r.m.root.read(p.dir+"/rate", r.buf); err == nil {
+			p.current.rate = parseRate(r.buf)
+		}
+	}
+	var bad error
+	for i := range p.traffic {
+		p.current.traffic[i] = telemetry.Absent
+		if !detail && traffic(i).packets() {
+			continue
+		}
+		v, err := r.readTraffic(p, &p.traffic[i])
+		if err != nil {
+			bad = errors.Join(bad, err)
+			continue
+		}
+		p.current.traffic[i] = v
+	}
+	return bad
+}
+
+// refuse remembers a device whose driver does not give its counters: asking again would only fill the kernel log. It says whether err was that.
+func (r *rdmaReader) refuse(p *rdmaPort, err error) bool {
+	if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EIO) {
+		return false
+	}
+	var no syscall.Errno
+	errors.As(err, &no)
+	r.refused[p.device] = no.Error()
+	for _, q := range r.ports {
+		if q.device != p.device {
+			continue
+		}
+		for i := range q.traffic {
+			for _, f := range q.traffic[i].files {
+				f.close()
+			}
+			q.traffic[i] = trafficCounter{}
+			q.current.traffic[i] = telemetry.Absent
+		}
+		q.errors, q.more = nil, nil
+	}
+	return true
+}
+
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
+}
+
+func (r *rdmaReader) put(now int64, withErrors, detail bool) {
+	b := r.m.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := &b.state
+	b.read(telemetry.GroupPort, now)
+	if withErrors {
+		b.read(telemetry.GroupPortErrors, now)
+	}
+	if withErrors {
+		for i := range s.Count(telemetry.ScopeHWCounter) {
+			s.Clear(telemetry.HWCounterValue, i)
+		}
+	}
+	for i, p := range r.ports {
+		s.Set(telemetry.PortState, i, p.current.state)
+		s.Set(telemetry.PortPhysState, i, p.current.phys)
+		s.Set(telemetry.PortRateMbps, i, p.current.rate)
+		for t, m := range trafficMetrics {
+			s.Set(m, i, p.current.traffic[t])
+		}
+		if !withErrors {
+			continue
+		}
+		for _, m := range errorMetrics {
+			s.Clear(m, i)
+		}
+		for _, c := range p.errors {
+			s.Set(c.metric, i, c.value)
+			s.Set(telemetry.HWCounterValue, c.entity, c.value)
+		}
+		for _, c := range p.more {
+			if detail {
+				s.Set(telemetry.HWCounterValue, c.entity, c.value)
+			}
+		}
+	}
+}
+
+// leading is N of "N: WORD".
+func leading(b []byte) (int64, bool) {
+	i := 0
+	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+		i++
+	}
+	v, ok := parseUint(b[:i])
+	return int64(min(v, 1<<31)), ok
+}
+
+// parseRate reads "400 Gb/sec (4X NDR)" or "2.5 Gb/sec (1X SDR)" as Mbit/s.
+func parseRate(b []byte) int64 {
+	w, rest := field(b)
+	unit, _ := field(rest)
+	v, ok := parseMilli(w)
+	if !ok || string(unit) != "Gb/sec" {
+		return telemetry.Absent
+	}
+	return int64(v)
+}
+
+// natural orders names with numbers in them as people do: mlx5_2 before mlx5_10.
+func natural(a, b string) int {
+	for a != "" && b != "" {
+		na, nb := digits(a), digits(b)
+		if na > 0 && nb > 0 {
+			x, y := strings.TrimLeft(a[:na], "0"), strings.TrimLeft(b[:nb], "0")
+			if len(x) != len(y) {
+				return len(x) - len(y)
+			}
+			if n := strings.Compare(x, y); n != 0 {
+				return n
+			}
+			a, b = a[na:], b[nb:]
+			continue
+		}
+		if a[0] != b[0] {
+			return int(a[0]) - int(b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return len(a) - len(b)
+}
+
+func digits(s string) (n int) {
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
