@@ -16,6 +16,11 @@ need() {
 	done
 }
 
+# header FILE PACKAGE: a C library to build with.
+header() {
+	[ -e "$1" ] || missing="$missing $2"
+}
+
 # Servers live where an ordinary user's PATH does not look.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -33,9 +38,22 @@ need tmux tmux
 need gcc gcc
 need tcsh tcsh
 need fish fish
+need zsh zsh
+need mksh mksh
+# The NVML reader is built for both platforms.
+case $(uname -m) in
+x86_64)
+	need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+	header /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+	;;
+aarch64)
+	need gcc-x86-64-linux-gnu x86_64-linux-gnu-gcc
+	header /usr/x86_64-linux-gnu/include/stdio.h libc6-dev-amd64-cross
+	;;
+esac
 need bindfs bindfs
 need fuse3 fusermount3
-[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+header /usr/include/stdio.h libc6-dev
 
 [ -n "$missing" ] || exit 0
 
@@ -53,14 +71,14 @@ export DEBIAN_FRONTEND=noninteractive
 echo "setup: installing$missing" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# install runs apt-get without a terminal, and shows what it said only when it failed.
-install() {
-	apt-get "$@" </dev/null >"$log" 2>&1 && return
+# apt runs apt-get without a terminal, and shows what it said only when it failed.
+apt() {
+	apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1 && return
 	status=$?
 	cat "$log" >&2
 	return "$status"
 }
-install -qq update
+apt update
 # policy-rc.d keeps packages from starting their servers: the tests start their own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
@@ -69,4 +87,4 @@ if [ ! -e "$policy" ]; then
 	trap 'rm -f "$log" "$policy"' EXIT
 fi
 # shellcheck disable=SC2086 # words of a list
-install -qq -y --no-install-recommends install $missing
+apt -y --no-install-recommends install $missing

@@ -51,7 +51,7 @@ func (n *Node) writeFiles(bed *Bed, authorized []byte) error {
 		authorized = nil
 	}
 	etc := filepath.Join(n.dir, "etc")
-	for _, dir := range []string{"root", "home", "var-tmp", "etc/ssh"} {
+	for _, dir := range []string{"root", "home", "var-tmp", "etc/ssh", "played"} {
 		if err := os.MkdirAll(filepath.Join(n.dir, dir), 0o755); err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (n *Node) writeFiles(bed *Bed, authorized []byte) error {
 		os.WriteFile(filepath.Join(etc, "machine-id"), []byte(randomHex(16)+"\n"), 0o444),
 		os.WriteFile(filepath.Join(etc, "ssh/authorized_keys"), authorized, 0o644),
 		os.WriteFile(filepath.Join(etc, "ssh/sshd_config"), []byte(n.sshdConfig()), 0o644),
-		os.WriteFile(n.profilePath(), []byte(n.settings.profile), 0o644),
+		n.SetProfile(n.settings.profile),
 		os.WriteFile(filepath.Join(n.dir, "boot.sh"), []byte(bootScript), 0o644),
 		os.WriteFile(filepath.Join(n.dir, "init.sh"), []byte(initScript), 0o644),
 		os.WriteFile(filepath.Join(n.dir, "plan.sh"), []byte(n.plan(home, user)), 0o644),

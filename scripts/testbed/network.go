@@ -90,12 +90,13 @@ func (n *network) plug(i, pid int) error {
 
 // unplug removes the cable, if there is one.
 func (n *network) unplug(i int) error {
-	if _, err := os.Stat(filepath.Join("/sys/class/net", n.port(i))); err != nil {
+	path := filepath.Join("/sys/class/net", n.port(i))
+	if _, err := os.Stat(path); err != nil {
 		return nil
 	}
 	err := ip("link", "del", n.port(i))
-	if err != nil && strings.Contains(err.Error(), "Cannot find device") {
-		return nil // the kernel removed it, with the namespace of its other end
+	if _, gone := os.Stat(path); gone != nil {
+		return nil // by us, or by the kernel with the namespace of its other end
 	}
 	return err
 }

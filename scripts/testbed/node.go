@@ -214,13 +214,17 @@ func (n *Node) FreezeHome(on bool) error {
 	return err
 }
 
-// SetProfile replaces the played driver's profile, at once for every process that reads it.
+// SetProfile replaces the played driver's profile, whole: nobody reads half of it.
 func (n *Node) SetProfile(content string) error {
-	// Written in place: the node sees this very file through a bind mount.
-	return os.WriteFile(n.profilePath(), []byte(content), 0o644)
+	path := n.profilePath()
+	if err := os.WriteFile(path+".new", []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
-func (n *Node) profilePath() string { return filepath.Join(n.dir, "nvidia.profile") }
+// profilePath is in a folder that the node shows at playedDir.
+func (n *Node) profilePath() string { return filepath.Join(n.dir, "played/nvidia.profile") }
 
 func (n *Node) logPath() string { return filepath.Join(n.dir, "log") }
 

@@ -133,7 +133,8 @@ func Sysfs(tree string) Option {
 }
 
 // NVIDIA puts a played driver library on the node and leads sessions to it by LD_LIBRARY_PATH. The profile's content
-// goes to a file of the node's own, named to sessions by the variable profileVar; Node.SetProfile changes it later.
+// goes to a file of the node's own, named to sessions by the variable profileVar (FORETOP_PLAY_NVML for the driver of
+// testdata/nvml); Node.SetProfile changes it later.
 func NVIDIA(library, profileVar, profile string) Option {
 	return func(_ string, s *settings) {
 		s.binds = append(s.binds, bind{library, playedDir + "/libnvidia-ml.so.1"})

@@ -43,7 +43,7 @@ func (n *Node) plan(home string, user account) string {
 		}
 		call("fresh", path, m.options, kind, fmt.Sprint(user.id), from, fmt.Sprint(m.fill))
 	}
-	call("show", n.profilePath(), playedProfile)
+	call("show", filepath.Dir(n.profilePath()), playedDir)
 	for _, x := range n.settings.binds {
 		src, err := filepath.Abs(x.src)
 		if err != nil {
