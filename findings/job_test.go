@@ -1,0 +1,136 @@
+package findings
+
+import (
+	"testing"
+	"time"
+
+	"foretop/fleet"
+	"foretop/telemetry"
+)
+
+// world is a job of 16 ranks on two nodes, a GPU each, all well.
+type world struct {
+	job   *fleet.Job
+	nodes map[string]*fleet.Node
+}
+
+func newWorld() *world {
+	w := &world{job: &fleet.Job{World: 16, Nodes: []string{"a", "b"}, Start: noon.Add(-time.Hour)}, nodes: map[string]*fleet.Node{}}
+	for i, name := range w.job.Nodes {
+		n := &fleet.Node{Name: name, State: fleet.Live}
+		for g := range 8 {
+			n.GPUs = append(n.GPUs, fineGPU(g))
+		}
+		w.nodes[name] = n
+		for g := range 8 {
+			w.job.GPUs = append(w.job.GPUs, fleet.GPURef{Node: name, Index: g, Rank: 8*i + g, GPU: &n.GPUs[g], State: fleet.Live})
+			w.job.Ranks = append(w.job.Ranks, fleet.Rank{Rank: 8*i + g, Node: name, GPUs: []int{g}})
+		}
+	}
+	return w
+}
+
+func (w *world) each(f func(g *fleet.GPU)) {
+	for i := range w.job.GPUs {
+		f(w.job.GPUs[i].GPU)
+	}
+}
+
+func hang(g *fleet.GPU) { g.UtilPct, g.PowerW, g.NetRxBytesPerS, g.NetTxBytesPerS = 100, 140, 0, 0 }
+
+func TestJob(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		after  time.Duration // the same for so long
+		change func(*world)
+		want   fleet.Verdict
+	}{
+		{"well", time.Hour, func(*world) {}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"hung", 41 * time.Second, func(w *world) { w.each(hang) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s?"}},
+		{"hung for long", 3 * time.Minute, func(w *world) { w.each(hang) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 180 s?"}},
+		{"waiting for a moment", 15 * time.Second, func(w *world) { w.each(hang) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"little power but traffic", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { hang(g); g.NetTxBytesPerS = 4e9 }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"little power but tensor cores at work", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { hang(g); g.TensorActivityPct = 20 }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"hung on a lost GPU", 41 * time.Second, func(w *world) {
+			w.each(hang)
+			w.job.GPUs[11].GPU.Status, w.job.GPUs[11].GPU.UtilPct = telemetry.GPULost, fleet.None()
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 41 s · suspect rank 11"}},
+		{"hung on a rank that does nothing", 41 * time.Second, func(w *world) {
+			w.each(hang)
+			w.job.GPUs[3].GPU.UtilPct, w.job.GPUs[3].GPU.PowerW = 0, 90
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s · suspect rank 3"}},
+		{"a GPU with a critical problem", 0, func(w *world) { w.job.GPUs[3].GPU.Severity = fleet.Critical }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "a GPU3 critical (rank 3)"}},
+		{"ranks not seen", 0, func(w *world) { w.job.MissingN, w.job.Missing = 2, []int{4, 5} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "2 of 16 ranks not seen: 4, 5"}},
+		{"many ranks not seen", 0, func(w *world) { w.job.World, w.job.MissingN, w.job.Missing = 80, 66, []int{0, 1, 2, 8, 11, 13, 15} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "66 of 80 ranks not seen: 0-2, 8, 11, 13, …"}},
+		{"starting", 0, func(w *world) {
+			w.job.MissingN, w.job.Start, w.job.Ranks = 2, noon.Add(-30*time.Second), w.job.Ranks[:14]
+		}, fleet.Verdict{State: fleet.JobStarting, Text: "starting: 14 of 16 ranks"}},
+		{"one slower", time.Minute, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 unlike its peers: clock 1005 MHz, theirs 1755"}},
+		{"one works while all wait", time.Minute, func(w *world) {
+			w.each(func(g *fleet.GPU) { g.PowerW = 420 })
+			w.job.GPUs[11].GPU.PowerW = 680
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 unlike its peers: power 97 %, theirs 60 %"}},
+		{"one slower, not for long", 10 * time.Second, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"two kinds of ranks", time.Hour, func(w *world) {
+			for i := range 8 {
+				w.job.GPUs[i].GPU.PowerW = 300
+			}
+		}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"idle", time.Hour, func(w *world) { w.job.IdleGPUs = 7 }, fleet.Verdict{State: fleet.JobIdle, Severity: fleet.Notice, Text: "7 of 16 GPUs idle"}},
+		{"a node lost", 0, func(w *world) {
+			w.nodes["b"].State = fleet.Lost
+			for i := range 8 {
+				w.job.GPUs[8+i].State = fleet.Lost
+			}
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "1 of 2 nodes lost: b"}},
+		{"a node stale", 0, func(w *world) { w.nodes["b"].State = fleet.Stale }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "1 of 2 nodes stale: b"}},
+		{"all nodes lost", time.Hour, func(w *world) { w.nodes["a"].State, w.nodes["b"].State = fleet.Lost, fleet.Refused }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Critical, Text: "not checked: 2 of 2 nodes lost: a, b"}},
+		{"no readings", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { g.UtilPct, g.PowerW = fleet.None(), fleet.None() }) }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"}},
+		{"a CPU job", time.Hour, func(w *world) { w.job.GPUs = nil }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, m := newWorld(), fleet.Memory{}
+			tt.change(w)
+			find := func(name string) *fleet.Node { return w.nodes[name] }
+			Job(w.job, find, noon.Add(-tt.after), m)
+			if got := Job(w.job, find, noon, m); got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestARankThatWentAwayIsAWarning(t *testing.T) {
+	w, m := newWorld(), fleet.Memory{}
+	find := func(name string) *fleet.Node { return w.nodes[name] }
+	Job(w.job, find, noon, m)
+	w.job.MissingN, w.job.Missing, w.job.Start = 1, []int{7}, noon
+	if got := Job(w.job, find, noon.Add(time.Second), m); got.State != fleet.JobPartial || got.Severity != fleet.Warning {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestProgressEndsAHang(t *testing.T) {
+	w, m := newWorld(), fleet.Memory{}
+	find := func(name string) *fleet.Node { return w.nodes[name] }
+	for s := range 300 {
+		w.each(func(g *fleet.GPU) {
+			*g = fineGPU(g.Index)
+			if s%19 != 0 { // a step every 19 s
+				hang(g)
+			}
+		})
+		if got := Job(w.job, find, noon.Add(time.Duration(s)*time.Second), m); got.State != fleet.JobRunning {
+			t.Fatalf("after %d s: %+v", s, got)
+		}
+	}
+}
+
+func BenchmarkJob(b *testing.B) {
+	w, m := newWorld(), fleet.Memory{}
+	find := func(name string) *fleet.Node { return w.nodes[name] }
+	b.ReportAllocs()
+	for b.Loop() {
+		Job(w.job, find, noon, m)
+	}
+}
