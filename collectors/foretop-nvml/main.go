@@ -11,34 +11,29 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"foretop/collectors/nvml/pipe"
+	"foretop/telemetry"
 )
 
-const (
-	minPace = 200 * time.Millisecond // GPM needs samples 100 ms apart; nobody needs more than 5 Hz
-	maxLine = 64 << 10
-)
+const minPace = 200 * time.Millisecond // GPM needs samples 100 ms apart; nobody needs more than 5 Hz
 
 func main() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(50)
-	lines := bufio.NewScanner(os.Stdin)
-	lines.Buffer(nil, maxLine)
-	first, ok := nextSettings(lines)
+	in := telemetry.NewFrameReader(os.Stdin, pipe.MaxFrame)
+	first, ok := nextSettings(in)
 	if !ok {
 		os.Exit(0)
 	}
 	pace := make(chan pipe.Settings, 1)
 	go func() {
 		for {
-			s, ok := nextSettings(lines)
+			s, ok := nextSettings(in)
 			if !ok {
 				os.Exit(0) // also when another thread never comes back from the driver
 			}
@@ -58,15 +53,19 @@ func main() {
 	os.Exit(0)
 }
 
-// nextSettings is false at the end of the input.
-func nextSettings(lines *bufio.Scanner) (pipe.Settings, bool) {
-	for lines.Scan() {
-		var s pipe.Settings
-		if json.Unmarshal(lines.Bytes(), &s) == nil {
-			return s, true
+// nextSettings is false at the end of the input, and where it makes no sense.
+func nextSettings(in *telemetry.FrameReader) (pipe.Settings, bool) {
+	for {
+		kind, payload, err := in.Read()
+		if err != nil {
+			return pipe.Settings{}, false
 		}
+		if kind != pipe.KindSettings {
+			continue
+		}
+		s, err := pipe.ParseSettings(payload)
+		return s, err == nil
 	}
-	return pipe.Settings{}, false
 }
 
 func every(ms int, otherwise time.Duration) time.Duration {

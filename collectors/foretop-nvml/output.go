@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
 	"os"
 	"sync"
@@ -33,15 +32,7 @@ func (o *output) frame(k telemetry.Kind, payload []byte) {
 	o.last = time.Now()
 }
 
-func (o *output) json(k telemetry.Kind, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return // of our own plain structs: cannot be
-	}
-	o.frame(k, b)
-}
-
-func (o *output) status(s pipe.Status) { o.json(pipe.KindStatus, s) }
+func (o *output) status(s pipe.Status) { o.frame(pipe.KindStatus, s.Append(nil)) }
 
 func (o *output) silentFor() time.Duration {
 	o.mu.Lock()

@@ -42,6 +42,6 @@ func (r *reader) processes(first bool) {
 	}
 	if first || !reflect.DeepEqual(now, r.procs) {
 		r.procs = now
-		r.out.json(pipe.KindProcesses, now)
+		r.out.frame(pipe.KindProcesses, now.Append(nil))
 	}
 }

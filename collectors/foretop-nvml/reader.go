@@ -180,7 +180,7 @@ func (r *reader) tellInventory() {
 	r.gen++
 	r.told = r.inv
 	r.told.GPUs = append([]pipe.GPU(nil), r.inv.GPUs...)
-	r.out.json(pipe.KindInventory, r.inv)
+	r.out.frame(pipe.KindInventory, r.inv.Append(nil))
 }
 
 func (r *reader) anyLost() bool {

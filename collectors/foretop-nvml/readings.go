@@ -149,7 +149,6 @@ func (r *reader) temperature(s *slot) nvml.Return {
 }
 
 func (r *reader) temperatureOld(s *slot) nvml.Return {
-	//lint:ignore SA1019 drivers before R575 have nothing else
 	return r.put(s, telemetry.GPUTempC)(s.dev.GetTemperature(nvml.TEMPERATURE_GPU))
 }
 
@@ -164,7 +163,6 @@ func (r *reader) throttle(s *slot) nvml.Return {
 }
 
 func (r *reader) throttleOld(s *slot) nvml.Return {
-	//lint:ignore SA1019 drivers before R550 have nothing else
 	bits, ret := s.dev.GetCurrentClocksThrottleReasons()
 	return r.set(s, telemetry.GPUThrottleBits, int64(bits), ret)
 }

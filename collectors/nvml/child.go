@@ -1,7 +1,7 @@
 package nvml
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -117,8 +117,7 @@ func (c *child) crashed() bool {
 		return true
 	}
 	c.said.wait(drain)
-	why := c.said.reason()
-	return ws.ExitStatus() == 2 && (strings.HasPrefix(why, "SIG") || strings.HasPrefix(why, "fatal error") || strings.HasPrefix(why, "panic:"))
+	return ws.ExitStatus() == 2 && isCrash(c.said.reason())
 }
 
 // lastWords say how a dead child ended and, where it said something, why.
@@ -148,61 +147,74 @@ next:
 	return out
 }
 
-// tail keeps the last of what a program wrote to stderr.
+// tail keeps, of what a program wrote to stderr, the line that tells most.
 type tail struct {
-	mu   sync.Mutex
-	b    []byte
-	over bool
+	mu     sync.Mutex
+	crash  string // the first line of a fault: a Go runtime says it first and then lists stacks and registers
+	wrong  string // the last complaint of the dynamic linker
+	last   string // the last line
+	closed bool
 }
 
-const tailBytes = 8 << 10 // a Go runtime that crashes says why first and then lists registers
+const maxStderrLine = 4 << 10
 
 func (t *tail) fill(f *os.File) {
 	defer f.Close()
-	buf := make([]byte, 1024)
+	in := bufio.NewReaderSize(f, maxStderrLine)
 	for {
-		n, err := f.Read(buf)
-		t.mu.Lock()
-		t.b = append(t.b, buf[:n]...)
-		if extra := len(t.b) - tailBytes; extra > 0 {
-			t.b = append(t.b[:0], t.b[extra:]...)
-		}
-		t.over = err != nil
-		t.mu.Unlock()
-		if err != nil {
+		line, err := in.ReadSlice('\n') // a longer line comes in pieces
+		t.line(strings.TrimSpace(string(line)))
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			t.mu.Lock()
+			t.closed = true
+			t.mu.Unlock()
 			return
 		}
 	}
+}
+
+func (t *tail) line(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s == "" {
+		return
+	}
+	t.last = s
+	if t.crash == "" && isCrash(s) {
+		t.crash = s
+	}
+	for _, sign := range []string{"not found", "symbol lookup error", "error while loading"} {
+		if strings.Contains(s, sign) {
+			t.wrong = s
+		}
+	}
+}
+
+func isCrash(s string) bool {
+	return strings.HasPrefix(s, "SIG") || strings.HasPrefix(s, "fatal error") || strings.HasPrefix(s, "panic:")
 }
 
 // wait gives the reader of stderr a moment to take in what a dead child left.
 func (t *tail) wait(most time.Duration) {
 	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		t.mu.Lock()
-		over := t.over
+		closed := t.closed
 		t.mu.Unlock()
-		if over {
+		if closed {
 			return
 		}
 	}
 }
 
-// reason picks the line that tells most: a dynamic linker's or runtime's complaint, else the last one.
+// reason is empty when nothing was said.
 func (t *tail) reason() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	last := ""
-	for line := range bytes.Lines(t.b) {
-		s := strings.TrimSpace(string(line))
-		if s == "" {
-			continue
-		}
-		last = s
-		for _, sign := range []string{"not found", "symbol lookup error", "error while loading", "fatal error", "panic:", "SIG"} {
-			if strings.Contains(s, sign) {
-				return s
-			}
-		}
+	switch {
+	case t.crash != "":
+		return t.crash
+	case t.wrong != "":
+		return t.wrong
 	}
-	return last
+	return t.last
 }

@@ -2,7 +2,6 @@ package nvml
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -193,14 +192,10 @@ func (s *Source) settings() pipe.Settings {
 
 func ms(d time.Duration) int { return int(d.Milliseconds()) }
 
-// settings tells the reader. A line is far shorter than what a pipe holds; where the reader does not take them up, the deadline keeps us going.
+// settings tells the reader. They are far shorter than what a pipe holds; where the reader does not take them up, the deadline keeps us going.
 func (c *child) settings(set pipe.Settings) error {
-	b, err := json.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("write settings: %w", err)
-	}
 	c.stdin.SetWriteDeadline(time.Now().Add(drain))
-	if _, err := c.stdin.Write(append(b, '\n')); err != nil {
+	if _, err := telemetry.NewFrameWriter(c.stdin, pipe.MaxFrame).Write(pipe.KindSettings, set.Append(nil)); err != nil {
 		return fmt.Errorf("write settings: %w", err)
 	}
 	return nil

@@ -171,9 +171,9 @@ func TestReaderThatCannotStartGivesWayToSMI(t *testing.T) {
 func TestBrokenReaders(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ program, text string }{
-		"pipes held":   {"#!/bin/sh\nsleep 300 &\necho $! >>\"$0.pid\"\nprintf '\\003\\007{}'\nexit 3\n", "foretop-nvml died: exit status 3"},
+		"pipes held":   {"#!/bin/sh\nsleep 300 &\necho $! >>\"$0.pid\"\nprintf '\\002\\377x'\nexit 3\n", "foretop-nvml died: exit status 3"},
 		"nonsense":     {"#!/bin/sh\nprintf '\\377\\377\\377\\377\\377\\377\\377\\377'\ncat >/dev/null\n", "foretop-nvml was ended: malformed stream: frame length does not end"},
-		"broken JSON":  {"#!/bin/sh\nprintf '\\003\\002{!'\ncat >/dev/null\n", "foretop-nvml was ended: parse inventory: "},
+		"broken words": {"#!/bin/sh\nprintf '\\003\\002{!'\ncat >/dev/null\n", "foretop-nvml was ended: parse inventory: "},
 		"endless text": {"#!/bin/sh\nyes\n", "foretop-nvml was ended: "},
 	} {
 		t.Run(name, func(t *testing.T) {

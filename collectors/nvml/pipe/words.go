@@ -24,32 +24,32 @@ const (
 // Inventory is what the driver knows of this node's GPUs. The index in GPUs is the entity of telemetry.ScopeGPU, and keeps its meaning as
 // long as the source lives: a GPU that falls off the bus keeps its place.
 type Inventory struct {
-	Driver string `json:"driver"` // 550.90.07
-	CUDA   string `json:"cuda"`   // newest CUDA that the driver runs: 12.4
-	NVML   string `json:"nvml"`
-	GPUs   []GPU  `json:"gpus"`
+	Driver string // 550.90.07
+	CUDA   string // newest CUDA that the driver runs: 12.4
+	NVML   string
+	GPUs   []GPU
 }
 
 // GPU is what does not change of one GPU.
 type GPU struct {
-	UUID              string `json:"uuid"`
-	Name              string `json:"name"`
-	PCI               string `json:"pci"`   // dddd:bb:dd.f, lower case
-	Minor             int    `json:"minor"` // N of /dev/nvidiaN; -1 unknown
-	Serial            string `json:"serial,omitempty"`
-	VBIOS             string `json:"vbios,omitempty"`
-	ComputeCapability string `json:"cc,omitempty"`   // 9.0
-	NUMANode          int    `json:"numa"`           // of the GPU's PCI device; -1 unknown
-	MIG               bool   `json:"mig,omitempty"`  // MIG mode is on
-	MemoryBytes       uint64 `json:"mem,omitempty"`  // total; 0 unknown
-	Note              string `json:"note,omitempty"` // why its status is not telemetry.GPUOK
+	UUID              string
+	Name              string
+	PCI               string // dddd:bb:dd.f, lower case
+	Minor             int    // N of /dev/nvidiaN; -1 unknown
+	Serial            string
+	VBIOS             string
+	ComputeCapability string // 9.0
+	NUMANode          int    // of the GPU's PCI device; -1 unknown
+	MIG               bool   // MIG mode is on
+	MemoryBytes       uint64 // total; 0 unknown
+	Note              string // why its status is not telemetry.GPUOK
 }
 
 // Process is one compute process on one GPU. Pids are those of the host's namespace.
 type Process struct {
-	PID         int    `json:"pid"`
-	GPU         int    `json:"gpu"` // index in Inventory.GPUs
-	MemoryBytes uint64 `json:"mem,omitempty"`
-	MemoryKnown bool   `json:"known,omitempty"`
-	GPUInstance int    `json:"gi"` // MIG; -1 none
+	PID         int
+	GPU         int // index in Inventory.GPUs
+	MemoryBytes uint64
+	MemoryKnown bool
+	GPUInstance int // MIG; -1 none
 }
