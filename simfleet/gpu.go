@@ -49,7 +49,7 @@ func (v *vitals) use(n *Node, g int, l *load) use {
 }
 
 // gpu reads one GPU's fast readings.
-func (v *vitals) gpu(n *Node, g int, l *load, at, local time.Duration) {
+func (v *vitals) gpu(n *Node, g int, l *load, local time.Duration) {
 	st, self := &v.state, &v.gpus[g]
 	if n.struck(GPULost, g, local) {
 		st.ClearEntity(telemetry.ScopeGPU, g)
@@ -74,13 +74,16 @@ func (v *vitals) gpu(n *Node, g int, l *load, at, local time.Duration) {
 	st.Set(telemetry.GPUStatus, g, telemetry.GPUOK)
 	busy := u.compute + u.comm + u.wait + u.stall + 0.08*u.load + 0.1*u.checkpoint
 	util := 100 * busy
-	if busy > 0.02 && busy < 0.985 {
+	switch {
+	case busy > 0.02 && busy < 0.985:
 		util += 4 * v.noise.about()
+	case u.stall < 0.5: // gaps between kernels; a rank that spins in a collective has none
+		util -= 2.4 * u.compute * v.noise.unit()
 	}
 	st.Set(telemetry.GPUUtilPct, g, clampPct(util))
 	st.Set(telemetry.GPUPowerMW, g, round(watts*1000))
-	st.Set(telemetry.GPUTempC, g, round(self.tempC))
-	st.Set(telemetry.GPUMemTempC, g, round(self.tempC*1.04+9))
+	st.Set(telemetry.GPUTempC, g, round(self.tempC+0.7*v.noise.about()))
+	st.Set(telemetry.GPUMemTempC, g, round(self.tempC*1.04+9+0.7*v.noise.about()))
 	v.activity(g, &u, clockShare)
 	v.clocks(g, &u, watts, clockShare, hot)
 	if u.pattern != nil {
@@ -88,7 +91,7 @@ func (v *vitals) gpu(n *Node, g int, l *load, at, local time.Duration) {
 		self.nvTX += rate * l.seconds
 		self.nvRX += rate * l.seconds * (1 + 0.002*v.noise.about())
 	}
-	v.memory(g, &u, at)
+	v.memory(g, &u)
 	if fresh {
 		v.gpuStatic(g)
 	}
@@ -101,7 +104,7 @@ func (u *use) watts(scale float64, r *noise) float64 {
 	}
 	w := powerLimitW * (u.compute*u.pattern.power + u.comm*(0.2+0.55*u.pattern.power) + u.stall*0.222 + u.wait*0.31 + u.data*0.27 + u.load*0.2 + u.checkpoint*0.2)
 	w += 116*u.idle + 71*u.down
-	return min(powerLimitW+3, w*scale*(1+0.012*r.about()))
+	return min(powerLimitW+3, w*scale*(1+0.03*r.about()))
 }
 
 // heat lets the temperature follow the power, some half a minute behind.
@@ -125,7 +128,7 @@ func (v *vitals) heat(n *Node, g int, watts float64, hot bool, seconds float64) 
 func (v *vitals) activity(g int, u *use, clockShare float64) {
 	sm, tensor, dram := 0.0, 0.0, 0.0
 	if p := u.pattern; p != nil {
-		c := u.compute * (1 + 0.015*v.noise.about())
+		c := u.compute * (1 + 0.04*v.noise.about())
 		sm = c*p.sm + 0.13*(u.comm+u.wait+u.stall) + 0.02*u.load
 		tensor = c * p.tensor * clockShare
 		dram = c*p.dram*clockShare + 0.12*u.comm + 0.01*(u.stall+u.wait) + 0.04*u.load
@@ -159,13 +162,12 @@ func (v *vitals) clocks(g int, u *use, watts, clockShare float64, hot bool) {
 }
 
 // memory of a GPU: what its processes hold, less while they load.
-func (v *vitals) memory(g int, u *use, at time.Duration) {
+func (v *vitals) memory(g int, u *use) {
 	used := 4 * float64(mib)
 	if u.pattern != nil {
 		used += float64(u.held) * (1 - u.down) * (1 - 0.62*u.load)
 	}
 	v.state.Set(telemetry.GPUMemUsedBytes, g, int64(used))
-	_ = at
 }
 
 // gpuStatic sets what a GPU says always.

@@ -144,7 +144,11 @@ func (n *Node) gpuSerial(i int) string {
 
 // id makes a number that belongs to this node of this fleet.
 func (n *Node) id(parts ...uint64) uint64 {
-	return hash(append([]uint64{n.seed, uint64(n.index)}, parts...)...)
+	h := hash(n.seed, uint64(n.index))
+	for _, p := range parts {
+		h = hash(h, p)
+	}
+	return h
 }
 
 func uuid(h uint64) string {

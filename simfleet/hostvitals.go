@@ -58,7 +58,7 @@ func (v *vitals) backdate(n *Node, up time.Duration) {
 
 // hostReadings reads CPU, memory, pressure, disks and networks.
 func (v *vitals) hostReadings(n *Node, l *load, at, local time.Duration) {
-	v.cpu(n, l)
+	v.cpu(l)
 	v.hostMemory(n, l, local)
 	v.pressure(l, n.strikeOOM(local), local)
 	v.io(n, l, at, local)
@@ -72,7 +72,7 @@ func (v *vitals) hostReadings(n *Node, l *load, at, local time.Duration) {
 	st.Set(telemetry.UptimeMS, 0, (at - v.boot).Milliseconds())
 }
 
-func (v *vitals) cpu(n *Node, l *load) {
+func (v *vitals) cpu(l *load) {
 	h, st := &v.host, &v.state
 	base := 0.7 + 0.3*v.noise.unit()
 	h.cores = min(numThreads-1, (l.cores*(1+0.06*v.noise.about()))+base)
@@ -103,7 +103,6 @@ func (v *vitals) cpu(n *Node, l *load) {
 	st.Set(telemetry.Load5Milli, 0, round(h.load[1]*1000))
 	st.Set(telemetry.Load15Milli, 0, round(h.load[2]*1000))
 	st.Set(telemetry.ProcsBlocked, 0, round(h.iowaiting*0.8))
-	_ = n
 }
 
 func (v *vitals) hostMemory(n *Node, l *load, local time.Duration) {

@@ -10,7 +10,7 @@ import (
 )
 
 // Model is the fleet as a function of virtual time: what every node is, runs, and reads. It has no clock, starts nothing and draws no chance but from its
-// seed: the same questions get the same answers on every machine. Virtual time is counted from the moment the fleet appeared; its jobs and nodes are older.
+// seed: the same questions get the same answers, on processors of one kind to the last digit. Virtual time is counted from the moment the fleet appeared; its jobs and nodes are older.
 type Model struct {
 	scenario *Scenario
 	epoch    time.Time

@@ -25,7 +25,7 @@ const (
 )
 
 // port reads all ports.
-func (v *vitals) port(n *Node, l *load, at, local time.Duration) {
+func (v *vitals) port(n *Node, l *load, local time.Duration) {
 	st := &v.state
 	for i := range numPorts {
 		p := &v.ports[i]
@@ -49,7 +49,6 @@ func (v *vitals) port(n *Node, l *load, at, local time.Duration) {
 		st.Set(telemetry.PortRcvDataBytes, i, int64(p.rcv))
 		st.Set(telemetry.PortXmitDataBytes, i, int64(p.xmit))
 	}
-	_ = at
 }
 
 func (v *vitals) traffic(i int, p *portVitals, l *load) {

@@ -21,6 +21,8 @@ type vitals struct {
 	gpus  [gpusPerNode]gpuVitals
 	ports [numPorts]portVitals
 	host  hostVitals
+
+	doings []doing // scratch of advance
 }
 
 // paces says how often the collector reads each group.
@@ -64,20 +66,20 @@ type load struct {
 // advance brings the readings up to a moment.
 func (v *vitals) advance(n *Node, at time.Duration) {
 	window := time.Second
-	l := load{seconds: 1}
+	l := load{seconds: 1, slots: v.doings[:0]}
 	if v.started {
 		l.seconds = (at - v.last).Seconds()
 		window = min(at-v.last, 10*time.Second)
 	}
 	_, local := n.model.cycle(at)
-	l.slots = make([]doing, 0, 8)
 	for _, s := range n.slots {
 		l.add(n, s, s.job.during(at-window, at), at)
 	}
+	v.doings = l.slots
 	for g := range gpusPerNode {
-		v.gpu(n, g, &l, at, local)
+		v.gpu(n, g, &l, local)
 	}
-	v.port(n, &l, at, local)
+	v.port(n, &l, local)
 	v.hostReadings(n, &l, at, local)
 	first := !v.started
 	v.last, v.started = at, true
