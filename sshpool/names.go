@@ -33,8 +33,8 @@ func parseName(name string) (spec, error) {
 	switch {
 	case strings.HasPrefix(rest, "["):
 		host, port, err := net.SplitHostPort(rest)
-		if err != nil {
-			host, port = strings.TrimSuffix(strings.TrimPrefix(rest, "["), "]"), ""
+		if inner, ok := strings.CutSuffix(rest[1:], "]"); err != nil && ok {
+			host, port = inner, ""
 		}
 		if s.Host = host; port != "" {
 			return s.withPort(name, port)

@@ -14,7 +14,7 @@ import (
 
 const (
 	jumpTargets  = 500             // channels a jump connection carries before another is opened: a soft nofile of 1,024 there ends at 1,018
-	jumpFailTime = 5 * time.Second // how long a failure stands for all nodes behind the jump host
+	jumpFailTime = 2 * time.Second // how long a failure stands for all nodes behind the jump host
 )
 
 // jumps keeps the connections to jump hosts, which the nodes behind them share.

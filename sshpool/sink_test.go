@@ -190,6 +190,10 @@ func newTestPool(t testing.TB, cfg Config) (*Pool, *recorder) {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(benchServer) != "" {
+		serveBench()
+		return
+	}
 	code := m.Run()
 	if path, err := fakeCollector(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
