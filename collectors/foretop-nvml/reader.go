@@ -78,7 +78,8 @@ func run(first pipe.Settings, pace <-chan pipe.Settings, out *output, w *watch) 
 func (r *reader) loop(set pipe.Settings, pace <-chan pipe.Settings) pipe.Status {
 	fast, slow, procs := every(set.FastMS, time.Second), every(set.SlowMS, 30*time.Second), every(set.ProcessesMS, 5*time.Second)
 	var slowAt, procsAt, tellAt time.Time
-	reinit, reinitAt := reinitFirst, time.Time{}
+	firstReinit := every(set.ReinitMS, reinitFirst)
+	reinit, reinitAt := firstReinit, time.Time{}
 	tick := time.NewTicker(fast)
 	defer tick.Stop()
 	for n := 0; ; n++ {
@@ -105,7 +106,7 @@ func (r *reader) loop(set pipe.Settings, pace <-chan pipe.Settings) pipe.Status 
 		}
 		switch lost := r.anyLost(); {
 		case !lost:
-			reinit, reinitAt = reinitFirst, time.Time{}
+			reinit, reinitAt = firstReinit, time.Time{}
 		case reinitAt.IsZero():
 			reinitAt = start.Add(reinit)
 		case start.After(reinitAt):
@@ -183,9 +184,10 @@ func (r *reader) tellInventory() {
 	r.out.frame(pipe.KindInventory, r.inv.Append(nil))
 }
 
+// anyLost says whether the driver gives no handle of some GPU.
 func (r *reader) anyLost() bool {
-	for i := range r.slots {
-		if r.state.Get(telemetry.GPUStatus, i) == telemetry.GPULost {
+	for _, s := range r.slots {
+		if s.dev == nil {
 			return true
 		}
 	}

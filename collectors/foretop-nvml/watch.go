@@ -38,7 +38,7 @@ func (w *watch) leave() {
 	w.mu.Unlock()
 }
 
-// run writes a status whenever nothing else was written for a second while a call is out.
+// run writes a status whenever nothing else was written for a second: which call is out, or (health unknown) just that all is quiet.
 func (w *watch) run() {
 	for range time.Tick(heartbeat / 2) {
 		w.mu.Lock()
@@ -46,12 +46,16 @@ func (w *watch) run() {
 		out := time.Since(w.since)
 		busy := !w.since.IsZero()
 		w.mu.Unlock()
-		if !busy || out < heartbeat/2 || w.out.silentFor() < heartbeat {
+		if w.out.silentFor() < heartbeat {
 			continue
 		}
-		s.ForMS = out.Milliseconds()
-		if out >= stuckAfter {
-			s.Health = pipe.Stuck
+		switch {
+		case !busy:
+			s = pipe.Status{GPU: -1}
+		case out >= stuckAfter:
+			s.Health, s.ForMS = pipe.Stuck, out.Milliseconds()
+		default:
+			s.ForMS = out.Milliseconds()
 		}
 		w.out.status(s)
 	}

@@ -118,7 +118,7 @@ func (r *readerRun) status(st pipe.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard, s.late = time.Now(), pipe.Status{}
-	if st.Call != "" {
+	if st.Call != "" || st.Health == Unknown {
 		if st.Health == Stuck {
 			s.late = st
 		}
@@ -183,7 +183,7 @@ func (r *readerRun) ending(err error) ending {
 
 // settings is what the reader is told. Called with the source's lock held.
 func (s *Source) settings() pipe.Settings {
-	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), Sys: s.opt.Sys}
+	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), ReinitMS: ms(s.opt.Reinit), Sys: s.opt.Sys}
 	if s.rep.Inventory != nil {
 		set.Known = s.rep.Inventory.GPUs
 	}

@@ -19,6 +19,7 @@ type Options struct {
 	Fast      time.Duration // 1 s
 	Slow      time.Duration // 30 s
 	Processes time.Duration // 5 s
+	Reinit    time.Duration // 1 min: how soon after a GPU was lost the library is initialised again; doubled each time it did not help
 	Sys       string        // where sysfs is mounted; "" means /sys
 	Env       []string      // of the children; nil means this process's own
 	Mono      func() int64  // the node's CLOCK_MONOTONIC in ms, for readings of nvidia-smi; foretop-nvml uses that clock by itself

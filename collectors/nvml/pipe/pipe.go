@@ -30,11 +30,12 @@ type Settings struct {
 	FastMS      int    // a round of fast readings; 0 the usual
 	SlowMS      int    // ECC, remapped rows, PCIe link
 	ProcessesMS int    // which processes hold a GPU
+	ReinitMS    int    // how soon after a GPU was lost the library is initialised again, the first time
 	Sys         string // where sysfs is mounted
 	Known       []GPU  // the GPUs of an earlier run, in their order, so that each keeps its index
 }
 
-// Status is the reader's own condition.
+// Status is the reader's own condition. With health unknown it says only that the reader is alive.
 type Status struct {
 	Health  Health
 	Text    string
@@ -53,7 +54,7 @@ type Processes struct {
 
 // Append appends the payload of a KindSettings frame.
 func (v Settings) Append(dst []byte) []byte {
-	for _, n := range []int{v.FastMS, v.SlowMS, v.ProcessesMS} {
+	for _, n := range []int{v.FastMS, v.SlowMS, v.ProcessesMS, v.ReinitMS} {
 		dst = appendInt(dst, int64(n))
 	}
 	return appendGPUs(appendString(dst, v.Sys), v.Known)
@@ -62,7 +63,7 @@ func (v Settings) Append(dst []byte) []byte {
 // ParseSettings reads a KindSettings payload.
 func ParseSettings(b []byte) (Settings, error) {
 	s := scan{b: b}
-	v := Settings{FastMS: s.small(), SlowMS: s.small(), ProcessesMS: s.small(), Sys: s.text(math.MaxInt16), Known: s.gpus()}
+	v := Settings{FastMS: s.small(), SlowMS: s.small(), ProcessesMS: s.small(), ReinitMS: s.small(), Sys: s.text(math.MaxInt16), Known: s.gpus()}
 	return v, wrap("settings", s.end())
 }
 

@@ -12,7 +12,7 @@ var (
 		NUMANode: 1, MIG: true, MemoryBytes: 85520809984, Note: "GPU is lost"}
 	gpu1      = GPU{UUID: "GPU-f0e70b01", Minor: -1, NUMANode: -1}
 	inventory = Inventory{Driver: "550.90.07", CUDA: "12.4", NVML: "12.550.90.07", GPUs: []GPU{gpu0, gpu1}}
-	settings  = Settings{FastMS: 1000, SlowMS: 30000, ProcessesMS: 5000, Sys: "/sys", Known: []GPU{gpu1, gpu0}}
+	settings  = Settings{FastMS: 1000, SlowMS: 30000, ProcessesMS: 5000, ReinitMS: 60000, Sys: "/sys", Known: []GPU{gpu1, gpu0}}
 	processes = Processes{Known: true, Processes: []Process{{4242, 0, 71000000000, true, -1}, {4243, 1, 0, false, 2}}}
 	status    = Status{Health: Stuck, Text: "text", Remedy: "remedy", Call: "nvmlInit", GPU: -1, ForMS: 4000, RoundUS: 71}
 )
