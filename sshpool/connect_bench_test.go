@@ -24,6 +24,7 @@ import (
 	"foretop/telemetry"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // benchServer is set in the environment of the process that plays all nodes of the benchmark.
@@ -206,8 +207,12 @@ func BenchmarkConnect(b *testing.B) {
 	b.Run(fmt.Sprintf("pool-%d", nodes), func(b *testing.B) {
 		run(b, func(r *Resolved) { r.HostKeys = []ssh.PublicKey{host} })
 	})
-	text := hashedFile(b, 5000)
-	path := knownHosts(b, text, keyLine(fmt.Sprintf("[127.1.*]:%d", port), host))
+	var text strings.Builder
+	text.WriteString(hashedFile(b, 5000-nodes/3))
+	for i := range nodes {
+		text.WriteString(keyLine(knownhosts.HashHostname(fmt.Sprintf("[%s]:%d", benchAddress(i), port)), host) + "\n")
+	}
+	path := knownHosts(b, text.String())
 	b.Run(fmt.Sprintf("pool-hashed-known-hosts-%d", nodes), func(b *testing.B) {
 		run(b, func(r *Resolved) { r.UserKnownHosts = []string{path} })
 	})

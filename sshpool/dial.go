@@ -70,8 +70,8 @@ type secured struct {
 }
 
 // handshake turns a byte stream into an authenticated connection, or says in words why not. It ends conn on failure. x/crypto's own
-// timeout covers TCP only, so the deadline is on the connection.
-func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved) (*secured, error) {
+// timeout covers TCP only, so the deadline is on the connection. whole makes it look all known keys up before, not only after.
+func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole bool) (*secured, error) {
 	conn := &firstBytes{Conn: raw}
 	expired := make(chan struct{})
 	if raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)) != nil {
@@ -85,7 +85,7 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved) (*secur
 	cut := context.AfterFunc(ctx, func() { raw.Close() })
 	defer cut()
 
-	known := p.trust.known(r)
+	known := p.trust.known(r, whole)
 	auth := &authAttempt{resolved: r}
 	auth.identities, auth.agentErr = p.keys.identities(r)
 	untrusted := make(chan *HostKeyError, 1)

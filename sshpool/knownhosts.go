@@ -2,6 +2,7 @@ package sshpool
 
 import (
 	"bytes"
+	"encoding/base64"
 	"os"
 	"slices"
 	"strings"
@@ -52,7 +53,8 @@ func (t *trustFiles) open(path string) *cachedFile {
 	return c
 }
 
-func (c *cachedFile) find(names []string) [][]int32 {
+// findHashed is the file's dear pass, done once for names.
+func (c *cachedFile) findHashed(names []string) [][]int32 {
 	key := strings.Join(names, " ")
 	c.mu.Lock()
 	found, ok := c.found[key]
@@ -60,11 +62,19 @@ func (c *cachedFile) find(names []string) [][]int32 {
 	if ok {
 		return found
 	}
-	found = c.file.find(names)
+	found = c.file.findHashed(names)
 	c.mu.Lock()
 	c.found[key] = found
 	c.mu.Unlock()
 	return found
+}
+
+// passed tells whether the dear pass was already done for names.
+func (c *cachedFile) passed(names []string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.found[strings.Join(names, " ")]
+	return ok
 }
 
 // KnownKey is one key that a known_hosts file holds for a host.
@@ -77,40 +87,72 @@ type KnownKey struct {
 
 // knowledge is what all files of one host say about it.
 type knowledge struct {
-	keys []KnownKey // under the name OpenSSH looks up, @cert-authority and @revoked lines too
-	bare []KnownKey // under the host name without its port: trusted only when keys holds no plain key
+	names []string   // the name OpenSSH looks up, and perhaps the one without port
+	keys  []KnownKey // under the first name, @cert-authority and @revoked lines too
+	bare  []KnownKey // under the second: trusted only when keys holds no plain key
+	later []*cachedFile
+	types map[string]int // of the keys in later
 }
 
-// known asks every file of r. Files that changed since are read again.
-func (t *trustFiles) known(r *Resolved) knowledge {
+// known asks every file of r; files that changed since are read again. Files whose names are hashed are left for later, see
+// lookedUp and complete, unless whole is set or they were passed over before.
+func (t *trustFiles) known(r *Resolved, whole bool) *knowledge {
 	name, bare := r.knownNames()
-	names := []string{name}
+	k := &knowledge{names: []string{name}, types: make(map[string]int)}
 	if bare != "" {
-		names = append(names, bare)
+		k.names = append(k.names, bare)
 	}
-	var k knowledge
 	for _, key := range r.HostKeys {
 		k.keys = append(k.keys, KnownKey{Key: key, File: "(given)"})
 	}
 	for _, path := range slices.Concat(r.UserKnownHosts, r.GlobalKnownHosts) {
 		c := t.open(path)
-		for i, lines := range c.find(names) {
-			for _, at := range lines {
-				l := &c.file.lines[at]
-				key := l.publicKey()
-				if key == nil {
-					continue
-				}
-				entry := KnownKey{Key: key, File: path, Line: int(l.number), marker: l.marker}
-				if i == 0 {
-					k.keys = append(k.keys, entry)
-				} else {
-					k.bare = append(k.bare, entry)
-				}
+		k.add(c, c.file.find(k.names))
+		switch {
+		case len(c.file.hashed) == 0:
+		case whole || c.passed(k.names):
+			k.add(c, c.findHashed(k.names))
+		default:
+			k.later = append(k.later, c)
+			for keyType, n := range c.file.types {
+				k.types[keyType] += n
 			}
 		}
 	}
 	return k
+}
+
+// add takes lines of a file over, one list a name.
+func (k *knowledge) add(c *cachedFile, found [][]int32) {
+	for i, lines := range found {
+		for _, at := range lines {
+			l := &c.file.lines[at]
+			key := l.publicKey()
+			if key == nil {
+				continue
+			}
+			entry := KnownKey{Key: key, File: c.file.path, Line: int(l.number), marker: l.marker}
+			if i == 0 {
+				k.keys = append(k.keys, entry)
+			} else {
+				k.bare = append(k.bare, entry)
+			}
+		}
+	}
+}
+
+// lookedUp tells whether a hashed line holds this very key for the host's first name: the usual case, without a pass.
+func (k *knowledge) lookedUp(key ssh.PublicKey) bool {
+	text := base64.StdEncoding.EncodeToString(key.Marshal())
+	return slices.ContainsFunc(k.later, func(c *cachedFile) bool { return len(c.file.findKey(text, k.names[0])) > 0 })
+}
+
+// complete does the pass over the hashed files that were left for later.
+func (k *knowledge) complete() {
+	for _, c := range k.later {
+		k.add(c, c.findHashed(k.names))
+	}
+	k.later = nil
 }
 
 // plain gives the keys that stand for the host itself.
@@ -125,7 +167,7 @@ func plainKeys(keys []KnownKey) []KnownKey {
 }
 
 // trusted are the plain keys that decide: those under the full name, else those under the bare one.
-func (k knowledge) trusted() []KnownKey {
+func (k *knowledge) trusted() []KnownKey {
 	if keys := plainKeys(k.keys); len(keys) > 0 {
 		return keys
 	}
@@ -133,7 +175,7 @@ func (k knowledge) trusted() []KnownKey {
 }
 
 // all are the lines of both names, for markers.
-func (k knowledge) all() []KnownKey { return slices.Concat(k.keys, k.bare) }
+func (k *knowledge) all() []KnownKey { return slices.Concat(k.keys, k.bare) }
 
 func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 
@@ -150,7 +192,7 @@ func defaultHostKeyAlgorithms() []string {
 
 // algorithms orders the host-key algorithms so that the server shows a key that we can judge: certificates first where an
 // authority is known, then the known key types, then the rest.
-func (k knowledge) algorithms(configured []string) []string {
+func (k *knowledge) algorithms(configured []string) []string {
 	supported := defaultHostKeyAlgorithms()
 	all := supported
 	if len(configured) > 0 {
@@ -169,6 +211,10 @@ func (k knowledge) algorithms(configured []string) []string {
 	for _, e := range k.trusted() {
 		types[e.Key.Type()] = true
 	}
+	popular := 0 // where all that is known may lie in hashed lines: what most of them hold
+	for _, n := range k.types {
+		popular = max(popular, n)
+	}
 	rank := func(algorithm string) int {
 		plain, certified := certifiedType(algorithm)
 		switch {
@@ -176,10 +222,12 @@ func (k knowledge) algorithms(configured []string) []string {
 			return 0
 		case !certified && types[plain]:
 			return 1
+		case !certified && len(types) == 0 && popular > 0 && k.types[plain] == popular:
+			return 2
 		case certified && types[plain]:
-			return 3 // a certificate by an unknown authority still holds the known key, but a plain answer is simpler
+			return 4 // a certificate by an unknown authority still holds the known key, but a plain answer is simpler
 		}
-		return 2
+		return 3
 	}
 	ordered := slices.Clone(all)
 	slices.SortStableFunc(ordered, func(a, b string) int { return rank(a) - rank(b) })

@@ -166,15 +166,22 @@ func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
 
 // connectVia is connect for a host that jump hosts wait for.
 func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
-	conn, err := p.dial(ctx, r, via)
-	if err != nil {
+	for whole := false; ; whole = true {
+		conn, err := p.dial(ctx, r, via)
+		if err != nil {
+			return nil, err
+		}
+		s, err := p.handshake(ctx, conn, r, whole)
+		if err == nil {
+			return newSSHCarrier(s), nil
+		}
+		// The host showed a key of another kind than we know, because the dear look-up was put off: ask it once more for the known kind.
+		var bad *HostKeyError
+		if !whole && errors.As(err, &bad) && bad.Verdict == KeyOtherKind && bad.hasty {
+			continue
+		}
 		return nil, err
 	}
-	s, err := p.handshake(ctx, conn, r)
-	if err != nil {
-		return nil, err
-	}
-	return newSSHCarrier(s), nil
 }
 
 // gateKey names what a start burdens: the first jump host, or the node's own sshd.

@@ -29,6 +29,8 @@ type HostKeyError struct {
 	Key     ssh.PublicKey // what the host showed
 	Known   []KnownKey    // what the files hold for it
 	Detail  string        // of KeyBadCert
+
+	hasty bool // the algorithms were ordered before all files were passed over
 }
 
 // Fingerprint is the shown key's SHA-256 in OpenSSH's form.
@@ -75,10 +77,11 @@ func keyKind(keyType string) string {
 }
 
 // judge decides about a shown key; nil means trusted. Strict always.
-func (k knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) *HostKeyError {
+func (k *knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) *HostKeyError {
 	name, _ := r.knownNames()
+	first := len(k.later) > 0
 	fail := func(v KeyVerdict, known []KnownKey) *HostKeyError {
-		return &HostKeyError{Verdict: v, Name: name, Key: key, Known: known}
+		return &HostKeyError{Verdict: v, Name: name, Key: key, Known: known, hasty: first}
 	}
 	cert, certified := key.(*ssh.Certificate)
 	for _, e := range k.all() {
@@ -103,6 +106,10 @@ func (k knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) *
 		}
 		key = cert.Key // no authority of ours signed it: judged as the plain key inside, as OpenSSH does
 	}
+	if k.lookedUp(key) {
+		return nil
+	}
+	k.complete()
 	trusted := k.trusted()
 	var same []KnownKey
 	for _, e := range trusted {
