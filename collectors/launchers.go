@@ -9,7 +9,7 @@ import (
 var launcherPrograms = map[string]bool{
 	"torchrun": true, "deepspeed": true, "accelerate": true, "horovodrun": true, "mpirun": true, "mpiexec": true, "mpirun.real": true,
 	"orterun": true, "prterun": true, "mpiexec.hydra": true, "hydra_pmi_proxy": true, "orted": true, "prted": true, "srun": true,
-	"slurmstepd": true, "jsrun": true, "aprun": true, "ray": true, "raylet": true, "composer": true, "colossalai": true, "torch-elastic": true,
+	"jsrun": true, "aprun": true, "ray": true, "raylet": true, "composer": true, "colossalai": true, "torch-elastic": true,
 }
 
 // launcherModules are the same where they are run as `python -m MODULE`.
@@ -32,7 +32,7 @@ func isLauncher(args []string) bool {
 		return false
 	}
 	name := path.Base(args[0])
-	if launcherPrograms[strings.TrimSuffix(name, ":")] { // slurmstepd: [123.0]
+	if launcherPrograms[name] {
 		return name != "ray" && name != "raylet" || len(args) > 1
 	}
 	if !strings.HasPrefix(name, "python") && name != "pypy" && name != "pypy3" {

@@ -54,6 +54,9 @@ type masker struct {
 
 func (m *masker) arg(out []byte, a string) []byte {
 	if m.next && m.quote == 0 {
+		if isScheme(a) {
+			return append(out, a...)
+		}
 		m.next = false
 		if a == "" {
 			return out
@@ -74,6 +77,11 @@ func (m *masker) arg(out []byte, a string) []byte {
 	return m.text(out, a)
 }
 
+// isScheme says whether a word only names the way in which the secret after it is given (RFC 7235).
+func isScheme(a string) bool {
+	return strings.EqualFold(a, "bearer") || strings.EqualFold(a, "basic") || strings.EqualFold(a, "token") || strings.EqualFold(a, "digest")
+}
+
 // startsOption says whether a word is an option rather than the value of the one before.
 func startsOption(a string) bool {
 	return strings.HasPrefix(a, "--") && len(a) > 2 && (a[2]|0x20) >= 'a' && (a[2]|0x20) <= 'z'
@@ -84,7 +92,9 @@ func (m *masker) text(out []byte, a string) []byte {
 	for len(a) > 0 {
 		i := strings.IndexFunc(a, unicode.IsSpace)
 		if i == 0 {
-			out = append(out, ' ')
+			if m.quote == 0 {
+				out = append(out, ' ')
+			}
 			a = strings.TrimLeftFunc(a, unicode.IsSpace)
 			continue
 		}
@@ -109,7 +119,7 @@ func (m *masker) word(out []byte, w string) []byte {
 	}
 	if m.next {
 		bare := strings.Trim(w, `"',;{}[]()`)
-		if scheme := strings.ToLower(bare); scheme == "bearer" || scheme == "basic" || scheme == "token" || bare == "=" || bare == ":" || bare == "" {
+		if isScheme(bare) || bare == "=" || bare == ":" || bare == "" {
 			return append(out, w...) // the secret is the word after
 		}
 		m.next = false
