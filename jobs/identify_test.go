@@ -134,3 +134,14 @@ func TestProgram(t *testing.T) {
 		}
 	}
 }
+
+func TestIsLoopback(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.1.2.3": true, "::1": true, "[::1]": true, "0.0.0.0": true,
+		"": false, "127.example.org": false, "gpu001": false, "10.0.0.1": false, "fe80::1": false, "localhost.example.org": false,
+	} {
+		if got := isLoopback(addr); got != want {
+			t.Errorf("isLoopback(%q) = %t", addr, got)
+		}
+	}
+}

@@ -1,9 +1,6 @@
 package jobs
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // torchrun reads what torch elastic's agent (torch/distributed/elastic/agent/server/local_elastic_agent.py), DeepSpeed's launcher
 // (deepspeed/launcher/launch.py) and people with a script of their own put into the environment of a rank.
@@ -65,6 +62,9 @@ func isLoopback(addr string) bool {
 	case "localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback":
 		return true
 	}
-	ip, err := netip.ParseAddr(strings.Trim(addr, "[]"))
-	return err == nil && (ip.IsLoopback() || ip.IsUnspecified())
+	addr = strings.Trim(addr, "[]")
+	if strings.HasPrefix(addr, "127.") {
+		return strings.Trim(addr, "0123456789.") == ""
+	}
+	return addr == "::1" || addr == "0.0.0.0" || addr == "::" || addr == "0:0:0:0:0:0:0:1"
 }
