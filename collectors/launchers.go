@@ -7,7 +7,7 @@ import (
 
 // launcherPrograms start the ranks of a job, by the name of the program or script.
 var launcherPrograms = map[string]bool{
-	"torchrun": true, "deepspeed": true, "accelerate": true, "horovodrun": true, "mpirun": true, "mpiexec": true, "mpirun.real": true,
+	"torchrun": true, "deepspeed": true, "accelerate": true, "horovodrun": true, "mpirun": true, "mpiexec": true, "mpirun.real": true, "mpirun.openmpi": true, "mpiexec.openmpi": true, "mpirun.mpich": true,
 	"orterun": true, "prterun": true, "mpiexec.hydra": true, "hydra_pmi_proxy": true, "orted": true, "prted": true, "srun": true,
 	"jsrun": true, "aprun": true, "ray": true, "raylet": true, "composer": true, "colossalai": true, "torch-elastic": true,
 }

@@ -1,0 +1,190 @@
+package collectors
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"foretop/telemetry/facts"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUnescape(t *testing.T) {
+	for in, want := range map[string]string{
+		`plain`: "plain", `a\x0ab`: "a\nb", `\x5c`: `\`, `\x5cx41`: `\x41`, `\x1`: `\x1`, `\xg0`: `\xg0`, `\`: `\`, `\\x41`: `\A`, `\xe2\x82\xac`: "€", `end\x`: `end\x`,
+	} {
+		if got := string(unescape([]byte(in))); got != want {
+			t.Errorf("unescape(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func sequences(l *facts.KernelLog) (s []uint64) {
+	if l == nil {
+		return nil
+	}
+	for _, r := range l.Records {
+		s = append(s, r.Sequence)
+	}
+	return s
+}
+
+func TestKernelQueue(t *testing.T) {
+	fill := func(q *kernelQueue, from, to uint64) {
+		for i := from; i <= to; i++ {
+			q.seen(i)
+			q.put(&facts.KernelRecord{Sequence: i, Text: "x"})
+		}
+	}
+	t.Run("what is known is not told again", func(t *testing.T) {
+		q := &kernelQueue{via: viaKmsg}
+		fill(q, 10, 15)
+		q.resume(12)
+		got := q.take()
+		if d := cmp.Diff([]uint64{13, 14, 15}, sequences(got)); d != "" || got.Lost != 0 {
+			t.Error(d, got.Lost)
+		}
+		if again := q.take(); again != nil {
+			t.Errorf("told again: %v", again)
+		}
+	})
+	t.Run("what was overwritten meanwhile is lost", func(t *testing.T) {
+		q := &kernelQueue{via: viaKmsg}
+		q.resume(12)
+		fill(q, 20, 21)
+		if got := q.take(); got.Lost != 7 || len(got.Records) != 2 {
+			t.Errorf("got %v", got)
+		}
+	})
+	t.Run("journal sequences are times, gaps say nothing", func(t *testing.T) {
+		q := &kernelQueue{via: viaJournal}
+		q.resume(12)
+		fill(q, 20, 21)
+		if got := q.take(); got.Lost != 0 || len(got.Records) != 2 {
+			t.Errorf("got %v", got)
+		}
+	})
+	t.Run("batches are bounded and the queue is", func(t *testing.T) {
+		q := &kernelQueue{via: viaKmsg}
+		n := uint64(0)
+		for q.room() {
+			n++
+			q.put(&facts.KernelRecord{Sequence: n, Text: strings.Repeat("x", maxKernelText)})
+		}
+		if n > 300 {
+			t.Errorf("%d records of 2 KiB fit", n)
+		}
+		told := uint64(0)
+		for l := q.take(); l != nil; l = q.take() {
+			b, err := facts.Encode(l)
+			if err != nil || len(b) > kernelFrameBytes+1024 {
+				t.Fatalf("batch of %d bytes, %v", len(b), err)
+			}
+			told += uint64(len(l.Records))
+		}
+		if told != n || q.bytes != 0 {
+			t.Errorf("told %d of %d, %d bytes left", told, n, q.bytes)
+		}
+	})
+}
+
+// The kernel's real ring: what is written to it by user space must not be told, and cannot look like the kernel's.
+func TestRealKmsg(t *testing.T) {
+	if f, err := os.OpenFile("/dev/kmsg", os.O_RDWR, 0); err != nil {
+		t.Skipf("the kernel log is not for this user: %v", err)
+	} else {
+		defer f.Close()
+		fmt.Fprintf(f, "<3>NVRM: Xid (PCI:0000:3b:00): 79, forged %d", os.Getpid())
+	}
+	p := play(t, "", sourcesOf("kernel_log"))
+	p.tick()
+	if c := p.condition("kernel_log"); c.state != facts.SourceState_SOURCE_OK {
+		t.Fatalf("got %+v", c)
+	}
+	n := 0
+	var last uint64
+	for l := p.m.kernel.take(); l != nil; l = p.m.kernel.take() {
+		for _, r := range l.Records {
+			n++
+			if strings.Contains(r.Text, fmt.Sprintf("forged %d", os.Getpid())) {
+				t.Errorf("told a forged record: %v", r)
+			}
+			if r.Sequence <= last {
+				t.Errorf("record %d after %d", r.Sequence, last)
+			}
+			last = r.Sequence
+		}
+	}
+	if n == 0 {
+		t.Error("the kernel has said nothing since it started")
+	}
+}
+
+// script puts a program in the way of the real one of that name.
+func script(t *testing.T, name, body string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+body), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+func TestJournal(t *testing.T) {
+	begin := func(t *testing.T) *played {
+		p := play(t, "", nil)
+		j, err := startJournal(p.ctx, p.m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(j.close)
+		late := time.Now().Add(20 * time.Second)
+		for {
+			p.ms.Add(100)
+			c := conditionOf(j.condition(p.ms.Load()))
+			p.m.kernel.mu.Lock()
+			n := len(p.m.kernel.records)
+			p.m.kernel.mu.Unlock()
+			if n == 3 || c.state != facts.SourceState_SOURCE_OK && c.state != facts.SourceState_SOURCE_UNKNOWN || time.Now().After(late) {
+				p.m.board.notes = []condition{c}
+				return p
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	t.Run("followed", func(t *testing.T) {
+		script(t, "journalctl", `echo '{"MESSAGE":"one","PRIORITY":"3","_SOURCE_MONOTONIC_TIMESTAMP":"100","__MONOTONIC_TIMESTAMP":"200"}'
+echo 'not json'
+echo '{"MESSAGE":[27,91,109],"__MONOTONIC_TIMESTAMP":"100"}'
+echo '{"MESSAGE":["three","iii"],"PRIORITY":"9","__MONOTONIC_TIMESTAMP":"300"}'
+exec sleep 60`)
+		p := begin(t)
+		l := p.m.kernel.take()
+		var got []string
+		for _, r := range l.GetRecords() {
+			got = append(got, fmt.Sprintf("%d <%d> %d %s", r.Sequence, r.Level, r.MonoUs, r.Text))
+		}
+		if d := cmp.Diff([]string{"100 <3> 100 one", "101 <6> 100 �[m", "300 <6> 300 three"}, got); d != "" || l.Via != "journal" {
+			t.Error(d, l.GetVia())
+		}
+		if len(p.m.children.pids) != 1 {
+			t.Errorf("children %v", p.m.children.pids)
+		}
+	})
+	t.Run("denied", func(t *testing.T) {
+		script(t, "journalctl", `echo 'No journal files were opened due to insufficient permissions.' >&2; exit 1`)
+		if c := begin(t).m.board.notes[0]; c.state != facts.SourceState_SOURCE_DENIED || c.remedy != kernelRemedy {
+			t.Errorf("got %+v", c)
+		}
+	})
+	t.Run("silent", func(t *testing.T) {
+		script(t, "journalctl", `exec sleep 60`)
+		if c := begin(t).m.board.notes[0]; c.state != facts.SourceState_SOURCE_DENIED {
+			t.Errorf("got %+v", c)
+		}
+	})
+}
