@@ -121,7 +121,9 @@ func (h *host) listen() error {
 		return fmt.Errorf("listen for node %s: %w", h.node.name, err)
 	}
 	h.listener = l
-	h.port = l.Addr().(*net.TCPAddr).Port
+	if h.port == 0 { // a node that comes back is where it was
+		h.port = l.Addr().(*net.TCPAddr).Port
+	}
 	return nil
 }
 
