@@ -3,25 +3,81 @@
 // It reads immutable snapshots of the fleet and draws them; it knows no SSH, no scheduler and no disk, and Update and View neither block nor
 // read a clock: time is the snapshot's. What a person wants of the outside goes through [Source], in commands. Package cli makes the model
 // with [New], runs it, and sends it a [SnapshotMsg] whenever the fleet has a new picture.
+//
+// A message changes the model; View then draws at most once for it, onto a canvas of cells (canvas.go), and hands the finished text over. Keys are
+// one table (keys.go), colours one palette (theme.go), and where things go is decided by pure functions of the size.
 package ui
 
 import (
-	"fmt"
+	"time"
 
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 )
 
 // Model is the whole front end. Make it with New.
 type Model struct {
-	opt           Options
+	opt     Options
+	keys    keymap
+	theme   theme
+	profile colorprofile.Profile
+	dark    bool // the terminal's background, as far as known
+	noColor bool // NO_COLOR is set
+
 	width, height int
-	snap          *fleet.Snapshot
+
+	latest  *fleet.Snapshot // as it came
+	snap    *fleet.Snapshot // as it is shown: the latest, unless paused
+	index   nodeIndex
+	tally   tally
+	paused  bool
+	touched time.Time // the snapshot's time when a key was last pressed
+
+	screen screen
+	back   []screen // where Esc leads
+	metric metric
+	jobs   jobsScreen
+	nodes  nodesScreen
+	node   nodeScreen
+	help   helpScreen
+	prompt prompt
+	notice string // said on the bottom line until the next key
+
+	watch watcher
+
+	canvas canvas
+	frame  tea.View
+	dirty  bool // frame is out of date
+	hits   []hit
+	// gridBox is where the grid was last drawn.
+	gridBox area
 }
 
+// screen is what the body shows.
+type screen uint8
+
+const (
+	screenJobs screen = iota
+	screenJob         // a job's grid on the whole screen
+	screenNodes
+	screenNode
+	screenKernel
+	screenHelp
+)
+
 // New returns the model to run.
-func New(opt Options) *Model { return &Model{opt: opt} }
+func New(opt Options) *Model {
+	if opt.Location == nil {
+		opt.Location = time.Local
+	}
+	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true}
+	m.jobs.fields, m.nodes.fields = jobFields(), nodeFields()
+	m.jobs.sort, m.nodes.sort = "state", "state"
+	m.setTheme()
+	return m
+}
 
 // Init asks for the first snapshot and for the terminal's background.
 func (m *Model) Init() tea.Cmd {
@@ -30,26 +86,143 @@ func (m *Model) Init() tea.Cmd {
 
 // Update takes one message.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	m.dirty = true
+	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case SnapshotMsg:
-		m.snap = msg.Snapshot
+		m.take(msg.Snapshot)
+	case historyMsg:
+		m.node.takeHistory(msg)
+	case watchedMsg:
+		m.watch.done(msg)
 	case tea.KeyPressMsg:
-		if s := msg.String(); s == "q" || s == "ctrl+c" {
-			return m, tea.Quit
-		}
+		cmd = m.press(msg)
+	case tea.PasteMsg:
+		m.paste(msg.Content)
+	case tea.MouseClickMsg:
+		cmd = m.click(msg.Mouse())
+	case tea.MouseWheelMsg:
+		m.wheel(msg.Mouse())
+	case tea.ColorProfileMsg:
+		m.setProfile(msg.Profile)
+	case tea.BackgroundColorMsg:
+		m.dark = msg.IsDark()
+		m.setTheme()
+	case tea.EnvMsg:
+		m.noColor = msg.Getenv("NO_COLOR") != ""
+		m.setTheme()
+	default:
+		m.dirty = false
 	}
-	return m, nil
+	return m, tea.Batch(cmd, m.watchCmd(), m.historyCmd())
 }
 
-// View draws the screen.
+// View draws what changed since it was last called, if anything did.
 func (m *Model) View() tea.View {
-	text := "waiting for the first reading"
-	if m.snap != nil {
-		text = fmt.Sprintf("%d nodes, %d live", m.snap.Totals.Nodes, m.snap.Totals.ByState[fleet.Live])
+	if m.dirty {
+		m.draw()
+		m.dirty = false
 	}
-	v := tea.NewView(text)
-	v.AltScreen = true
-	return v
+	return m.frame
+}
+
+func (m *Model) setProfile(p colorprofile.Profile) {
+	if m.opt.Profile == colorprofile.Unknown {
+		m.profile = p
+		m.setTheme()
+	}
+}
+
+func (m *Model) setTheme() {
+	profile := m.profile
+	if m.noColor && m.opt.Profile == colorprofile.Unknown {
+		profile = colorprofile.ASCII
+	}
+	m.theme = newTheme(m.opt.Theme, profile, m.dark)
+}
+
+// take takes over a snapshot; one that is older than what is known is left alone.
+func (m *Model) take(s *fleet.Snapshot) {
+	if s == nil || m.latest != nil && s.Sequence < m.latest.Sequence {
+		return
+	}
+	m.latest = s
+	if !m.paused {
+		m.show(s)
+	}
+}
+
+// show makes a snapshot the one on screen.
+func (m *Model) show(s *fleet.Snapshot) {
+	m.snap = s
+	m.index.update(s)
+	m.tally = tallyOf(s)
+	m.jobs.refresh(s, m.touched, false)
+	m.nodes.refresh(s, m.touched, false)
+}
+
+// place is where the keyboard is.
+func (m *Model) place() place {
+	switch m.screen {
+	case screenJobs:
+		if m.jobs.inGrid {
+			return placeGrid
+		}
+		return placeJobs
+	case screenJob:
+		return placeGrid
+	case screenNodes:
+		return placeNodes
+	case screenNode:
+		return placeNode
+	case screenKernel:
+		return placeKernel
+	}
+	return placeHelp
+}
+
+// nodeIndex finds nodes by name.
+type nodeIndex struct {
+	snap *fleet.Snapshot
+	at   map[string]int
+}
+
+// update makes the index fit a snapshot: the names seldom change, so mostly there is nothing to do.
+func (x *nodeIndex) update(s *fleet.Snapshot) {
+	old := x.snap
+	x.snap = s
+	if old != nil && len(old.Nodes) == len(s.Nodes) {
+		same := true
+		for i := range s.Nodes {
+			if s.Nodes[i].Name != old.Nodes[i].Name {
+				same = false
+				break
+			}
+		}
+		if same {
+			return
+		}
+	}
+	x.at = make(map[string]int, len(s.Nodes))
+	for i, n := range s.Nodes {
+		x.at[n.Name] = i
+	}
+}
+
+// node is nil when there is none of that name.
+func (x *nodeIndex) node(name string) *fleet.Node {
+	if i, ok := x.at[name]; ok {
+		return x.snap.Nodes[i]
+	}
+	return nil
+}
+
+// state is that of a node; Waiting where it is not known at all.
+func (x *nodeIndex) state(name string) fleet.State {
+	if n := x.node(name); n != nil {
+		return n.State
+	}
+	return fleet.Waiting
 }

@@ -1,0 +1,224 @@
+package ui
+
+import (
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// chooser says which rows of a table are shown.
+type chooser[T any] struct {
+	fields   []field[T]
+	text     string // the filter as typed
+	filter   filter[T]
+	user     string // "" all
+	problems bool   // problems only
+}
+
+// set takes over a filter; when it is wrong the old one stays and the error says why.
+func (c *chooser[T]) set(text string) error {
+	f, err := parseFilter(text, c.fields)
+	if err == nil {
+		c.text, c.filter = text, f
+	}
+	return err
+}
+
+// active says whether rows may be left out.
+func (c *chooser[T]) active() bool { return len(c.filter.terms) > 0 || c.user != "" || c.problems }
+
+// words says what is left out, for the line under the title.
+func (c *chooser[T]) words() string {
+	s := ""
+	if len(c.filter.terms) > 0 {
+		s = "/ " + c.text
+	}
+	if c.user != "" {
+		s += " user " + c.user
+	}
+	if c.problems {
+		s += " problems only"
+	}
+	return s
+}
+
+func (c *chooser[T]) clear() { c.text, c.filter, c.user, c.problems = "", filter[T]{}, "", false }
+
+// rows is the list that the keyboard is on, if it is on one.
+func (m *Model) rows() *list {
+	switch m.place() {
+	case placeJobs:
+		return &m.jobs.list
+	case placeNodes:
+		return &m.nodes.list
+	}
+	return nil
+}
+
+// choose does what the keys of tables ask for.
+func (m *Model) choose(do action) {
+	l := m.rows()
+	if l == nil {
+		return
+	}
+	switch do {
+	case actTag:
+		if k := l.selected(); k != "" {
+			l.tag(k, !l.tagged[k])
+			l.move(1)
+		}
+		return
+	case actRange:
+		m.toggleRange(l)
+		return
+	case actUntag:
+		if len(l.tagged) == 0 {
+			m.notice = "nothing is tagged: Space tags a row"
+		}
+		l.tagged, l.rangeAt = nil, ""
+		return
+	case actFilter:
+		text := m.nodes.text
+		if m.screen == screenJobs {
+			text = m.jobs.text
+		}
+		m.prompt.start(text)
+		return
+	case actReverse:
+		l.reverse = !l.reverse
+	case actSortLeft, actSortRight:
+		m.sortBy(l, do)
+	case actClear, actProblems:
+		m.narrow(do)
+	case actUser:
+		m.oneUser()
+	}
+	m.rearrange()
+}
+
+func (m *Model) toggleRange(l *list) {
+	switch {
+	case l.rangeAt != "":
+		l.rangeAt = ""
+	case l.selected() == "":
+		m.notice = "no row is selected"
+	default:
+		l.rangeAt = l.selected()
+		l.tag(l.rangeAt, true)
+	}
+}
+
+// sortBy goes one column to the side, among those on screen.
+func (m *Model) sortBy(l *list, do action) {
+	columns := m.nodes.placed
+	if m.screen == screenJobs {
+		columns = m.jobs.placed
+	}
+	at := -1
+	for i, p := range columns {
+		if p.id == l.sort {
+			at = i
+		}
+	}
+	if len(columns) == 0 {
+		return
+	}
+	if at += 1; do == actSortLeft {
+		at -= 2
+	}
+	at = (at + len(columns)) % len(columns)
+	l.sort, l.reverse = columns[at].id, false
+}
+
+func (m *Model) narrow(do action) {
+	switch {
+	case m.screen == screenJobs && do == actClear:
+		m.jobs.clear()
+	case m.screen == screenJobs:
+		m.jobs.problems = !m.jobs.problems
+	case do == actClear:
+		m.nodes.clear()
+	default:
+		m.nodes.problems = !m.nodes.problems
+	}
+}
+
+// oneUser shows only the user of the selected row; pressed again, all.
+func (m *Model) oneUser() {
+	was, user, why := &m.nodes.user, "", "no process on this node is known"
+	if m.screen == screenJobs {
+		was, why = &m.jobs.user, "whose job this is, is not known"
+		if j := m.jobs.selectedJob(); j != nil {
+			user = j.User
+		}
+	} else if n := m.index.node(m.nodes.selected()); n != nil {
+		user = firstUser(n)
+	}
+	switch {
+	case *was != "":
+		*was = ""
+	case user == "":
+		m.notice = why
+	default:
+		*was = user
+	}
+}
+
+// rearrange puts the rows of both tables in order at once: somebody asked for it.
+func (m *Model) rearrange() {
+	if m.snap != nil {
+		m.jobs.refresh(m.snap, m.touched, true)
+		m.nodes.refresh(m.snap, m.touched, true)
+	}
+}
+
+// typed takes a key while the filter is being typed: it holds as it is typed.
+func (m *Model) typed(k tea.KeyPressMsg) {
+	done, cancelled := m.prompt.key(k)
+	text := string(m.prompt.text)
+	if cancelled {
+		text = m.prompt.before
+	}
+	if err := m.setFilter(text); err != nil && done && !cancelled {
+		m.prompt.open = true // it cannot be meant like this: what is wrong stands beside it
+	}
+}
+
+func (m *Model) paste(s string) {
+	if m.prompt.open {
+		m.prompt.insert(s)
+		_ = m.setFilter(string(m.prompt.text)) // the error is shown beside the line
+	}
+}
+
+func (m *Model) setFilter(text string) error {
+	var err error
+	if m.screen == screenJobs {
+		err = m.jobs.set(text)
+	} else {
+		err = m.nodes.set(text)
+	}
+	m.rearrange()
+	return err
+}
+
+// promptWords says what the line being typed does: how many rows it leaves, or what is wrong with it.
+func (m *Model) promptWords() (words string, wrong bool) {
+	text := string(m.prompt.text)
+	shown, all, what, err := len(m.nodes.keys), 0, "nodes", error(nil)
+	if m.screen == screenJobs {
+		_, err = parseFilter(text, m.jobs.fields)
+		shown, what = len(m.jobs.keys), "jobs"
+	} else {
+		_, err = parseFilter(text, m.nodes.fields)
+	}
+	if err != nil {
+		return err.Error(), true
+	}
+	if m.snap != nil {
+		if all = len(m.snap.Nodes); m.screen == screenJobs {
+			all = len(m.snap.Jobs)
+		}
+	}
+	return fmt.Sprintf("%d of %d %s", shown, all, what), false
+}

@@ -1,0 +1,211 @@
+package ui
+
+import (
+	"strconv"
+	"strings"
+
+	"foretop/fleet"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// hit is a line of the screen that can be clicked on.
+type hit struct {
+	x0, y0, x1, y1 int
+	do             func()
+}
+
+// hit remembers what a click on line y of a does.
+func (m *Model) hit(a area, y int, do func()) {
+	if m.opt.Mouse {
+		m.hits = append(m.hits, hit{a.x, a.y + y, a.x + a.w, a.y + y + 1, do})
+	}
+}
+
+// draw makes the frame.
+func (m *Model) draw() {
+	m.hits = m.hits[:0]
+	c := &m.canvas
+	c.reset(m.width, m.height, m.opt.ASCII)
+	m.frame = tea.View{AltScreen: true, WindowTitle: "foretop"}
+	if m.opt.Mouse {
+		m.frame.MouseMode = tea.MouseModeCellMotion
+	}
+	if c.w == 0 || c.h == 0 {
+		return
+	}
+	all, l := c.whole(), layoutFrame(c.h)
+	if m.snap == nil {
+		all.cut(1, min(1, c.h-1), c.w-1, "foretop: waiting for the first picture of the fleet", fg(colStrong))
+		m.frame.SetContent(c.render(&m.theme))
+		return
+	}
+	m.drawBody(all.sub(0, l.body, c.w, l.bodyRows))
+	m.drawTitle(all.sub(0, 0, c.w, 1))
+	if l.tabs {
+		m.drawTabs(all.sub(0, 1, c.w, 1))
+	}
+	m.drawInfo(all.sub(0, l.body+l.bodyRows, c.w, l.info))
+	if l.keys || m.prompt.open || m.notice != "" {
+		m.drawBottom(all.sub(0, c.h-1, c.w, 1))
+	}
+	m.frame.SetContent(c.render(&m.theme))
+}
+
+func (m *Model) drawBody(a area) {
+	switch m.screen {
+	case screenJobs:
+		m.drawJobs(a)
+	case screenJob:
+		m.drawJob(a)
+	case screenNodes:
+		m.drawNodes(a)
+	case screenNode:
+		m.drawNode(a)
+	case screenKernel:
+		m.drawKernel(a)
+	case screenHelp:
+		m.drawHelp(a)
+	}
+}
+
+// drawTabs draws the views, where we are, and what is left out of sight.
+func (m *Model) drawTabs(a area) {
+	x := 1
+	tab := func(label string, here bool) {
+		st := fg(colDim)
+		if here {
+			st = fg(colStrong).with(bold | underline)
+		}
+		x = a.text(x, 0, label, st) + 3
+	}
+	top := m.screen
+	if len(m.back) > 0 {
+		top = m.back[0]
+	}
+	tab("1 Jobs", top == screenJobs)
+	tab("2 Nodes", top == screenNodes)
+	if crumb := m.crumb(); crumb != "" {
+		x = a.text(x, 0, crumb, fg(colStrong)) + 3
+	}
+	right := a.w - 8
+	if right > x {
+		a.text(right, 0, "? help", fg(colDim))
+	}
+	words, st := m.chosenWords()
+	if words == "" {
+		words, st = m.checkedWords()
+	}
+	if w := a.width(words); words != "" && x+8 < right {
+		a.cut(x, 0, min(w, right-x-2), words, st)
+	}
+}
+
+// crumb is the way to what was opened from a view: "Jobs › job 8123 › gpu017".
+func (m *Model) crumb() string {
+	if len(m.back) == 0 {
+		return ""
+	}
+	var words []string
+	for _, s := range append(m.back[:len(m.back):len(m.back)], m.screen) {
+		words = append(words, m.screenWords(s))
+	}
+	return strings.Join(words, " › ")
+}
+
+func (m *Model) screenWords(s screen) string {
+	switch s {
+	case screenJob:
+		if j := m.jobs.selectedJob(); j != nil {
+			return "job " + j.ID
+		}
+		return "job"
+	case screenNodes:
+		return "Nodes"
+	case screenNode:
+		return m.node.name
+	case screenKernel:
+		return m.node.name + " kernel log"
+	case screenHelp:
+		return "help"
+	}
+	return "Jobs"
+}
+
+// chosenWords says that rows are left out, or tagged.
+func (m *Model) chosenWords() (string, style) {
+	words, tags := "", 0
+	switch m.screen {
+	case screenJobs:
+		tags = len(m.jobs.tagged)
+		if m.jobs.active() {
+			words = strings.TrimSpace(m.jobs.words()) + ": " + strconv.Itoa(len(m.jobs.keys)) + " of " + count(len(m.snap.Jobs), "job") + `  \ all`
+		}
+	case screenNodes:
+		tags = len(m.nodes.tagged)
+		if m.nodes.active() {
+			words = strings.TrimSpace(m.nodes.words()) + ": " + strconv.Itoa(len(m.nodes.keys)) + " of " + count(len(m.snap.Nodes), "node") + `  \ all`
+		}
+	}
+	if tags > 0 {
+		words = strings.TrimSpace(strconv.Itoa(tags) + " tagged  " + words)
+	}
+	return words, fg(colTagged)
+}
+
+// checkedWords says how much of the fleet has been looked at: where the kernel log cannot be read, Xids are not checked, which is not "none".
+func (m *Model) checkedWords() (string, style) {
+	t := m.snap.Totals
+	live := t.ByState[fleet.Live]
+	if live == 0 {
+		return "", style{}
+	}
+	words, st := "Xid: read on "+strconv.Itoa(t.KernelLogRead)+"/"+strconv.Itoa(live), fg(colDim)
+	if t.KernelLogRead < live {
+		words, st = words+", not checked on "+strconv.Itoa(live-t.KernelLogRead), fg(colWarn)
+	}
+	return words, st
+}
+
+// drawBottom draws the last line: the filter being typed, what was said last, or the keys that work here.
+func (m *Model) drawBottom(a area) {
+	switch {
+	case m.prompt.open:
+		words, wrong := m.promptWords()
+		st := fg(colDim)
+		if wrong {
+			st = fg(colWarn)
+		}
+		n := min(a.width(words), max(0, a.w*2/3))
+		caret := m.prompt.draw(a.sub(0, 0, a.w-n-2, 1), 0)
+		a.cut(a.w-n-1, 0, n, words, st)
+		m.frame.Cursor = tea.NewCursor(caret, m.height-1)
+	case m.notice != "":
+		a.cut(1, 0, a.w-1, m.notice, fg(colStrong))
+	default:
+		m.drawKeys(a)
+	}
+}
+
+// drawKeys draws the keys that work here, as many as fit; "? help" has its place kept.
+func (m *Model) drawKeys(a area) {
+	here := m.place()
+	x, help := 1, "? help"
+	room := a.w - 1
+	if m.height < 8 { // there is no tab line to say so
+		room -= a.width(help) + 2
+		a.text(max(1, a.w-a.width(help)-1), 0, help, fg(colDim))
+	}
+	for _, b := range m.keys.hints[here] {
+		key, hint := b.shown(a.c.ascii), b.hint
+		if b.do == actPause && m.paused {
+			hint = "go on"
+		}
+		n := a.width(key) + 1 + a.width(hint)
+		if x+n > room {
+			continue
+		}
+		x = a.text(x, 0, key, fg(colAccent).with(bold))
+		x = a.text(x+1, 0, hint, fg(colDim)) + 2
+	}
+}

@@ -1,0 +1,214 @@
+package ui
+
+import (
+	"strconv"
+	"strings"
+
+	"foretop/fleet"
+)
+
+// drawJobs draws the home screen: the table, and the grid where there is room for one.
+func (m *Model) drawJobs(a area) {
+	table, grid := splitJobs(a.h, len(m.jobs.keys))
+	if len(m.snap.Nodes) == 0 {
+		table, grid = a.h, 0
+	}
+	m.drawJobTable(a.sub(0, 0, a.w, table))
+	m.syncGrid()
+	if grid > 0 {
+		m.drawGrid(a.sub(0, table, a.w, grid), m.jobs.inGrid)
+	} else {
+		m.jobs.view.shape = gridShape{}
+	}
+}
+
+// splitJobs shares h lines between the table of n jobs, with its heading, and the grid under it, with its rule: a grid of fewer lines than five tells
+// nothing.
+func splitJobs(h, n int) (table, grid int) {
+	if h < 10 {
+		return h, 0
+	}
+	rows := min(max(n, 3), max(3, h-2-max(6, h*55/100)))
+	return rows + 1, h - rows - 1
+}
+
+// drawJob draws a job on the whole screen: who and what it is, then its grid.
+func (m *Model) drawJob(a area) {
+	m.syncGrid()
+	j := m.jobs.selectedJob()
+	if j == nil {
+		say(a, "this job is not seen any more", "Esc goes back to the jobs")
+		return
+	}
+	y := 0
+	if a.h >= 8 {
+		m.jobHead(a, j)
+		y = 3
+	}
+	m.drawGrid(a.sub(0, y, a.w, a.h-y), true)
+}
+
+// jobHead draws two lines about a job, and leaves one.
+func (m *Model) jobHead(a area, j *fleet.Job) {
+	k := jobMark(j)
+	x := a.text(1, 0, string(k.r)+" "+jobText(j), k.st)
+	if missing := missingRanks(j); missing != "" {
+		a.text(x, 0, " · "+missing, fg(colWarn))
+	}
+	parts := []string{}
+	add := func(s string) {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	add(j.User)
+	add(strings.TrimSpace(j.Scheduler + " " + j.ID))
+	if j.Partition != "" {
+		add("partition " + j.Partition)
+	}
+	add(j.Framework)
+	add("ranks " + jobRanks(j))
+	add(count(len(j.GPUs), "GPU"))
+	if j.IdleGPUs > 0 {
+		add(strconv.Itoa(j.IdleGPUs) + " idle")
+	}
+	add(count(len(j.Nodes), "node") + " " + m.jobs.fold(j))
+	if !j.Start.IsZero() {
+		add("running " + formatLong(m.snap.At.Sub(j.Start)))
+	}
+	if !j.EndLimit.IsZero() {
+		add(formatLong(j.EndLimit.Sub(m.snap.At)) + " left")
+	}
+	if j.Restarts > 0 {
+		add(count(j.Restarts, "restart"))
+	}
+	a.cut(1, 1, a.w-1, strings.Join(parts, " · "), fg(colDim))
+}
+
+// missingRanks says which ranks are not seen: "8 ranks not seen: 8-15".
+func missingRanks(j *fleet.Job) string {
+	if j.MissingN == 0 {
+		return ""
+	}
+	s := count(j.MissingN, "rank") + " not seen: " + ranges(j.Missing)
+	if j.MissingN > len(j.Missing) {
+		s += ",…"
+	}
+	return s
+}
+
+// syncGrid makes the grid that of the selected job; without any job, that of the whole fleet.
+func (m *Model) syncGrid() {
+	s := &m.jobs
+	j := s.selectedJob()
+	key := ""
+	if j != nil {
+		key = j.Key
+	}
+	if key != s.shown {
+		s.shown, s.view.moved, s.view.top = key, false, 0
+	}
+	s.view.build(m.snap, j, m.index.state)
+}
+
+// drawGrid draws the grid, and over it the rule that names it.
+func (m *Model) drawGrid(a area, focused bool) {
+	v := &m.jobs.view
+	j := m.jobs.selectedJob()
+	body := a.sub(1, 1, a.w-1, a.h-1)
+	v.ranks = m.screen == screenJob
+	switch {
+	case len(v.rows) == 0 || v.cols == 0 && j == nil:
+		say(body, "no GPU is known on these nodes", "2 shows the nodes and what their sources say")
+		v.shape = gridShape{}
+	case v.cols == 0:
+		say(body, "this job holds no GPU", "2 shows its nodes")
+		v.shape = gridShape{}
+	default:
+		v.draw(body, &m.theme, m.metric, focused)
+		m.gridBox = body
+	}
+	m.gridRule(a, j, focused)
+}
+
+func (m *Model) gridRule(a area, j *fleet.Job, focused bool) {
+	a.repeat(0, 0, a.w, '─', fg(colDim))
+	title, how, st := "all GPUs", "", fg(colStrong)
+	if j != nil {
+		title = strings.TrimSpace(j.ID + " " + j.Name)
+		how = j.Framework
+		if missing := missingRanks(j); missing != "" {
+			how = strings.TrimPrefix(how+" · "+missing, " · ")
+		}
+	}
+	if focused {
+		title = string(markCursor) + " " + title
+	}
+	right := " " + m.metric.def().title + " (m) "
+	legend := m.legendWidth()
+	at := max(2, a.w-a.width(right)-legend-1)
+	x := 2
+	for _, part := range []span{{title, st}, {how, style{}}, {m.jobs.view.words(), fg(colDim)}} {
+		if n := a.width(part.text) + 2; part.text != "" && x+n < at {
+			x = a.text(x, 0, " "+part.text+" ", part.st) + 2
+		}
+	}
+	a.text(at, 0, right, fg(colAccent))
+	m.legend(a.sub(at+a.width(right), 0, legend, 1))
+}
+
+// legendWidth is the room that the scale of colours takes.
+func (m *Model) legendWidth() int {
+	if m.theme.levels == 0 || m.width < 60 {
+		return 0
+	}
+	d := m.metric.def()
+	return 3 + len(formatWhole(d.from)) + len(formatWhole(d.to)) + 2*m.theme.levels
+}
+
+// legend draws the scale of colours from its lowest to its highest value.
+func (m *Model) legend(a area) {
+	if a.w == 0 {
+		return
+	}
+	d := m.metric.def()
+	x := a.text(0, 0, formatWhole(d.from)+" ", fg(colDim))
+	for i := range m.theme.levels {
+		x = a.text(x, 0, "  ", style{bg: colRamp + color(i)})
+	}
+	a.text(x, 0, " "+formatWhole(d.to)+" ", fg(colDim))
+}
+
+// step moves the cursor of a grid.
+func (v *gridView) step(do action) {
+	if len(v.rows) == 0 {
+		return
+	}
+	switch do {
+	case actUp:
+		v.move(0, -1)
+	case actDown:
+		v.move(0, 1)
+	case actLeft:
+		v.move(-1, 0)
+	case actRight:
+		v.move(1, 0)
+	case actPageUp:
+		v.move(0, -max(1, v.shape.window))
+	case actPageDown:
+		v.move(0, max(1, v.shape.window))
+	case actFirst:
+		v.put(spot{})
+	case actLast:
+		v.put(spot{len(v.rows) - 1, max(0, len(v.rows[len(v.rows)-1].refs)-1)})
+	}
+}
+
+// nodeName is the node of the selected GPU; "" when there is none.
+func (v *gridView) nodeName() string {
+	s := v.cursor()
+	if s.row < 0 || s.row >= len(v.rows) {
+		return ""
+	}
+	return v.rows[s.row].node
+}

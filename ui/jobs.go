@@ -1,0 +1,279 @@
+package ui
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"foretop/config"
+	"foretop/fleet"
+)
+
+// jobsScreen is the table of jobs with the grid of the selected one.
+type jobsScreen struct {
+	list
+	chooser[*fleet.Job]
+	byKey  map[string]*fleet.Job
+	inGrid bool // the keyboard is on the grid under the table
+	view   gridView
+	shown  string // key of the job that view shows
+	placed []placed
+	page   int // rows on screen
+	folded map[string]foldedNodes
+}
+
+// foldedNodes remembers how a list of names was folded.
+type foldedNodes struct {
+	names []string
+	text  string
+}
+
+// jobColumns are the columns of the table; limits says that some job has a time limit.
+func jobColumns(limits bool) []column {
+	columns := []column{
+		{id: "job", title: "JOB", width: 6, ideal: 10},
+		{id: "name", title: "NAME", width: 10, ideal: 24, drop: 3},
+		{id: "user", title: "USER", width: 5, ideal: 10, drop: 5},
+		{id: "ranks", title: "RANKS", width: 9, ideal: 11, right: true, drop: 6, down: true},
+		{id: "nodes", title: "NODES", width: 12, ideal: 20, drop: 12, down: true},
+		{id: "gpu", title: "GPU", width: 4, ideal: 5, right: true, drop: 7, down: true},
+		{id: "power", title: "POWER", width: 5, right: true, drop: 4, down: true},
+		{id: "util", title: "UTIL", width: 4, ideal: 5, right: true, drop: 13, down: true},
+		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 8, down: true},
+		{id: "mem", title: "MEM", width: 7, ideal: 8, right: true, drop: 10, down: true},
+		{id: "temp", title: "TEMP", width: 4, right: true, drop: 14, down: true},
+		{id: "net", title: "NET", width: 9, right: true, drop: 11, down: true},
+	}
+	if limits {
+		columns = append(columns, column{id: "left", title: "LEFT", width: 6, right: true, drop: 9})
+	}
+	return append(columns, column{id: "state", title: "STATE", width: 24, ideal: 40, rest: true, down: true})
+}
+
+// refresh takes over a snapshot; force puts the rows in order whatever the cursor does.
+func (s *jobsScreen) refresh(snap *fleet.Snapshot, touched time.Time, force bool) {
+	s.byKey = make(map[string]*fleet.Job, len(snap.Jobs))
+	rows := make([]rowKey, 0, len(snap.Jobs))
+	for _, j := range snap.Jobs {
+		s.byKey[j.Key] = j
+		if s.user != "" && j.User != s.user || s.problems && j.Severity < fleet.Warning || !s.filter.holds(j) {
+			continue
+		}
+		rows = append(rows, jobRowKey(j, s.sort))
+	}
+	s.arrange(sortRows(rows, s.descending()), force || s.mayResort(snap.At, touched), snap.At)
+	for k := range s.folded {
+		if s.byKey[k] == nil {
+			delete(s.folded, k)
+		}
+	}
+}
+
+// descending says whether the greatest come first.
+func (s *jobsScreen) descending() bool {
+	for _, c := range jobColumns(true) {
+		if c.id == s.sort {
+			return c.down != s.reverse
+		}
+	}
+	return false
+}
+
+func jobRowKey(j *fleet.Job, by string) rowKey {
+	k := rowKey{key: j.Key, num: math.NaN()}
+	switch by {
+	case "job":
+		if n, err := strconv.Atoi(j.ID); err == nil {
+			k.num = float64(n)
+		}
+		k.word = j.ID
+	case "name":
+		k.word = j.Name
+	case "user":
+		k.word = j.User
+	case "ranks":
+		k.num = float64(max(len(j.Ranks), j.World))
+	case "nodes":
+		k.num = float64(len(j.Nodes))
+	case "gpu":
+		k.num = float64(len(j.GPUs))
+	case "power":
+		k.num = float64(j.PowerPct)
+	case "util":
+		k.num = float64(j.UtilPct)
+	case "tensor":
+		k.num = float64(j.TensorPct)
+	case "mem":
+		k.num = float64(j.MemPct)
+	case "temp":
+		k.num = float64(j.TempC)
+	case "net":
+		k.num = float64(j.NetBytesPerS)
+	case "left":
+		if !j.EndLimit.IsZero() {
+			k.num = float64(j.EndLimit.Unix())
+		}
+	case "state":
+		k.num = float64(jobRank(j))
+	}
+	return k
+}
+
+// jobRank orders jobs by how much they want to be looked at.
+func jobRank(j *fleet.Job) int {
+	rank := int(j.Severity) * 8
+	switch j.State {
+	case fleet.JobSuspect:
+		rank += 5
+	case fleet.JobPartial:
+		rank += 4
+	case fleet.JobUnchecked:
+		rank += 3
+	case fleet.JobIdle:
+		rank += 2
+	case fleet.JobStarting:
+		rank++
+	}
+	return rank
+}
+
+// selectedJob is the job under the cursor; nil when there is none.
+func (s *jobsScreen) selectedJob() *fleet.Job { return s.byKey[s.selected()] }
+
+// limits says whether any job has a time limit.
+func (s *jobsScreen) limits() bool {
+	for _, j := range s.byKey {
+		if !j.EndLimit.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// drawTable draws the heading and as many rows as a has lines for.
+func (m *Model) drawJobTable(a area) {
+	s := &m.jobs
+	s.placed = placeColumns(jobColumns(s.limits()), a.w)
+	y := 0
+	if a.h > 2 {
+		drawHeader(a, 0, s.placed, s.sort, s.descending())
+		y = 1
+	}
+	s.page = max(1, a.h-y)
+	if len(s.keys) == 0 {
+		m.emptyJobs(a.sub(0, y, a.w, a.h-y))
+		return
+	}
+	top := s.scroll(a.h - y)
+	at := s.list.index()
+	for i := top; i < len(s.keys) && y < a.h; i, y = i+1, y+1 {
+		j := s.byKey[s.keys[i]]
+		drawRow(a, y, s.placed, i == at, s.tagged[j.Key], !s.inGrid, func(box area, p *placed) { m.jobCell(box, p, j) })
+		m.hit(a, y, func() { s.moveTo(i); s.inGrid = false })
+	}
+}
+
+func (m *Model) jobCell(a area, p *placed, j *fleet.Job) {
+	text := func(s string) { a.cut(0, 0, p.cells, s, style{}) }
+	num := func(s string) {
+		st := style{}
+		if s == absent {
+			st = fg(colDim)
+		}
+		a.right(0, 0, p.cells, s, st)
+	}
+	switch p.id {
+	case "job":
+		a.cut(0, 0, p.cells, j.ID, fg(colStrong))
+	case "name":
+		text(j.Name)
+	case "user":
+		text(j.User)
+	case "ranks":
+		st := style{}
+		if j.MissingN > 0 {
+			st = fg(colWarn)
+		}
+		a.right(0, 0, p.cells, jobRanks(j), st)
+	case "nodes":
+		text(m.jobs.fold(j))
+	case "gpu":
+		num(strconv.Itoa(len(j.GPUs)))
+	case "power":
+		num(formatPct(j.PowerPct))
+	case "util":
+		num(formatPct(j.UtilPct))
+	case "tensor":
+		num(formatPct(j.TensorPct))
+	case "mem":
+		num(formatUsed(j.MemUsedBytes/fleet.Reading(max(1, len(j.GPUs))), j.MemTotalBytes/fleet.Reading(max(1, len(j.GPUs)))))
+	case "temp":
+		num(formatUnit(j.TempC, "°"))
+	case "net":
+		num(formatRate(j.NetBytesPerS))
+	case "left":
+		if j.EndLimit.IsZero() {
+			num(absent)
+		} else {
+			num(formatLong(j.EndLimit.Sub(m.snap.At)))
+		}
+	case "state":
+		k := jobMark(j)
+		a.text(0, 0, string(k.r), k.st)
+		a.cut(2, 0, p.cells-2, jobText(j), k.st)
+	}
+}
+
+// jobRanks is how many ranks are seen of how many there should be.
+func jobRanks(j *fleet.Job) string {
+	if j.World <= 0 {
+		if len(j.Ranks) == 0 {
+			return absent
+		}
+		return strconv.Itoa(len(j.Ranks))
+	}
+	return strconv.Itoa(len(j.Ranks)) + "/" + strconv.Itoa(j.World)
+}
+
+// fold is the job's nodes as a node set. Folding a thousand names takes a while, so it is done again only when they change.
+func (s *jobsScreen) fold(j *fleet.Job) string {
+	if f, ok := s.folded[j.Key]; ok && slices.Equal(f.names, j.Nodes) {
+		return f.text
+	}
+	if s.folded == nil {
+		s.folded = map[string]foldedNodes{}
+	}
+	text := strings.Join(config.Fold(slices.Clone(j.Nodes)), ",")
+	s.folded[j.Key] = foldedNodes{j.Nodes, text}
+	return text
+}
+
+// emptyJobs says why there is no job to see and what to do next.
+func (m *Model) emptyJobs(a area) {
+	t, s := m.snap.Totals, &m.jobs
+	live := t.ByState[fleet.Live]
+	pending := t.ByState[fleet.Waiting] + t.ByState[fleet.Connecting] + t.ByState[fleet.Deploying]
+	switch {
+	case s.active() && t.Jobs > 0:
+		say(a, "no job is chosen by "+strings.TrimSpace(s.words()), `\ shows all `+count(t.Jobs, "job"))
+	case t.Nodes == 0:
+		say(a, "no node is named", "q, then: foretop NODE…  or  foretop  for this machine")
+	case live == 0 && pending > 0:
+		say(a, "no job seen yet: none of "+count(t.Nodes, "node")+" has answered so far", "2 shows how each is doing")
+	case live == 0:
+		say(a, "no job can be seen: none of "+count(t.Nodes, "node")+" is live", "2 shows the cause of each · Ctrl-r tries them again now")
+	case pending > 0:
+		say(a, "no job seen yet: "+strconv.Itoa(live)+" of "+count(t.Nodes, "node")+" have answered", "2 shows how each is doing")
+	default:
+		say(a, "no jobs seen: no process on these nodes holds a GPU or says that it is a rank", "2 shows the nodes · the grid shows all their GPUs")
+	}
+}
+
+// say draws a sentence and the next step where a table has nothing to show.
+func say(a area, what, next string) {
+	y := min(1, max(0, a.h-2))
+	a.cut(tableIndent, y, a.w-tableIndent, what, fg(colStrong))
+	a.cut(tableIndent, y+1, a.w-tableIndent, next, fg(colDim))
+}

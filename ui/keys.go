@@ -1,0 +1,194 @@
+package ui
+
+// action is what a key asks for.
+type action uint8
+
+const (
+	actNone action = iota
+	actUp
+	actDown
+	actLeft
+	actRight
+	actPageUp
+	actPageDown
+	actFirst
+	actLast
+	actOpen
+	actBack
+	actQuit
+	actInterrupt
+	actJobs
+	actNodes
+	actNextPane
+	actPrevPane
+	actFilter
+	actClear
+	actSortLeft
+	actSortRight
+	actReverse
+	actTag
+	actRange
+	actUntag
+	actMetric
+	actMetricBack
+	actUser
+	actProblems
+	actPause
+	actCopy
+	actKernel
+	actRefresh
+	actFold
+	actHelp
+)
+
+// place is where the keyboard is: a screen, or a part of one with keys of its own.
+type place uint8
+
+const (
+	placeJobs place = iota // the table of jobs
+	placeGrid              // the grid, under the table or alone
+	placeNodes
+	placeNode
+	placeKernel // the kernel log of a node, alone
+	placeHelp
+	numPlaces
+)
+
+var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "Kernel log", "Help"}
+
+// places is a set of them.
+type places uint16
+
+func at(list ...place) (s places) {
+	for _, p := range list {
+		s |= 1 << p
+	}
+	return s
+}
+
+func (s places) has(p place) bool { return s&(1<<p) != 0 }
+
+// binding is one line of the key table.
+type binding struct {
+	keys  []string // as tea.KeyPressMsg.String gives them
+	do    action
+	label string // how the key is shown
+	ascii string // how it is shown in ASCII; "" is label
+	hint  string // the word on the bottom line; "" keeps it off
+	help  string
+	group string
+	at    places
+}
+
+// bindings is every key there is.
+func bindings() []binding {
+	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeKernel, placeHelp)
+	tables := at(placeJobs, placeNodes)
+	lists := tables | at(placeGrid)
+	return []binding{
+		{[]string{"up", "k"}, actUp, "↑", "Up", "", "up (also k)", "Move", everywhere},
+		{[]string{"down", "j"}, actDown, "↑↓", "Up/Down", "move", "down (also j)", "Move", everywhere},
+		{[]string{"left", "h"}, actLeft, "←", "Left", "", "left, one GPU (also h)", "Move", at(placeGrid)},
+		{[]string{"right", "l"}, actRight, "→", "Right", "", "right, one GPU (also l)", "Move", at(placeGrid)},
+		{[]string{"pgup", "ctrl+b"}, actPageUp, "PgUp", "", "", "a page up", "Move", everywhere},
+		{[]string{"pgdown", "ctrl+f"}, actPageDown, "PgDn", "", "", "a page down", "Move", everywhere},
+		{[]string{"home", "g"}, actFirst, "g", "", "", "to the first (also Home)", "Move", everywhere},
+		{[]string{"end", "G"}, actLast, "G", "", "", "to the last (also End)", "Move", everywhere},
+
+		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "a job: its grid on the whole screen", "Go", at(placeJobs)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "node", "the node of the selected GPU", "Go", at(placeGrid)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "the node", "Go", at(placeNodes)},
+		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section (also Enter)", "Go", at(placeNode)},
+		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeKernel, placeHelp)},
+		{[]string{"esc", "backspace"}, actBack, "Esc", "", "", "ends a range; it never quits", "Go", tables},
+		{[]string{"tab"}, actNextPane, "Tab", "", "grid", "to the grid, then the next view", "Go", at(placeJobs)},
+		{[]string{"tab"}, actNextPane, "Tab", "", "", "to the next part or view", "Go", at(placeGrid, placeNodes)},
+		{[]string{"tab"}, actNextPane, "Tab", "", "section", "to the next section", "Go", at(placeNode)},
+		{[]string{"shift+tab"}, actPrevPane, "S-Tab", "", "", "the other way round", "Go", lists | at(placeNode)},
+		{[]string{"1"}, actJobs, "1", "", "", "Jobs", "Go", everywhere},
+		{[]string{"2"}, actNodes, "2", "", "nodes", "Nodes", "Go", at(placeJobs)},
+		{[]string{"2"}, actNodes, "2", "", "", "Nodes", "Go", everywhere &^ at(placeJobs)},
+		{[]string{"L"}, actKernel, "L", "", "log", "kernel log of the node", "Go", at(placeNodes, placeGrid, placeNode)},
+		{[]string{"L"}, actKernel, "L", "", "", "back to the node", "Go", at(placeKernel)},
+
+		{[]string{"/"}, actFilter, "/", "", "filter", "search and filter: words, or terms such as util<10", "Choose", tables},
+		{[]string{"\\"}, actClear, "\\", "", "", `clear the filter, the user and "problems only"`, "Choose", tables},
+		{[]string{"x"}, actProblems, "x", "", "problems", "problems only", "Choose", tables},
+		{[]string{"u"}, actUser, "u", "", "user", "only the user of this row; again: all", "Choose", tables},
+		{[]string{"<"}, actSortLeft, "<", "", "", "sort by the column to the left", "Choose", tables},
+		{[]string{">"}, actSortRight, "<>", "", "sort", "sort by the column to the right", "Choose", tables},
+		{[]string{"r"}, actReverse, "r", "", "", "reverse the order", "Choose", tables},
+		{[]string{"space"}, actTag, "␣", "Space", "tag", "tag the row and go on", "Choose", tables},
+		{[]string{"V"}, actRange, "V", "", "", "start a range, then move; again: end it", "Choose", tables},
+		{[]string{"U"}, actUntag, "U", "", "", "untag all", "Choose", tables},
+
+		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode)},
+		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode)},
+		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
+		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeKernel)},
+		{[]string{"ctrl+r", "f5"}, actRefresh, "C-r", "", "retry", "sort afresh, and dial now what is not live", "Show", at(placeNodes, placeNode)},
+		{[]string{"ctrl+r", "f5"}, actRefresh, "C-r", "", "", "sort afresh, and dial now what is not live", "Show", at(placeJobs, placeGrid)},
+		{[]string{"?", "f1"}, actHelp, "?", "", "help", "all keys", "Show", everywhere &^ at(placeHelp)},
+		{[]string{"?", "f1"}, actBack, "?", "", "", "back", "Show", at(placeHelp)},
+		{[]string{"q"}, actQuit, "q", "", "quit", "quit; on a screen opened from another: back", "Show", tables},
+		{[]string{"q"}, actQuit, "q", "", "back", "back", "Show", everywhere &^ tables},
+		{[]string{"ctrl+c"}, actInterrupt, "C-c", "", "", "quit, wherever one is", "Show", everywhere},
+	}
+}
+
+// laterKeys belong to what this version cannot do yet: pressed, they say so.
+func laterKeys() map[string]string {
+	return map[string]string{
+		"3": "the Findings view", "4": "the Users view", "5": "the Run view",
+		"D": "draining a node", "R": "resuming a node", "K": "signalling a process", "C": "cancelling a job",
+		"s": "a shell on the node", "S": "dumping stacks", "!": "running a command", ":": "the command palette", "a": "actions", "f9": "actions",
+		"o": "the job's log file", "[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
+		"v": "another layout of the grid",
+	}
+}
+
+// hintOrder is how the keys with a hint stand on the bottom line, as far as there is room. "?" has a place of its own.
+func hintOrder() []action {
+	return []action{actDown, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actProblems, actQuit, actPause, actFold, actRefresh,
+		actNodes, actTag, actSortRight, actUser, actCopy}
+}
+
+// keymap finds what a key does at a place.
+type keymap struct {
+	all   []binding
+	byKey [numPlaces]map[string]*binding
+	hints [numPlaces][]*binding
+	later map[string]string
+}
+
+func newKeymap() keymap {
+	k := keymap{all: bindings(), later: laterKeys()}
+	for p := range numPlaces {
+		k.byKey[p] = map[string]*binding{}
+		for i := range k.all {
+			if b := &k.all[i]; b.at.has(p) {
+				for _, key := range b.keys {
+					k.byKey[p][key] = b
+				}
+			}
+		}
+	}
+	for p := range numPlaces {
+		for _, do := range hintOrder() {
+			for i := range k.all {
+				if b := &k.all[i]; b.do == do && b.hint != "" && b.at.has(p) {
+					k.hints[p] = append(k.hints[p], b)
+				}
+			}
+		}
+	}
+	return k
+}
+
+// shown is how the key is written on this terminal.
+func (b *binding) shown(ascii bool) string {
+	if ascii && b.ascii != "" {
+		return b.ascii
+	}
+	return b.label
+}

@@ -1,0 +1,114 @@
+package ui
+
+import (
+	"slices"
+	"time"
+
+	"foretop/fleet"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// historyMsg is the past of what a node screen shows.
+type historyMsg struct {
+	ask    historyAsk
+	at     time.Time // the snapshot's time when it was asked for
+	series map[seriesKey][]float64
+}
+
+// seriesKey names one curve of a node.
+type seriesKey struct {
+	gpu int // -1: the node's own
+	id  fleet.SeriesID
+}
+
+// historyAsk is what curves are wanted.
+type historyAsk struct {
+	node   string
+	gpus   int
+	metric fleet.SeriesID
+}
+
+// What is asked of the past: 3 s a point.
+const (
+	historySpan   = 15 * time.Minute
+	historyPoints = 300
+)
+
+// historyCmd asks for the curves on screen, when they are due and none are on their way.
+func (m *Model) historyCmd() tea.Cmd {
+	if m.snap == nil || m.screen != screenNode || m.opt.Source == nil {
+		return nil
+	}
+	n := m.index.node(m.node.name)
+	if n == nil {
+		return nil
+	}
+	ask := historyAsk{n.Name, len(n.GPUs), m.metric.def().series}
+	if !m.node.historyDue(ask, m.snap.At) {
+		return nil
+	}
+	source, at := m.opt.Source, m.snap.At
+	return func() tea.Msg {
+		msg := historyMsg{ask, at, make(map[seriesKey][]float64, ask.gpus+int(fleet.NumHostSeries))}
+		get := func(gpu int, id fleet.SeriesID) {
+			msg.series[seriesKey{gpu, id}] = source.History(fleet.Query{Node: ask.node, GPU: gpu, Series: id, Span: historySpan, Points: historyPoints})
+		}
+		for i := range ask.gpus {
+			get(i, ask.metric)
+		}
+		for id := fleet.NumGPUSeries; id < fleet.NumSeries; id++ {
+			get(-1, id)
+		}
+		return msg
+	}
+}
+
+// watchedMsg says that the source was told which nodes are on screen.
+type watchedMsg struct{ nodes []string }
+
+// watcher keeps the source told which nodes are on screen. Commands run side by side, so only one is on its way at a time: the order holds.
+type watcher struct {
+	told   []string
+	asking bool
+}
+
+func (w *watcher) done(msg watchedMsg) { w.told, w.asking = msg.nodes, false }
+
+func (m *Model) watchCmd() tea.Cmd {
+	var want []string
+	if m.onScreen(screenNode) || m.onScreen(screenKernel) {
+		want = []string{m.node.name}
+	}
+	if m.watch.asking || slices.Equal(want, m.watch.told) || m.opt.Source == nil {
+		return nil
+	}
+	m.watch.asking = true
+	source := m.opt.Source
+	return func() tea.Msg {
+		source.Watch(want)
+		return watchedMsg{want}
+	}
+}
+
+// onScreen says whether a screen is shown, or is behind the help.
+func (m *Model) onScreen(s screen) bool {
+	if m.screen == screenHelp && len(m.back) > 0 {
+		return m.back[len(m.back)-1] == s
+	}
+	return m.screen == s
+}
+
+// retryCmd asks for nodes to be dialled now.
+func (m *Model) retryCmd(nodes ...string) tea.Cmd {
+	source := m.opt.Source
+	if source == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		for _, n := range nodes {
+			source.Retry(n)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,268 @@
+package ui
+
+import (
+	"slices"
+	"strconv"
+
+	"foretop/fleet"
+)
+
+func sortedUnique(list []int) []int {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// gpuColumns are the columns of a node's GPUs.
+func gpuColumns() []column {
+	return []column{
+		{id: "gpu", title: "GPU", width: 3, right: true},
+		{id: "name", title: "NAME", width: 9, ideal: 12, drop: 10},
+		{id: "util", title: "UTIL", width: 11, ideal: 24},
+		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 6},
+		{id: "dram", title: "DRAM", width: 5, right: true, drop: 11},
+		{id: "mem", title: "MEM", width: 8, ideal: 20},
+		{id: "power", title: "POWER", width: 9, right: true},
+		{id: "temp", title: "TEMP", width: 4, right: true},
+		{id: "clock", title: "SM MHz", width: 6, right: true, drop: 9},
+		{id: "throttle", title: "THROTTLE", width: 9, drop: 8},
+		{id: "ecc", title: "ECC", width: 4, right: true, drop: 7},
+		{id: "nvlink", title: "NVLINK", width: 9, right: true, drop: 13},
+		{id: "pcie", title: "PCIe", width: 5, right: true, drop: 12},
+		{id: "past", title: "15 MIN", width: 15, ideal: 20, drop: 14},
+		{id: "rank", title: "RANK", width: 5, right: true, drop: 4},
+		{id: "pid", title: "PID", width: 7, right: true, drop: 5},
+		{id: "command", title: "COMMAND", width: 8, rest: true, drop: 2},
+	}
+}
+
+func (m *Model) drawGPUs(a area, n *fleet.Node) {
+	columns := placeColumns(gpuColumns(), a.w)
+	drawHeader(a, 0, columns, "", false)
+	if len(n.GPUs) == 0 {
+		text := "no GPU is known on this node"
+		if n.Inventory == nil {
+			text = "not told yet: " + n.State.String()
+		}
+		a.cut(tableIndent, 1, a.w-tableIndent, text, fg(colDim))
+		return
+	}
+	for i := range n.GPUs {
+		g := &n.GPUs[i]
+		if !a.shows(i + 1) {
+			continue
+		}
+		selected := g.Index == m.node.selected
+		drawRow(a, i+1, columns, selected, false, m.node.focused == secGPUs, func(box area, p *placed) { m.gpuCell(box, p, n, g) })
+		if words := gpuTrouble(n, g); words != "" {
+			m.gpuTrouble(a, i+1, columns, words, n, g)
+		}
+		m.hit(a, i+1, func() { m.node.selected, m.node.focused = g.Index, secGPUs })
+	}
+}
+
+// gpuTrouble says why a GPU's numbers are not to be shown; "" when they are.
+func gpuTrouble(n *fleet.Node, g *fleet.GPU) string {
+	switch {
+	case n.State != fleet.Live && n.State != fleet.Stale:
+		return "node " + n.State.String() + ": not known"
+	case gpuStatus(g) == "":
+		return ""
+	}
+	words := gpuStatus(g)
+	if g.Stale > 0 {
+		words += " for " + formatShort(g.Stale)
+	}
+	if p := problemOf(n, g.Index); p != nil {
+		words += ": " + p.Text
+	}
+	return words
+}
+
+// gpuTrouble draws words in the place of a GPU's numbers.
+func (m *Model) gpuTrouble(a area, y int, columns []placed, words string, n *fleet.Node, g *fleet.GPU) {
+	from, to := -1, a.w
+	for _, p := range columns {
+		if p.id == "util" {
+			from = p.x
+		}
+		if from >= 0 && (p.id == "rank" || p.id == "pid" || p.id == "command") {
+			to = p.x - 1
+			break
+		}
+	}
+	if from < 0 {
+		return
+	}
+	k := mark{markCritical, fg(colCrit)}
+	if n.State != fleet.Live && n.State != fleet.Stale {
+		k = mark{markUnknown, fg(colStale)}
+	}
+	if g.Index == m.node.selected && m.node.focused == secGPUs {
+		k.st = k.st.on(colCursorBG)
+	}
+	a.cut(from, y, to-from, string(k.r)+" "+words, k.st)
+}
+
+func (m *Model) gpuCell(a area, p *placed, n *fleet.Node, g *fleet.GPU) {
+	num := func(s string, st style) {
+		if s == absent {
+			st = fg(colDim)
+		}
+		a.right(0, 0, p.cells, s, st)
+	}
+	var h fleet.Holder
+	held := len(g.Holders) > 0
+	if held {
+		h = g.Holders[0]
+	}
+	switch p.id {
+	case "gpu":
+		a.right(0, 0, p.cells, strconv.Itoa(g.Index), fg(colStrong))
+	case "name":
+		a.cut(0, 0, p.cells, shortGPU(g.Name), style{})
+	case "util":
+		k, st := gpuMark(g, n.State), fg(colBar)
+		label := formatPct(g.UtilPct)
+		if k != 0 && k != markCritical {
+			label = string(k) + label
+		}
+		if k == markStale {
+			st = fg(colStale)
+		}
+		drawMeter(a, p.cells, g.UtilPct, label, 5, st)
+	case "tensor":
+		num(formatPct(g.TensorActivityPct), style{})
+	case "dram":
+		num(formatPct(g.DRAMActivityPct), style{})
+	case "mem":
+		drawMeter(a, p.cells, g.MemPct(), formatUsed(g.MemUsedBytes, g.MemTotalBytes), 8, fg(colBar))
+	case "power":
+		num(formatWhole2(g.PowerW, g.PowerLimitW)+"W", style{})
+	case "temp":
+		st := style{}
+		if g.SlowdownTempC.Known() && g.TempC >= g.SlowdownTempC-5 {
+			st = fg(colWarn).with(bold)
+		}
+		num(formatUnit(g.TempC, "°"), st)
+	case "clock":
+		num(formatUnit(g.SMClockMHz, ""), style{})
+	case "throttle":
+		words, bad := throttleWords(g.ThrottleBits)
+		st := fg(colDim)
+		if bad {
+			st = fg(colWarn)
+		}
+		a.cut(0, 0, p.cells, words, st)
+	case "ecc":
+		words, st := eccWords(g)
+		num(words, st)
+	case "nvlink":
+		num(formatRate(sum(g.NVLinkRXBytesPerS, g.NVLinkTXBytesPerS)), style{})
+	case "pcie":
+		st := style{}
+		if g.PCIeWidth < g.PCIeWidthMax {
+			st = fg(colWarn)
+		}
+		if g.PCIeGen.Known() {
+			num(formatUnit(g.PCIeGen, "")+"×"+formatUnit(g.PCIeWidth, ""), st)
+		} else {
+			num(absent, st)
+		}
+	case "past":
+		d := m.metric.def()
+		drawCurve(a.sub(0, 0, p.cells, 1), m.node.curve(g.Index, d.series), d.from, curveTop(d), fg(colAccent))
+	case "rank":
+		if held && h.Rank >= 0 {
+			num(strconv.Itoa(h.Rank), style{})
+		} else {
+			num(absent, style{})
+		}
+	case "pid":
+		if held {
+			num(strconv.Itoa(int(h.PID)), style{})
+		} else {
+			num(absent, style{})
+		}
+	case "command":
+		m.gpuCommand(a, p.cells, n, g)
+	}
+}
+
+// gpuCommand says who holds a GPU.
+func (m *Model) gpuCommand(a area, w int, n *fleet.Node, g *fleet.GPU) {
+	if len(g.Holders) == 0 {
+		a.cut(0, 0, w, "free", fg(colDim))
+		return
+	}
+	text := ""
+	for _, p := range n.Processes {
+		if p.GetPid() == g.Holders[0].PID {
+			text = p.GetUser() + " " + p.GetCommand()
+		}
+	}
+	if more := len(g.Holders) - 1; more > 0 {
+		text = "+" + strconv.Itoa(more) + " " + text
+	}
+	a.cut(0, 0, w, text, style{})
+}
+
+// shortGPU leaves the maker out of a GPU's name.
+func shortGPU(name string) string {
+	for _, maker := range []string{"NVIDIA ", "Tesla ", "AMD Instinct ", "AMD "} {
+		if len(name) > len(maker) && name[:len(maker)] == maker {
+			return name[len(maker):]
+		}
+	}
+	return name
+}
+
+// throttleWords names the most telling of NVML's clock event reasons
+// (https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html).
+func throttleWords(bits int64) (words string, bad bool) {
+	if bits < 0 {
+		return absent, false
+	}
+	for _, r := range []struct {
+		bit   int64
+		words string
+		bad   bool
+	}{
+		{0x40, "hw heat", true}, {0x80, "hw brake", true}, {0x8, "hw slow", true}, {0x20, "sw heat", true},
+		{0x4, "power cap", false}, {0x10, "sync", false}, {0x2, "app clock", false}, {0x100, "display", false}, {0x1, "idle", false},
+	} {
+		if bits&r.bit != 0 {
+			return r.words, r.bad
+		}
+	}
+	return "no", false
+}
+
+// eccWords are memory errors since the driver was loaded: uncorrected ones, else corrected ones.
+func eccWords(g *fleet.GPU) (string, style) {
+	switch {
+	case g.ECCVolatileUncorrected > 0:
+		return formatUnit(g.ECCVolatileUncorrected, "u"), fg(colCrit)
+	case g.ECCVolatileCorrected > 0:
+		return formatUnit(g.ECCVolatileCorrected, "c"), fg(colWarn)
+	case g.ECCVolatileUncorrected.Known():
+		return "0", style{}
+	}
+	return absent, style{}
+}
+
+// drawMeter draws a bar with its number, the number alone where there is no room for a bar. label is the least room for the number.
+func drawMeter(a area, w int, share fleet.Reading, number string, label int, st style) {
+	bar := w - label - 2
+	if bar < 3 {
+		a.right(0, 0, w, number, style{})
+		return
+	}
+	a.text(0, 0, "▕", fg(colDim))
+	full := 0
+	if share.Known() {
+		full = max(0, min(bar, int(float64(share)/100*float64(bar)+0.5)))
+	}
+	a.repeat(1, 0, full, '█', st)
+	a.text(1+bar, 0, "▏", fg(colDim))
+	a.right(bar+2, 0, label, number, style{})
+}

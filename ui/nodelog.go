@@ -1,0 +1,177 @@
+package ui
+
+import (
+	"strconv"
+	"time"
+
+	"foretop/fleet"
+	"foretop/telemetry/facts"
+)
+
+// kernelTail is how many lines of the kernel log stand among a node's sections.
+const kernelTail = 8
+
+func kernelRows(n *fleet.Node) int { return max(2, min(len(n.Kernel), kernelTail)) }
+
+func kernelTitle(n *fleet.Node) string {
+	s := "kernel log"
+	if len(n.Kernel) > 0 {
+		s += ", " + count(len(n.Kernel), "line") + " known (L: all)"
+	}
+	if n.KernelLost > 0 {
+		s += ", " + formatWhole(float64(n.KernelLost)) + " lost before they were read"
+	}
+	return s
+}
+
+func (m *Model) drawKernelTail(a area, n *fleet.Node) {
+	from := max(0, len(n.Kernel)-a.h)
+	m.kernelLines(a, n, from)
+}
+
+// kernelLines draws the log from a line on, or says why there is none.
+func (m *Model) kernelLines(a area, n *fleet.Node, from int) {
+	if len(n.Kernel) == 0 {
+		what, next := kernelAbsent(n)
+		a.cut(tableIndent, 0, a.w-tableIndent, what, fg(colDim))
+		a.cut(tableIndent, 1, a.w-tableIndent, next, fg(colDim))
+		return
+	}
+	for y := 0; y < a.h && from+y < len(n.Kernel); y++ {
+		k := &n.Kernel[from+y]
+		r, st := kernelMark(k)
+		a.text(1, y, k.At.In(m.opt.Location).Format("15:04:05"), fg(colDim))
+		a.text(10, y, string(r), st)
+		x := 12
+		if k.GPU >= 0 {
+			x = a.text(x, y, "GPU"+strconv.Itoa(k.GPU)+" ", st)
+		}
+		if k.Class.Text != "" && k.Class.Severity > fleet.Fine {
+			x = a.text(x, y, k.Class.Text+" │ ", st)
+		}
+		a.cut(x, y, a.w-x, k.Text, st)
+	}
+}
+
+// kernelMark is the shape and colour of a line: by what it says, else by the level that the kernel gave it.
+func kernelMark(k *fleet.KernelLine) (rune, style) {
+	switch {
+	case k.Class.Severity >= fleet.Warning:
+		s := severityMark(k.Class.Severity)
+		return s.r, s.st
+	case k.Class.Severity == fleet.Notice:
+		return markNotice, style{}
+	case k.Level <= 3: // error and worse, in the kernel's own words
+		return markNotice, fg(colWarn)
+	}
+	return ' ', style{}
+}
+
+// kernelAbsent says why no kernel line is known: not checked is not fine.
+func kernelAbsent(n *fleet.Node) (what, next string) {
+	s := nodeSource(n, fleet.KernelLogSource)
+	switch {
+	case s == nil:
+		return "not checked: the node has not told how its kernel log does", ""
+	case s.State == facts.SourceState_SOURCE_OK:
+		return "nothing in the kernel log", ""
+	}
+	what = "not checked: kernel log " + sourceWord(s.State)
+	if s.Text != "" {
+		what += ": " + s.Text
+	}
+	return what, s.Remedy
+}
+
+// logView is the kernel log on the whole screen: it follows the end, until somebody scrolls.
+type logView struct {
+	up    int // lines from the end
+	lines int
+	seen  int
+}
+
+func (v *logView) end() { v.up = 0 }
+
+func (v *logView) step(do action) {
+	switch do {
+	case actUp:
+		v.up++
+	case actDown:
+		v.up--
+	case actPageUp:
+		v.up += max(1, v.seen-1)
+	case actPageDown:
+		v.up -= max(1, v.seen-1)
+	case actFirst:
+		v.up = v.lines
+	case actLast:
+		v.up = 0
+	}
+	v.up = max(0, min(v.up, v.lines-v.seen))
+}
+
+// drawKernel draws the kernel log of a node, alone.
+func (m *Model) drawKernel(a area) {
+	n := m.index.node(m.node.name)
+	if n == nil {
+		say(a, m.node.name+" is not watched any more", "Esc goes back")
+		return
+	}
+	if a.h > 1 {
+		m.nodeState(a, 0, n)
+		a = a.sub(0, 1, a.w, a.h-1)
+	}
+	v := &m.node.log
+	v.lines, v.seen = len(n.Kernel), a.h
+	v.up = max(0, min(v.up, v.lines-v.seen))
+	m.kernelLines(a, n, max(0, len(n.Kernel)-a.h-v.up))
+}
+
+// drawSources draws what the collector reads on the node, how each does, and what it all costs.
+func (m *Model) drawSources(a area, n *fleet.Node) {
+	if len(n.Sources) == 0 {
+		a.cut(tableIndent, 0, a.w-tableIndent, "the node has not told what it reads", fg(colDim))
+	}
+	for i := range n.Sources {
+		s := &n.Sources[i]
+		k := sourceMark(s.State)
+		a.text(1, i, string(k.r), k.st)
+		a.cut(3, i, 12, s.Name, fg(colStrong))
+		x := a.text(16, i, sourceWords(s), k.st) + 2
+		cost := "every " + formatAge(time.Duration(s.EveryMS)*time.Millisecond)
+		if s.CallUS.Known() {
+			cost += ", " + formatWhole(float64(s.CallUS)) + " µs a read"
+		}
+		if a.w-x > a.width(cost)+1 {
+			a.text(a.w-a.width(cost)-1, i, cost, fg(colDim))
+		}
+	}
+	if cost := collectorCost(n); cost != "" {
+		a.cut(1, max(1, len(n.Sources)), a.w-2, cost+" sent"+buildOf(n), fg(colDim))
+	}
+}
+
+func buildOf(n *fleet.Node) string {
+	if b := n.Hello.GetBuild(); b != "" {
+		return ", build " + b
+	}
+	return ""
+}
+
+// sourceWords say how a source does, why, and what to do about it.
+func sourceWords(s *fleet.Source) string {
+	words := sourceWord(s.State)
+	if s.State == facts.SourceState_SOURCE_DENIED {
+		words = "not checked: denied"
+	}
+	if s.StuckS.Known() && s.StuckS > 0 {
+		words += " for " + formatShort(time.Duration(float64(s.StuckS)*float64(time.Second)))
+	}
+	if s.Text != "" {
+		words += ": " + s.Text
+	}
+	if s.Remedy != "" {
+		words += " → " + s.Remedy
+	}
+	return words
+}

@@ -1,0 +1,86 @@
+package ui
+
+// swatch is a colour as 24 bits and as the neighbour chosen among the 256.
+type swatch struct{ hex, index int }
+
+// The ramps go in even steps of perceived lightness (OKLab) from dark blue to yellow, hues that the usual colour blindnesses keep apart; on a light
+// background the other way round, so that little stays near the background. A test holds the steps and the contrast of the text on them.
+var darkColors = [numColors]swatch{
+	colDim:      {0x8a8f98, 245},
+	colStrong:   {0xffffff, 231},
+	colGood:     {0x6fc3a0, 79},
+	colWarn:     {0xf0a83a, 214},
+	colCrit:     {0xff6b5e, 203},
+	colStale:    {0xb69be0, 140},
+	colAccent:   {0x7db4f0, 111},
+	colBar:      {0x6f9fd8, 74},
+	colTitle:    {0xf2f4f8, 255},
+	colTitleBG:  {0x25344f, 237},
+	colCursorBG: {0x2f3a4f, 238},
+	colTagged:   {0xffd866, 221},
+	colCritBG:   {0xb3261e, 124},
+	colOnCrit:   {0xffffff, 231},
+	colWarnBG:   {0x5a3d00, 94},
+	colOnWarn:   {0xffd9a0, 223},
+	colQuietBG:  {0x202226, 234},
+	colPick:     {0xf4f4f4, 255},
+	colOnPick:   {0x101010, 233},
+
+	colRamp + 0: {0x142a5e, 18},
+	colRamp + 1: {0x31446a, 238},
+	colRamp + 2: {0x4f5d76, 60},
+	colRamp + 3: {0x6f7780, 243},
+	colRamp + 4: {0x91927f, 246},
+	colRamp + 5: {0xb4ad79, 144},
+	colRamp + 6: {0xd9c86f, 186},
+	colRamp + 7: {0xffe45c, 221},
+
+	colRampText + 0: {0xdfe6f5, 255},
+	colRampText + 1: {0xf0f3fa, 255},
+	colRampText + 2: {0xffffff, 231},
+	colRampText + 3: {0xffffff, 231},
+	colRampText + 4: {0x000000, 16},
+	colRampText + 5: {0x000000, 16},
+	colRampText + 6: {0x000000, 16},
+	colRampText + 7: {0x000000, 16},
+}
+
+var lightColors = [numColors]swatch{
+	colDim:      {0x6b7078, 242},
+	colStrong:   {0x000000, 16},
+	colGood:     {0x1a7a4c, 29},
+	colWarn:     {0xa35a00, 130},
+	colCrit:     {0xb3261e, 124},
+	colStale:    {0x6b48a8, 97},
+	colAccent:   {0x1f5fa8, 25},
+	colBar:      {0x35699f, 25},
+	colTitle:    {0x10203a, 17},
+	colTitleBG:  {0xd5dfee, 254},
+	colCursorBG: {0xdbe4f2, 253},
+	colTagged:   {0x8a5a00, 94},
+	colCritBG:   {0xb3261e, 124},
+	colOnCrit:   {0xffffff, 231},
+	colWarnBG:   {0xffdca8, 223},
+	colOnWarn:   {0x5a3200, 52},
+	colQuietBG:  {0xeeeeee, 255},
+	colPick:     {0x101010, 233},
+	colOnPick:   {0xffffff, 231},
+
+	colRamp + 0: {0xf6e58a, 222},
+	colRamp + 1: {0xd4ca8b, 186},
+	colRamp + 2: {0xb3af8a, 144},
+	colRamp + 3: {0x939587, 246},
+	colRamp + 4: {0x727c82, 243},
+	colRamp + 5: {0x51637c, 60},
+	colRamp + 6: {0x314a74, 24},
+	colRamp + 7: {0x13306b, 18},
+
+	colRampText + 0: {0x000000, 16},
+	colRampText + 1: {0x000000, 16},
+	colRampText + 2: {0x000000, 16},
+	colRampText + 3: {0x000000, 16},
+	colRampText + 4: {0x000000, 16},
+	colRampText + 5: {0xffffff, 231},
+	colRampText + 6: {0xffffff, 231},
+	colRampText + 7: {0xffffff, 231},
+}

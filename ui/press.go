@@ -1,0 +1,318 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"foretop/config"
+	"foretop/fleet"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// press takes one key.
+func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
+	m.notice = ""
+	if m.latest != nil {
+		m.touched = m.latest.At
+	}
+	key := k.String()
+	if key == "ctrl+c" {
+		return tea.Quit
+	}
+	if m.prompt.open {
+		m.typed(k)
+		return nil
+	}
+	if b := m.keys.byKey[m.place()][key]; b != nil {
+		return m.act(b.do)
+	}
+	if what, ok := m.keys.later[key]; ok {
+		m.notice = fmt.Sprintf("%s: %s is not in this version yet", key, what)
+	}
+	return nil
+}
+
+// act does what a key asks for.
+func (m *Model) act(do action) tea.Cmd {
+	switch do {
+	case actUp, actDown, actLeft, actRight, actPageUp, actPageDown, actFirst, actLast:
+		m.move(do)
+	case actOpen:
+		m.open()
+	case actBack:
+		m.goBack()
+	case actQuit:
+		return m.quit()
+	case actInterrupt:
+		return tea.Quit
+	case actJobs:
+		m.view(screenJobs)
+	case actNodes:
+		m.view(screenNodes)
+	case actNextPane:
+		m.pane(1)
+	case actPrevPane:
+		m.pane(-1)
+	case actFilter, actClear, actProblems, actUser, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
+		m.choose(do)
+	case actMetric:
+		m.metric = m.metric.step(1)
+	case actMetricBack:
+		m.metric = m.metric.step(-1)
+	case actPause:
+		m.pause()
+	case actCopy:
+		return m.copy()
+	case actKernel:
+		m.kernel()
+	case actRefresh:
+		return m.refresh()
+	case actFold:
+		m.node.fold()
+	case actHelp:
+		m.push(screenHelp)
+		m.help.top = 0
+	}
+	return nil
+}
+
+// move steps the cursor of wherever the keyboard is.
+func (m *Model) move(do action) {
+	switch m.place() {
+	case placeJobs:
+		moveList(&m.jobs.list, do, m.jobs.page)
+	case placeNodes:
+		moveList(&m.nodes.list, do, m.nodes.page)
+	case placeGrid:
+		m.jobs.view.step(do)
+	case placeNode:
+		m.node.step(do)
+	case placeKernel:
+		m.node.log.step(do)
+	case placeHelp:
+		m.help.step(do)
+	}
+}
+
+func moveList(l *list, do action, page int) {
+	switch do {
+	case actUp:
+		l.move(-1)
+	case actDown:
+		l.move(1)
+	case actPageUp:
+		l.move(-max(1, page))
+	case actPageDown:
+		l.move(max(1, page))
+	case actFirst:
+		l.first()
+	case actLast:
+		l.moveTo(len(l.keys) - 1)
+	}
+}
+
+// push shows a screen from which Esc leads back here.
+func (m *Model) push(s screen) {
+	m.back = append(m.back, m.screen)
+	m.screen = s
+}
+
+// view shows one of the numbered views; there is no way back from it but the keys.
+func (m *Model) view(s screen) {
+	m.screen, m.back = s, nil
+	m.jobs.inGrid = false
+}
+
+// goBack leaves what was opened last; at the top it ends what was begun, and never quits.
+func (m *Model) goBack() {
+	l := m.rows()
+	switch {
+	case len(m.back) > 0:
+		m.screen = m.back[len(m.back)-1]
+		m.back = m.back[:len(m.back)-1]
+	case m.jobs.inGrid:
+		m.jobs.inGrid = false
+	case l != nil:
+		l.rangeAt = ""
+	default:
+		m.view(screenJobs)
+	}
+}
+
+func (m *Model) quit() tea.Cmd {
+	if len(m.back) > 0 || m.place() == placeGrid {
+		m.goBack()
+		return nil
+	}
+	return tea.Quit
+}
+
+// pane goes on to the next part of the screen: jobs, grid, nodes, round and round; on a node, its sections.
+func (m *Model) pane(d int) {
+	if m.screen == screenNode {
+		m.node.focus(d)
+		return
+	}
+	if m.screen != screenJobs && m.screen != screenNodes {
+		return
+	}
+	at := 0
+	switch m.place() {
+	case placeGrid:
+		at = 1
+	case placeNodes:
+		at = 2
+	}
+	at = (at + d + 3) % 3
+	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && grid == 0 {
+		at = (at + d + 3) % 3 // there is no room for the grid: Enter shows it alone
+	}
+	m.view([]screen{screenJobs, screenJobs, screenNodes}[at])
+	m.jobs.inGrid = at == 1
+}
+
+// open goes into what is selected.
+func (m *Model) open() {
+	switch m.place() {
+	case placeJobs:
+		if m.jobs.selectedJob() == nil {
+			m.notice = "no job is selected: 2 shows the nodes"
+			return
+		}
+		m.push(screenJob)
+	case placeGrid:
+		ref := m.jobs.view.at(m.jobs.view.cursor())
+		if ref == nil {
+			m.notice = "no GPU is selected"
+			return
+		}
+		m.openNode(screenNode, ref.Node, ref.Index)
+	case placeNodes:
+		if name := m.nodes.selected(); name != "" {
+			m.openNode(screenNode, name, -1)
+		} else {
+			m.notice = "no node is selected"
+		}
+	}
+}
+
+// openNode shows a node; gpu is the GPU to select on it, -1: its worst.
+func (m *Model) openNode(s screen, name string, gpu int) {
+	n := m.index.node(name)
+	if n == nil {
+		m.notice = name + " is not watched any more"
+		return
+	}
+	m.node.show(n, gpu)
+	m.push(s)
+}
+
+// kernel shows the kernel log of the node at hand, or leaves it for the node.
+func (m *Model) kernel() {
+	switch m.place() {
+	case placeKernel:
+		if len(m.back) > 0 && m.back[len(m.back)-1] == screenNode {
+			m.goBack()
+			return
+		}
+		m.screen = screenNode
+	case placeNode:
+		m.node.log.end()
+		m.push(screenKernel)
+	default:
+		name := m.nodes.selected()
+		if m.place() == placeGrid {
+			name = m.jobs.view.nodeName()
+		}
+		if name == "" {
+			m.notice = "no node is selected"
+			return
+		}
+		m.openNode(screenKernel, name, -1)
+		m.node.log.end()
+	}
+}
+
+// pause freezes what is shown; the fleet goes on behind it.
+func (m *Model) pause() {
+	if m.paused = !m.paused; !m.paused && m.latest != nil {
+		m.show(m.latest)
+	}
+}
+
+// refresh puts rows in order and asks for what is not live to be dialled: the nodes at hand, or all.
+func (m *Model) refresh() tea.Cmd {
+	if m.snap == nil {
+		return nil
+	}
+	m.jobs.refresh(m.snap, m.touched, true)
+	m.nodes.refresh(m.snap, m.touched, true)
+	switch m.screen {
+	case screenNode, screenKernel:
+		m.notice = "dialling " + m.node.name
+		return m.retryCmd(m.node.name)
+	case screenNodes:
+		if tags := m.nodes.tags(); len(tags) > 0 {
+			m.notice = "dialling " + count(len(tags), "tagged node")
+			return m.retryCmd(tags...)
+		}
+	}
+	down := m.snap.Totals.Nodes - m.snap.Totals.ByState[fleet.Live]
+	if down == 0 {
+		m.notice = "all nodes are live; rows sorted afresh"
+		return nil
+	}
+	m.notice = "dialling " + count(down, "node") + " not live"
+	return m.retryCmd("")
+}
+
+// copy hands what is tagged, or else selected, to the terminal's clipboard.
+func (m *Model) copy() tea.Cmd {
+	var what []string
+	switch m.place() {
+	case placeJobs:
+		what = m.jobs.tags()
+		if len(what) == 0 && m.jobs.selected() != "" {
+			what = []string{m.jobs.selected()}
+		}
+		for i, k := range what {
+			what[i] = jobID(k)
+		}
+	case placeNodes:
+		what = m.nodes.tags()
+		if len(what) == 0 && m.nodes.selected() != "" {
+			what = []string{m.nodes.selected()}
+		}
+		what = config.Fold(what)
+	case placeGrid:
+		if name := m.jobs.view.nodeName(); name != "" {
+			what = []string{name}
+		}
+	case placeNode:
+		what = []string{m.node.name}
+	case placeKernel:
+		return m.copyLog()
+	}
+	if len(what) == 0 {
+		m.notice = "nothing to copy: no row is selected"
+		return nil
+	}
+	text := strings.Join(what, ",")
+	m.notice = "copied " + text
+	return tea.SetClipboard(text)
+}
+
+func (m *Model) copyLog() tea.Cmd {
+	n := m.index.node(m.node.name)
+	if n == nil || len(n.Kernel) == 0 {
+		m.notice = "nothing to copy: no kernel line is known"
+		return nil
+	}
+	var b strings.Builder
+	for i := range n.Kernel {
+		fmt.Fprintf(&b, "%s %s\n", n.Kernel[i].At.In(m.opt.Location).Format("2006-01-02 15:04:05"), n.Kernel[i].Text)
+	}
+	m.notice = "copied " + count(len(n.Kernel), "kernel line")
+	return tea.SetClipboard(b.String())
+}
