@@ -267,7 +267,7 @@ func TestUserCertificate(t *testing.T) {
 	}
 	s := newServer(t, collect, newSigner(t).PublicKey())
 	checker := ssh.CertChecker{IsUserAuthority: func(k ssh.PublicKey) bool { return sameKey(k, ca.PublicKey()) }}
-	s.config.PublicKeyCallback = checker.Authenticate
+	s.change(func(c *ssh.ServerConfig) { c.PublicKeyCallback = checker.Authenticate })
 	p, rec := newTestPool(t, Config{})
 	r := s.resolved(nil)
 	r.Signers, r.IdentityFiles = nil, []string{path}
@@ -278,13 +278,14 @@ func TestUserCertificate(t *testing.T) {
 func TestMoreThanAKeyWanted(t *testing.T) {
 	key := newSigner(t)
 	s := newServer(t, collect, key.PublicKey())
-	s.config.PublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
-		return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
-			KeyboardInteractiveCallback: func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-				return nil, nil
-			},
-		}}
+	next := ssh.ServerAuthCallbacks{
+		KeyboardInteractiveCallback: func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) { return nil, nil },
 	}
+	s.change(func(c *ssh.ServerConfig) {
+		c.PublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+			return nil, &ssh.PartialSuccessError{Next: next}
+		}
+	})
 	p, rec := newTestPool(t, Config{})
 	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
 	check(t, rec, NeedsAuth, "also asks for keyboard-interactive after the key", "")
@@ -292,8 +293,10 @@ func TestMoreThanAKeyWanted(t *testing.T) {
 
 func TestPasswordOnly(t *testing.T) {
 	s := newServer(t, collect)
-	s.config.PublicKeyCallback = nil
-	s.config.PasswordCallback = func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, nil }
+	s.change(func(c *ssh.ServerConfig) {
+		c.PublicKeyCallback = nil
+		c.PasswordCallback = func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, nil }
+	})
 	p, rec := newTestPool(t, Config{})
 	p.Add(Target{Name: "n", Resolved: s.resolved(newSigner(t))})
 	check(t, rec, NeedsAuth, "wants password", "ssh-copy-id")

@@ -63,14 +63,14 @@ type deployment struct {
 }
 
 // start runs the start script and reads the start line.
-func (d *deployment) start(ctx context.Context) (*started, startLine, error) {
+func (d *deployment) start(whole context.Context) (*started, startLine, error) {
 	limit := d.node.pool.cfg.Timing.Start
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	nonce := newNonce()
 	p, err := d.carrier.run(ctx, d.scripts.start(nonce, d.proven, d.skip))
 	if err != nil {
-		return nil, startLine{}, d.timedOut(ctx, err, limit)
+		return nil, startLine{}, d.timedOut(ctx, err, fmt.Sprintf("no collector started in %v", limit))
 	}
 	cut := context.AfterFunc(ctx, func() { d.carrier.Close() }) // the only way out of a read that hangs
 	line, rest, notes, err := scanStart(p.stdout, nonce)
@@ -85,7 +85,7 @@ func (d *deployment) start(ctx context.Context) (*started, startLine, error) {
 		return &started{p, rest, clean(notes)}, line, nil
 	}
 	if ctx.Err() != nil {
-		return nil, line, d.timedOut(ctx, err, limit)
+		return nil, line, d.timedOut(ctx, err, fmt.Sprintf("no collector started in %v", limit))
 	}
 	if errors.Is(err, errTooNoisy) {
 		return nil, line, &problem{state: Misbehaving, again: pauseLong, err: err, cause: "more than 1 MiB of output and no collector's start line; it begins: " + firstLine(notes),
@@ -94,17 +94,17 @@ func (d *deployment) start(ctx context.Context) (*started, startLine, error) {
 	code := p.exit.wait(300 * time.Millisecond)
 	if (code == 126 || code == 127) && !d.proven { // what lay there cannot be executed after all: find out where one can
 		d.proven = true
-		return d.start(context.WithoutCancel(ctx))
+		return d.start(whole)
 	}
 	return nil, line, d.ended(p, notes, code)
 }
 
-func (d *deployment) timedOut(ctx context.Context, err error, limit time.Duration) error {
+func (d *deployment) timedOut(ctx context.Context, err error, what string) error {
 	if d.node.ctx.Err() != nil {
 		return d.node.ctx.Err()
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &problem{state: Lost, again: pauseFar, err: err, cause: fmt.Sprintf("logged in, but no collector started in %v", limit),
+		return &problem{state: Lost, again: pauseFar, err: err, cause: "logged in, but " + what,
 			remedy: "the login shell or the home folder may hang: try `ssh` and a command there"}
 	}
 	return err
@@ -244,17 +244,19 @@ func (d *deployment) put(ctx context.Context, folder int, prefix string, f *payl
 	nonce := newNonce()
 	p, err := d.carrier.run(ctx, d.scripts.upload(nonce, folder, prefix, f, args, gz, run))
 	if err != nil {
-		return d.timedOut(ctx, err, limit)
+		return d.timedOut(ctx, err, "the upload did not begin")
 	}
 	defer p.kill()
 	cut := context.AfterFunc(ctx, func() { d.carrier.Close() })
 	defer cut()
-	sent := make(chan error, 1)
-	go func() { sent <- errors.Join(write(p.stdin, f, gz), p.closeStdin()) }()
+	go func() { // an error here shows in what the node says, or in its silence
+		_ = write(p.stdin, f, gz)
+		_ = p.closeStdin()
+	}()
 	line, _, notes, err := scanStart(p.stdout, nonce)
 	if err != nil {
 		if ctx.Err() != nil {
-			return d.timedOut(ctx, err, limit)
+			return d.timedOut(ctx, err, fmt.Sprintf("the collector was not sent in %v", limit))
 		}
 		return d.ended(p, notes, p.exit.wait(300*time.Millisecond))
 	}

@@ -171,8 +171,10 @@ func TestServerWithThreeKeys(t *testing.T) {
 	key := newSigner(t)
 	s := newServer(t, collect, key.PublicKey())
 	ec, rs := ecdsaKey(t), rsaKey(t)
-	s.config.AddHostKey(ec)
-	s.config.AddHostKey(rs)
+	s.change(func(c *ssh.ServerConfig) {
+		c.AddHostKey(ec)
+		c.AddHostKey(rs)
+	})
 	p, rec := newTestPool(t, Config{})
 	where := fmt.Sprintf("[127.0.0.1]:%d", s.port())
 	// Hashed, the host's key is found after the handshake only; most lines of the file hold keys of another kind.

@@ -91,14 +91,30 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 	case <-n.retry: // asked for before this problem was known
 	default:
 	}
-	n.report(s)
-	select {
-	case <-due:
-	case <-n.retry:
-	case <-n.ctx.Done():
-		return false
+	healed := func() bool { return false }
+	var look <-chan time.Time
+	var untrusted *HostKeyError
+	if errors.As(p.err, &untrusted) && p.state == NeedsTrust {
+		healed = n.pool.trust.heals(untrusted)
+		tick := time.NewTicker(n.pool.cfg.Timing.TrustLook)
+		defer tick.Stop()
+		look = tick.C
 	}
-	return true
+	n.report(s)
+	for {
+		select {
+		case <-due:
+			return true
+		case <-n.retry:
+			return true
+		case <-look:
+			if healed() {
+				return true
+			}
+		case <-n.ctx.Done():
+			return false
+		}
+	}
 }
 
 // try goes the whole way once: resolve, dial, start, stream. It gives how long the stream lived and why it ended. A panic on the

@@ -3,7 +3,7 @@
 // target stays in the pool. One goroutine owns one node: dial, deploy, stream, (lost), back off with jitter, dial.
 //
 // It never asks a question, never accepts an unknown host key, never retries a refused key by itself, never writes
-// a file on this machine, and knows nothing of what the streams say. Callers are cli (wiring) and tests.
+// a file on this machine (but a local target's collector), and knows nothing of what the streams say. Callers are cli (wiring) and tests.
 package sshpool
 
 import (

@@ -112,6 +112,13 @@ func (s *server) listen(addr string) {
 	}()
 }
 
+// change alters a server that already listens.
+func (s *server) change(f func(*ssh.ServerConfig)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.config)
+}
+
 // stop closes the listener and all connections.
 func (s *server) stop() {
 	s.listener.Close()
@@ -125,7 +132,10 @@ func (s *server) stop() {
 
 func (s *server) serve(conn net.Conn) {
 	defer conn.Close()
-	c, channels, requests, err := ssh.NewServerConn(conn, s.config)
+	s.mu.Lock()
+	config, onConn := s.config, s.onConn
+	s.mu.Unlock()
+	c, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
 		return
 	}
@@ -142,8 +152,8 @@ func (s *server) serve(conn net.Conn) {
 			}
 		}
 	}()
-	if s.onConn != nil {
-		go s.onConn(c)
+	if onConn != nil {
+		go onConn(c)
 	}
 	for n := range channels {
 		switch n.ChannelType() {

@@ -51,6 +51,7 @@ func (r *recorder) Serve(ctx context.Context, node string, stdout io.Reader, std
 	r.mu.Lock()
 	r.stdin[node] = stdin
 	serve := r.serve
+	r.wake()
 	r.mu.Unlock()
 	if serve != nil {
 		return serve(node, stdout)
@@ -127,9 +128,11 @@ func (r *recorder) line(node, prefix string) string {
 
 func (r *recorder) send(node, line string) {
 	r.t.Helper()
-	r.mu.Lock()
-	w := r.stdin[node]
-	r.mu.Unlock()
+	var w io.Writer
+	r.until("stdin of "+node, func() bool {
+		w = r.stdin[node]
+		return w != nil
+	})
 	if _, err := io.WriteString(w, line+"\n"); err != nil {
 		r.t.Fatal(err)
 	}

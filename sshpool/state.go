@@ -15,7 +15,7 @@ const (
 	Waiting State = iota
 	// Connecting: resolving, dialling, in the handshake or starting the collector.
 	Connecting
-	// NeedsTrust: the host key is unknown, changed or revoked. Never retried by itself.
+	// NeedsTrust: the host key is unknown, changed or revoked. Retried only when a known_hosts file has come to trust that very key.
 	NeedsTrust
 	// NeedsAuth: no key of ours is accepted, or the one that would be is locked. Never retried by itself.
 	NeedsAuth

@@ -1,6 +1,9 @@
+//go:build unix
+
 package sshpool
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -8,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +93,52 @@ func TestHostKeys(t *testing.T) {
 	}
 }
 
+func TestKeyTakenOutside(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	r := s.resolved(key)
+	r.HostKeys, r.UserKnownHosts = nil, []string{knownHosts(t)}
+	timing := quick()
+	timing.TrustLook = 20 * time.Millisecond
+	p, rec := newTestPool(t, Config{Timing: timing})
+	p.Add(Target{Name: "n", Resolved: r})
+	_, at := rec.reached("n", NeedsTrust, 0)
+	appendFile(t, r.UserKnownHosts[0], keyLine("elsewhere", s.host.PublicKey())+"\n") // not this host's
+	time.Sleep(100 * time.Millisecond)
+	appendFile(t, r.UserKnownHosts[0], hostLine(s)+"\n")
+	rec.reached("n", Live, at)
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if len(rec.statuses["n"]) != at+2 {
+		t.Errorf("asked the node more than once: %+v", rec.statuses["n"])
+	}
+}
+
+func TestNetworkWords(t *testing.T) {
+	wrap := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
+	}
+	for _, c := range []struct {
+		err   error
+		cause string
+		again pause
+	}{
+		{wrap(syscall.EHOSTUNREACH), "no route to host n1", pauseNear},
+		{wrap(syscall.ENETUNREACH), "no route to host n1", pauseNear},
+		{wrap(syscall.ECONNREFUSED), "connection refused by n1:22", pauseNear},
+		{wrap(syscall.ETIMEDOUT), "no answer from n1:22", pauseNear},
+		{context.DeadlineExceeded, "no answer from n1:22", pauseNear},
+		{&net.DNSError{Err: "no such host", Name: "n1", IsNotFound: true}, "name not found: n1", pauseFar},
+		{&net.DNSError{Err: "timeout", Name: "n1", IsTimeout: true}, "no answer from the name server for n1", pauseFar},
+		{wrap(syscall.EMFILE), "dial n1:22: too many open files", pauseFar},
+	} {
+		p := networkProblem(c.err, "n1:22")
+		if p.state != Lost || p.cause != c.cause || p.again != c.again || p.remedy == "" {
+			t.Errorf("%v: %+v", c.err, p)
+		}
+	}
+}
+
 func TestRefusedKey(t *testing.T) {
 	s := newServer(t, collect, newSigner(t).PublicKey())
 	p, rec := newTestPool(t, Config{})
@@ -111,9 +161,11 @@ func TestNoKey(t *testing.T) {
 
 func TestServerRefusesAccount(t *testing.T) {
 	s := newServer(t, collect, newSigner(t).PublicKey())
-	s.config.BannerCallback = func(ssh.ConnMetadata) string {
-		return "Access denied by pam_slurm_adopt: you have no active jobs on this node\r\n\x1b]52;c;x\a"
-	}
+	s.change(func(c *ssh.ServerConfig) {
+		c.BannerCallback = func(ssh.ConnMetadata) string {
+			return "Access denied by pam_slurm_adopt: you have no active jobs on this node\r\n\x1b]52;c;x\a"
+		}
+	})
 	p, rec := newTestPool(t, Config{})
 	p.Add(Target{Name: "n", Resolved: s.resolved(newSigner(t))})
 	st := check(t, rec, Refused, "no active jobs on this node", "job")

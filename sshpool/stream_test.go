@@ -219,10 +219,12 @@ func TestNodeAsksForChannels(t *testing.T) {
 	s := newServer(t, collect, key.PublicKey())
 	refused := make(chan error, 1)
 	p, rec := newTestPool(t, Config{})
-	s.onConn = func(c ssh.Conn) {
-		_, _, err := c.OpenChannel("auth-agent@openssh.com", nil)
-		refused <- err
-	}
+	s.change(func(*ssh.ServerConfig) {
+		s.onConn = func(c ssh.Conn) {
+			_, _, err := c.OpenChannel("auth-agent@openssh.com", nil)
+			refused <- err
+		}
+	})
 	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
 	rec.reached("n", Live, 0)
 	select {

@@ -15,6 +15,7 @@ type Timing struct {
 	Quiet     time.Duration // silence of a stream until it is stale: 2.75 s (reported within 3 s)
 	Gone      time.Duration // silence without an answer to a keepalive until it is lost: 10 s
 	Reprobe   time.Duration // between keepalives to a stale but answering node: 5 s
+	TrustLook time.Duration // between looks whether the user took a host key that was not trusted: 2 s
 	Sweep     time.Duration // between looks at all streams: 200 ms
 
 	BackoffMin  time.Duration // first wait after a loss: 1 s
@@ -38,6 +39,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Quiet, 2750*time.Millisecond)
 	set(&t.Gone, 10*time.Second)
 	set(&t.Reprobe, 5*time.Second)
+	set(&t.TrustLook, 2*time.Second)
 	set(&t.Sweep, 200*time.Millisecond)
 	set(&t.BackoffMin, time.Second)
 	set(&t.BackoffNear, 8*time.Second)

@@ -30,7 +30,8 @@ type HostKeyError struct {
 	Known   []KnownKey    // what the files hold for it
 	Detail  string        // of KeyBadCert
 
-	hasty bool // the algorithms were ordered before all files were passed over
+	hasty    bool // the algorithms were ordered before all files were passed over
+	resolved *Resolved
 }
 
 // Fingerprint is the shown key's SHA-256 in OpenSSH's form.
@@ -81,7 +82,7 @@ func (k *knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) 
 	name, _ := r.knownNames()
 	first := len(k.later) > 0
 	fail := func(v KeyVerdict, known []KnownKey) *HostKeyError {
-		return &HostKeyError{Verdict: v, Name: name, Key: key, Known: known, hasty: first}
+		return &HostKeyError{Verdict: v, Name: name, Key: key, Known: known, hasty: first, resolved: r}
 	}
 	cert, certified := key.(*ssh.Certificate)
 	for _, e := range k.all() {
@@ -164,6 +165,26 @@ func trustProblem(e *HostKeyError, r *Resolved, connect string) *problem {
 		p.remedy += "; KnownHostsCommand is not asked by foretop"
 	}
 	return p
+}
+
+// heals tells when the files have come to trust the key that was shown: the user took it, as the remedy says. It looks at the files'
+// state first, so that waiting costs a few stats.
+func (t *trustFiles) heals(e *HostKeyError) func() bool {
+	paths := slices.Concat(e.resolved.UserKnownHosts, e.resolved.GlobalKnownHosts)
+	states := make([]fileState, len(paths))
+	look := func() {
+		for i, path := range paths {
+			states[i] = stateOf(path)
+		}
+	}
+	look()
+	return func() bool {
+		if unchanged(states) {
+			return false
+		}
+		look()
+		return t.known(e.resolved, true).judge(e.resolved, e.Key, time.Now) == nil
+	}
 }
 
 // quote makes a word fit for a POSIX shell.

@@ -122,8 +122,12 @@ func (n *node) probe(l *liveness, now int64) {
 		now := n.pool.now()
 		l.probing, l.answered = false, now
 		if n.silent.Load() {
+			answers := "; ssh answers"
+			if n.target.Local {
+				answers = ""
+			}
 			n.reportLocked(Status{State: Stale,
-				Cause:  fmt.Sprintf("collector silent %s; ssh answers", seconds(time.Duration(now-n.last.Load()))),
+				Cause:  "collector silent " + seconds(time.Duration(now-n.last.Load())) + answers,
 				Remedy: "the node is there: its collector is stopped, starved or stuck; look at the node's load"})
 		}
 	}()
