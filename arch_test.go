@@ -20,12 +20,15 @@ import (
 var mayImport = map[string][]string{
 	"telemetry":                    {},
 	"telemetry/facts":              {"telemetry"},
+	"telemetry/protosample":        {}, // for a benchmark
 	"collectors":                   {"telemetry", "telemetry/facts", "collectors/nvml"},
-	"collectors/nvml":              {"telemetry"},
+	"collectors/nvml":              {"telemetry", "collectors/nvml/pipe"},
+	"collectors/nvml/pipe":         {"telemetry"},
 	"collectors/foretop-collector": {"telemetry", "collectors"},
-	"collectors/foretop-nvml":      {"telemetry", "collectors/nvml"},
+	"collectors/foretop-nvml":      {"telemetry", "collectors/nvml/pipe"},
 	"jobs":                         {"telemetry", "telemetry/facts"},
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs"},
+	"findings":                     {"telemetry", "telemetry/facts", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "fleet"},
 	"ui":                           {"telemetry", "telemetry/facts", "jobs", "fleet"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
@@ -34,7 +37,7 @@ var mayImport = map[string][]string{
 	"config":                       {},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"collectors", "config", "export", "fleet", "jobs", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
+	"cli":                          {"collectors", "config", "export", "findings", "fleet", "jobs", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
 	"":                             {"cli"},
 }
 

@@ -5,27 +5,81 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"foretop/config"
+	"foretop/fleet"
 )
 
 const rootLong = `foretop is htop for an AI training fleet: every job, rank and GPU of many nodes, live over SSH, in one terminal.
 Nothing needs to be installed on a node.
+
+Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the
+configuration file. Without any, foretop watches this machine.
 
 Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot).`
 
 // newRoot builds the whole command tree. It holds no state of its own, so tests may build many.
 func newRoot() *cobra.Command {
 	opts := &options{}
+	var screen screenFlags
 	root := &cobra.Command{
-		Use:   "foretop",
+		Use:   "foretop [NODE...]",
 		Short: "htop for an AI training fleet",
 		Long:  rootLong,
-		Args:  cobra.ArbitraryArgs,
+		Example: `# a simulated fleet, to look around
+foretop demo
+# nodes over SSH
+foretop 'gpu[001-064]' login1
+# this machine
+foretop`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: opts.completeNodes,
 	}
+	root.RunE = running(func(cmd *cobra.Command, args []string) error {
+		cfg, err := opts.load()
+		if err != nil {
+			return err
+		}
+		names, err := expand(cfg, args)
+		if err != nil {
+			return err
+		}
+		if err := mistaken(root, cfg, args, opts.aliases(cfg)); err != nil {
+			return err
+		}
+		if err := screen.over(cmd, &cfg); err != nil {
+			return err
+		}
+		if err := needTerminal(); err != nil {
+			return err
+		}
+		s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
+		defer s.Close()
+		return show(cmd.Context(), s, cfg, strings.Join(config.Fold(names), ","))
+	})
 	opts.addConfig(root)
-	root.AddCommand(newNodes(opts), newVersion())
+	opts.addSSH(root)
+	screen.add(root)
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root
+}
+
+// mistaken catches a single word that names no host but nearly a command: `foretop snapshto` is not a node to wait for.
+func mistaken(root *cobra.Command, cfg config.Config, args, aliases []string) error {
+	if len(args) != 1 || strings.ContainsAny(args[0], "[]@.,:0123456789") {
+		return nil
+	}
+	for _, alias := range aliases {
+		if alias == args[0] {
+			return nil
+		}
+	}
+	if hint := didYouMean(args[0], commandNames(root)); hint != "" && !resolves(args[0]) {
+		return usage(fmt.Errorf("no command and no host is called %q%s", args[0], hint))
+	}
+	return nil
 }
 
 // newHelp is cobra's help command, but for an unknown topic being an error that names the nearest.

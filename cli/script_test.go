@@ -4,10 +4,13 @@ import (
 	"os"
 	"testing"
 
+	"foretop/simfleet"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
+	simfleet.ChildMain()
 	testscript.Main(m, map[string]func(){
 		"foretop": func() { os.Exit(Main()) },
 	})

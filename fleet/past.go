@@ -22,7 +22,7 @@ type past struct {
 type tier struct {
 	step  time.Duration
 	slots int
-	ring  []byte    // rows × slots
+	ring  []byte    // slots × rows: what is written at one time lies together, and pages of times to come stay untouched
 	slot  int64     // the slot being filled: time / step
 	sum   []float32 // of the values in it, by row
 	count []uint16
@@ -122,18 +122,30 @@ func (p *past) advance(at time.Time) {
 		if now <= t.slot {
 			continue
 		}
-		for row := range t.sum {
-			ring := t.ring[row*t.slots : (row+1)*t.slots]
-			if t.slot != 0 {
-				ring[int(t.slot%int64(t.slots))] = quantise(row, p.gpus*int(NumGPUSeries), t.mean(row))
-				for s := max(t.slot+1, now-int64(t.slots)); s < now; s++ {
-					ring[int(s%int64(t.slots))] = 0
-				}
+		if t.slot != 0 {
+			p.keep(t)
+			for s := max(t.slot+1, now-int64(t.slots)); s < now; s++ {
+				clear(t.at(s))
 			}
-			t.sum[row], t.count[row] = 0, 0
 		}
+		clear(t.sum)
+		clear(t.count)
 		t.slot = now
 	}
+}
+
+// keep writes the slot being filled into the ring.
+func (p *past) keep(t *tier) {
+	ring := t.at(t.slot)
+	for row := range t.sum {
+		ring[row] = quantise(row, p.gpus*int(NumGPUSeries), t.mean(row))
+	}
+}
+
+// at is the ring's row of values at a slot.
+func (t *tier) at(slot int64) []byte {
+	i := int(slot%int64(t.slots)) * len(t.sum)
+	return t.ring[i : i+len(t.sum)]
 }
 
 func (t *tier) mean(row int) float64 {
@@ -209,7 +221,7 @@ func (p *past) at(t *tier, row, gpuRows int, slot int64) float64 {
 	case slot > t.slot || slot <= t.slot-int64(t.slots) || slot < 0:
 		return math.NaN()
 	}
-	return unquantise(row, gpuRows, t.ring[row*t.slots+int(slot%int64(t.slots))])
+	return unquantise(row, gpuRows, t.at(slot)[row])
 }
 
 // remember notes the numbers of the sample that was just applied.

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foretop/fleet"
+	"foretop/simfleet"
+	"foretop/sshpool"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// newDemo is `foretop demo`: the real program on a simulated fleet, which real SSH servers on loopback serve.
+func newDemo(opts *options) *cobra.Command {
+	var (
+		screen   screenFlags
+		sim      = simfleet.Options{Nodes: 64, Seed: 1}
+		scenario string
+	)
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Watch a simulated fleet",
+		Long: `Opens the screen on a simulated fleet: jobs of several frameworks, and faults that come and go. It is the real program; only the nodes are
+simulated, each by an SSH server of its own on a loopback address. Nothing is read from or written to your SSH files.`,
+		Args: cobra.NoArgs,
+		RunE: running(func(cmd *cobra.Command, _ []string) error {
+			cfg, err := opts.load()
+			if err != nil {
+				return err
+			}
+			if err := screen.over(cmd, &cfg); err != nil {
+				return err
+			}
+			if sim.Scenario, err = readScenario(scenario); err != nil {
+				return err
+			}
+			if err := needTerminal(); err != nil {
+				return err
+			}
+			s, stop, err := openDemo(cmd.Context(), sim)
+			if err != nil {
+				return err
+			}
+			defer stop()
+			return show(cmd.Context(), s, cfg, "demo")
+		}),
+	}
+	cmd.Flags().IntVar(&sim.Nodes, "nodes", sim.Nodes, "how many nodes of 8 GPUs")
+	cmd.Flags().Uint64Var(&sim.Seed, "seed", sim.Seed, "another fleet with another seed, the same with the same")
+	cmd.Flags().StringVar(&scenario, "scenario", "", "a scenario file (YAML) in place of the built-in one")
+	screen.add(cmd)
+	return cmd
+}
+
+// readScenario reads the file that says what goes wrong and when; without one it is the built-in scenario.
+func readScenario(file string) (*simfleet.Scenario, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read scenario: %w", err)
+	}
+	return simfleet.Parse(file, text)
+}
+
+// demoIdleAfter is when a held GPU counts as idle in the demo: nobody looks at it for the usual five minutes.
+const demoIdleAfter = 20 * time.Second
+
+// openDemo starts the simulated fleet and a station that watches it.
+func openDemo(ctx context.Context, opt simfleet.Options) (*station, func(), error) {
+	sim, err := simfleet.Start(ctx, opt)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start the simulated fleet: %w", err)
+	}
+	s := openStation(fleet.Options{IdleAfter: demoIdleAfter}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer()))
+	return s, func() {
+		s.Close()
+		sim.Close()
+	}, nil
+}
+
+// simTargets says how to reach simulated nodes without a file or a program of ssh's.
+func simTargets(nodes []simfleet.NodeInfo, key ssh.Signer) []sshpool.Target {
+	var targets []sshpool.Target
+	for _, n := range nodes {
+		targets = append(targets, sshpool.Target{Name: n.Name, Resolved: &sshpool.Resolved{
+			Alias: n.Name, HostName: n.Addr, Port: n.Port, User: n.User, IdentityAgent: "none", IdentitiesOnly: true,
+			HostKeys: []ssh.PublicKey{n.HostKey}, Signers: []ssh.Signer{key},
+		}})
+	}
+	return targets
+}

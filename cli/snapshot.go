@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"foretop/config"
+	"foretop/export"
+	"foretop/fleet"
+	"foretop/sshpool"
+
+	"github.com/charmbracelet/x/term"
+)
+
+// newSnapshot is `foretop snapshot`: the fleet once, for people in a pipe and for programs.
+func newSnapshot(opts *options) *cobra.Command {
+	var (
+		format string
+		wait   time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "snapshot [NODE...]",
+		Short: "Print the fleet once and exit",
+		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some
+are not, each named with its cause on standard error. Without nodes it is this machine.
+
+The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known.`,
+		Example: `foretop snapshot 'gpu[001-064]'
+foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
+		RunE: running(func(cmd *cobra.Command, args []string) error {
+			if format != "table" && format != "json" {
+				return usage(fmt.Errorf("unknown format %q%s", format, didYouMean(format, []string{"table", "json"})))
+			}
+			cfg, err := opts.load()
+			if err != nil {
+				return err
+			}
+			names, err := expand(cfg, args)
+			if err != nil {
+				return err
+			}
+			s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
+			defer s.Close()
+			snap := s.settle(cmd.Context(), wait)
+			if err := printSnapshot(cmd.OutOrStdout(), snap, format); err != nil {
+				return err
+			}
+			return notLive(cmd.ErrOrStderr(), snap, opts.aliases(cfg))
+		}),
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
+	opts.addSSH(cmd)
+	return cmd
+}
+
+// settleFor is how long a node must be live before it is printed: rates need two readings.
+const settleFor = 1300 * time.Millisecond
+
+// settle waits until every node is live and has rates, or has given an answer that will not change by itself.
+func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot {
+	deadline := time.Now().Add(wait)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		snap := s.Publish()
+		if settled(snap) {
+			return snap
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return s.Publish()
+		}
+	}
+}
+
+func settled(snap *fleet.Snapshot) bool {
+	for _, n := range snap.Nodes {
+		switch {
+		case n.State.Pending():
+			return false
+		case n.State == fleet.Live && !n.Host.CPUBusyPct.Known() && snap.At.Sub(n.Since) < settleFor:
+			return false
+		}
+	}
+	return true
+}
+
+func printSnapshot(w io.Writer, snap *fleet.Snapshot, format string) error {
+	if format == "json" {
+		return export.JSON(w, snap)
+	}
+	return export.Table(w, snap, terminalWidth())
+}
+
+// terminalWidth is the width of the terminal that is written to, 0 for none: then nothing is cut.
+func terminalWidth() int {
+	if w, _, err := term.GetSize(os.Stdout.Fd()); err == nil {
+		return w
+	}
+	return 0
+}
+
+// notLive names the nodes that are not live and why; nil when all are.
+func notLive(w io.Writer, snap *fleet.Snapshot, aliases []string) error {
+	missing := 0
+	for _, n := range snap.Nodes {
+		if n.State == fleet.Live {
+			continue
+		}
+		missing++
+		text := fmt.Sprintf("foretop: %s is %s", n.Name, n.State)
+		if n.Cause != "" {
+			text += ": " + n.Cause
+		}
+		if n.Remedy != "" {
+			text += " (" + n.Remedy + ")"
+		}
+		if unresolved(n) {
+			text += didYouMean(n.Name, aliases)
+		}
+		fmt.Fprintln(w, text)
+	}
+	if missing > 0 {
+		return &failure{code: codeNotLive}
+	}
+	return nil
+}
+
+// poolConfig is how the configuration says that nodes are reached.
+func poolConfig(cfg config.Config) sshpool.Config {
+	return sshpool.Config{ConfigFile: cfg.SSH.Config}
+}

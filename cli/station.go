@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"foretop/findings"
+	"foretop/fleet"
+	"foretop/sshpool"
+)
+
+// station joins the parts that watch a fleet: the pool reaches the nodes and hands their streams to the fleet, a ticker publishes snapshots. It is the
+// pool's sink and the screens' source.
+type station struct {
+	*fleet.Fleet
+	pool  *sshpool.Pool
+	names []string
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+}
+
+// openStation starts watching targets. Close ends it.
+func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target) *station {
+	opt.Nodes = len(targets)
+	opt.Rules = findings.Rules()
+	s := &station{Fleet: fleet.New(opt)}
+	s.pool = sshpool.New(ssh, s)
+	for _, t := range targets {
+		s.names = append(s.names, t.Name)
+		s.Add(t.Name)
+		s.pool.Add(t)
+	}
+	return s
+}
+
+// Status is told by the pool.
+func (s *station) Status(node string, st sshpool.Status) {
+	s.SetStatus(node, fleet.Status{
+		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes,
+	})
+}
+
+// states gives the fleet's word for each of the pool's.
+var states = [...]fleet.State{
+	sshpool.Waiting: fleet.Waiting, sshpool.Connecting: fleet.Connecting, sshpool.NeedsTrust: fleet.NeedsTrust, sshpool.NeedsAuth: fleet.NeedsAuth,
+	sshpool.Refused: fleet.Refused, sshpool.Deploying: fleet.Deploying, sshpool.Live: fleet.Live, sshpool.Stale: fleet.Stale,
+	sshpool.Lost: fleet.Lost, sshpool.Misbehaving: fleet.Misbehaving,
+}
+
+// Serve is called by the pool with one node's stream.
+func (s *station) Serve(ctx context.Context, node string, stdout io.Reader, stdin io.Writer) error {
+	return s.Fleet.Serve(ctx, node, stdout, stdin)
+}
+
+// Retry dials a node now; "" means every one that is not live.
+func (s *station) Retry(node string) {
+	if node != "" {
+		s.pool.Retry(node)
+		return
+	}
+	for _, n := range s.Snapshot().Nodes {
+		if n.State != fleet.Live {
+			s.pool.Retry(n.Name)
+		}
+	}
+}
+
+// publish puts out snapshots until ctx ends and announces each; an announcement that takes long delays the next one, never the fleet.
+func (s *station) publish(ctx context.Context, every time.Duration, announce func(*fleet.Snapshot)) {
+	ctx, s.stop = context.WithCancel(ctx)
+	s.tasks.Add(1)
+	go func() {
+		defer s.tasks.Done()
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			announce(s.Publish())
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
+// Close ends every connection, and with them the collectors.
+func (s *station) Close() {
+	if s.stop != nil {
+		s.stop()
+	}
+	s.pool.Close()
+}

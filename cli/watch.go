@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"foretop/config"
+	"foretop/fleet"
+	"foretop/sshpool"
+	"foretop/ui"
+)
+
+// screenFlags are the flags of commands that open the screen.
+type screenFlags struct {
+	theme string
+	ascii bool
+	mouse bool
+}
+
+func (f *screenFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.theme, "theme", "", "colours: "+strings.Join(config.Themes(), ", "))
+	cmd.Flags().BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
+	cmd.Flags().BoolVar(&f.mouse, "mouse", false, "take the mouse: clicks and the wheel")
+}
+
+// over lays the flags over the configuration.
+func (f *screenFlags) over(cmd *cobra.Command, cfg *config.Config) error {
+	if cmd.Flags().Changed("theme") {
+		if !slices.Contains(config.Themes(), f.theme) {
+			return usage(fmt.Errorf("unknown theme %q%s", f.theme, didYouMean(f.theme, config.Themes())))
+		}
+		cfg.Theme = f.theme
+	}
+	cfg.ASCII = cfg.ASCII || f.ascii || !utf8Locale(os.Getenv)
+	cfg.Mouse = cfg.Mouse || f.mouse
+	return nil
+}
+
+// utf8Locale says whether the terminal is to be expected to show more than ASCII, by the same variables and order as setlocale(3).
+func utf8Locale(getenv func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return false
+}
+
+// targetsOf names what to watch: the nodes of the command line, or this machine.
+func targetsOf(names []string) []sshpool.Target {
+	if len(names) == 0 {
+		name, err := os.Hostname()
+		if err != nil || name == "" {
+			name = "localhost"
+		}
+		return []sshpool.Target{{Name: name, Local: true}}
+	}
+	targets := make([]sshpool.Target, len(names))
+	for i, name := range names {
+		targets[i] = sshpool.Target{Name: name}
+	}
+	return targets
+}
+
+// errNoTerminal is what the screen needs and does not have.
+var errNoTerminal = errors.New("the screen needs a terminal: for a script, `foretop snapshot` prints the fleet once")
+
+func needTerminal() error {
+	if !term.IsTerminal(os.Stdin.Fd()) || !term.IsTerminal(os.Stdout.Fd()) {
+		return errNoTerminal
+	}
+	return nil
+}
+
+// show opens the screen on a station until the user leaves it.
+func show(ctx context.Context, s *station, cfg config.Config, name string) (err error) {
+	out := newPacedOutput(os.Stdout)
+	model := ui.New(ui.Options{
+		Source: s, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
+	})
+	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out))
+	s.publish(ctx, cfg.Refresh, func(snap *fleet.Snapshot) {
+		defer func() {
+			if r := recover(); r != nil {
+				program.Kill() // gives the terminal back before the words are printed
+				err = fmt.Errorf("internal error: %v\n%s", r, debug.Stack())
+			}
+		}()
+		if out.ready() {
+			program.Send(ui.SnapshotMsg{Snapshot: snap})
+		}
+	})
+	_, runErr := program.Run()
+	switch {
+	case err != nil:
+		return err
+	case errors.Is(runErr, tea.ErrInterrupted), ctx.Err() != nil:
+		return nil // Ctrl-C and SIGTERM are ways to leave
+	}
+	return runErr
+}
+
+// profileOf forces the number of colours where the theme does.
+func profileOf(theme string) colorprofile.Profile {
+	switch theme {
+	case "8":
+		return colorprofile.ANSI
+	case "none":
+		return colorprofile.ASCII
+	}
+	return colorprofile.Unknown
+}
