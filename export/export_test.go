@@ -1,0 +1,199 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"foretop/fleet"
+	"foretop/telemetry/facts"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("-%s +got:\n%s", name, diff)
+	}
+}
+
+// absent makes all readings of a struct absent: what a test does not set, the node did not say.
+func absent[T any](v T) T {
+	s := reflect.ValueOf(&v).Elem()
+	for i := range s.NumField() {
+		if s.Field(i).Type() == reflect.TypeFor[fleet.Reading]() {
+			s.Field(i).Set(reflect.ValueOf(fleet.None()))
+		}
+	}
+	return v
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func gpu(i int, util, power fleet.Reading) fleet.GPU {
+	g := absent(fleet.GPU{Index: i, UUID: fmt.Sprintf("GPU-%d", i), Name: "NVIDIA H100 80GB HBM3", PCI: fmt.Sprintf("0000:%02x:00.0", 0x1b+i), ThrottleBits: 0x44})
+	g.UtilPct, g.PowerW, g.PowerLimitW, g.MemUsedBytes, g.MemTotalBytes, g.TempC = util, power, 700, 71<<30, 80<<30, 60+fleet.Reading(i)
+	g.RemapPending, g.RemapFailure = 0, 1
+	return g
+}
+
+// snapshot is a small fleet with something of everything: a live node with two GPUs and a job, a lost one, one that never came, one that is stale.
+func snapshot() *fleet.Snapshot {
+	live := &fleet.Node{
+		Name: "gpu001", State: fleet.Live, Since: noon.Add(-time.Hour), LastFrame: noon, LastData: noon.Add(-400 * time.Millisecond), Boot: noon.Add(-41 * 24 * time.Hour),
+		Hello:     &facts.Hello{Hostname: "gpu001", BootId: "b0", MachineId: "m0", Os: "Debian GNU/Linux 12", Kernel: "6.1.0", Arch: "amd64", User: "ann", Build: "dev"},
+		Inventory: &facts.Inventory{Cpu: &facts.CPU{Model: "Xeon 8480C", Sockets: 2, Cores: 112, Threads: 224, NumaNodes: 2}, MemoryTotalBytes: 2 << 40, Gpus: []*facts.GPU{{Serial: "165"}, {Mig: true}}, GpuDriverVersion: "570.86", CudaVersion: "12.8", Product: "DGX"},
+		Host:      absent(fleet.Host{}), Jobs: []string{"slurm/8123"},
+		GPUs:  []fleet.GPU{gpu(0, 99, 694.25), gpu(1, 100, 140)},
+		Ports: []fleet.Port{absent(fleet.Port{Name: "mlx5_0", LinkLayer: "InfiniBand", Rate: "400 Gb/sec (4X NDR)", Netdev: "ib0", State: 4, PhysState: 5, GPU: 0, Counters: []fleet.Counter{absent(fleet.Counter{Name: "rx_icrc"})}})},
+		Nets:  []fleet.Net{absent(fleet.Net{Name: "eth0", Driver: "ixgbe", Physical: true}), absent(fleet.Net{Name: "ib0", Physical: true})},
+		Disks: []fleet.Disk{absent(fleet.Disk{Name: "nvme0n1", Model: "PM9A3"})},
+		FS:    []fleet.Filesystem{{Mount: "/", Device: "/dev/nvme0n1p1", Type: "ext4", SizeBytes: 1e12, AvailableBytes: 4e11}},
+		Cores: []fleet.Core{absent(fleet.Core{BusyPct: 3})},
+		Sources: []fleet.Source{
+			{Name: "nvml", State: facts.SourceState_SOURCE_OK, EveryMS: 1000, CallUS: 812, StuckS: fleet.None()},
+			absent(fleet.Source{Name: "kernel_log", State: facts.SourceState_SOURCE_DENIED, Text: "permission denied", Remedy: "needs CAP_SYSLOG, or group adm"}),
+		},
+		Processes: []*fleet.Process{{
+			Process: &facts.Process{
+				Pid: 41235, StartTicks: 99, Ppid: 41200, Uid: 1000, User: "ann", Comm: "python", Command: "python <train>.py & co", Cgroup: "/job_8123", EnvState: facts.EnvState_ENV_READ,
+				Env: map[string]string{"RANK": "0"}, StartWallMs: noon.Add(-time.Hour).UnixMilli(), Held: []*facts.Held{{Gpu: 0, MemoryBytes: 70 << 30, MemoryKnown: true}, {Gpu: 1}},
+			},
+			CPUPct: fleet.None(), RSS: 3 << 30, Threads: fleet.None(), Job: "slurm/8123", Rank: 0,
+		}},
+		Kernel: []fleet.KernelLine{
+			{Sequence: 7, At: noon.Add(-time.Minute), Level: 3, Text: "NVRM: Xid (PCI:0000:1c:00): 79", Class: fleet.KernelClass{Severity: fleet.Critical, Kind: "xid", Xid: 79, PCI: "0000:1c:00.0", Text: "Xid 79: fell off the bus"}, GPU: 1},
+			{Sequence: 8, At: noon, Level: 6, Text: "usb 1-1: new device", GPU: -1},
+		},
+		Problems: []fleet.Problem{{Severity: fleet.Critical, Text: "Xid 79 GPU1: fell off the bus", GPU: 1, Port: -1, Since: noon.Add(-time.Minute)}, {Severity: fleet.Notice, Text: "kernel log: not checked, no permission", GPU: -1, Port: -1}},
+		Self:     fleet.Self{CPUPct: 0.2004, RSSBytes: 14 << 20, SentBytesPerS: 640},
+	}
+	live.Host.CPUBusyPct, live.Host.MemTotalBytes, live.Host.MemUsedBytes = 22.6, 2<<40, 412<<30
+	live.Ports[0].RcvBytesPerS, live.Ports[0].XmitBytesPerS = 20.5e9, 20e9
+	live.Nets[0].RxBytesPerS, live.Nets[0].TxBytesPerS = 1e6, 0
+	live.Nets[1].RxBytesPerS, live.Nets[1].TxBytesPerS = 5e9, 5e9 // the port's own, not counted twice
+	live.GPUs[0].Holders = []fleet.Holder{{PID: 41235, MemBytes: 70 << 30, Rank: 0, Job: "slurm/8123"}}
+
+	cpu := &fleet.Node{Name: "login", State: fleet.Stale, Cause: "collector silent 4 s; ssh answers", LastData: noon.Add(-4 * time.Second), Inventory: &facts.Inventory{}, Host: absent(fleet.Host{}), Self: absent(fleet.Self{})}
+	lost := &fleet.Node{Name: "gpu002", State: fleet.Lost, Cause: "no route to host", LastData: noon.Add(-3 * time.Minute), Attempt: 4, NextTry: noon.Add(time.Minute), Host: absent(fleet.Host{}), Self: absent(fleet.Self{})}
+	never := &fleet.Node{Name: "gpu003", State: fleet.NeedsTrust, Cause: "host key not known", Remedy: "ssh gpu003 once", Host: absent(fleet.Host{}), Self: absent(fleet.Self{})}
+	job := absent(fleet.Job{
+		Key: "slurm/8123", ID: "8123", Name: "llama3", User: "ann", Framework: "torchrun", Scheduler: "slurm", World: 4, MissingN: 3, Missing: []int{1, 2, 3},
+		Start: noon.Add(-time.Hour), Ranks: []fleet.Rank{{Rank: 0, LocalRank: 0, Node: "gpu001", PID: 41235, StartTicks: 99, GPUs: []int{0, 1}}}, Nodes: []string{"gpu001", "gpu002"},
+		GPUs:  []fleet.GPURef{{Node: "gpu001", Index: 0, Rank: 0, GPU: &live.GPUs[0], State: fleet.Live}, {Node: "gpu002", Index: 1, Rank: -1, State: fleet.Lost}},
+		State: fleet.JobSuspect, StateText: "1 of 2 nodes lost: gpu002", Severity: fleet.Critical,
+	})
+	job.PowerPct, job.UtilPct, job.MemUsedBytes, job.MemTotalBytes, job.NetBytesPerS = 59.6, 99.5, 142<<30, 160<<30, 40.5e9
+	plain := absent(fleet.Job{Key: "process/x@login", ID: "pid 7", GPUs: []fleet.GPURef{}, StateText: "running"})
+	s := &fleet.Snapshot{Sequence: 9, At: noon, Nodes: []*fleet.Node{live, lost, never, cpu}, Jobs: []*fleet.Job{&job, &plain}}
+	s.Totals = fleet.Totals{Nodes: 4, GPUs: 2, GPUsHeld: 1, Jobs: 2, Critical: 2}
+	s.Totals.ByState[fleet.Live], s.Totals.ByState[fleet.Lost], s.Totals.ByState[fleet.NeedsTrust], s.Totals.ByState[fleet.Stale] = 1, 1, 1, 1
+	return s
+}
+
+func TestJSON(t *testing.T) {
+	var b bytes.Buffer
+	if err := JSON(&b, snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "snapshot.json", b.Bytes())
+}
+
+func TestJSONOfNothing(t *testing.T) {
+	var b bytes.Buffer
+	if err := JSON(&b, &fleet.Snapshot{}); err != nil {
+		t.Fatal(err)
+	}
+	var d map[string]any
+	if err := json.Unmarshal(b.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d["schema_version"] != 1.0 || d["nodes"] == nil || d["jobs"] == nil || d["time"] != nil {
+		t.Errorf("%s", b.String())
+	}
+}
+
+func TestNumber(t *testing.T) {
+	nan := fleet.None()
+	for in, want := range map[fleet.Reading]string{0: "0", 41.29999: "41.3", 0.0004: "0", -0.0001: "0", 1 << 41: "2199023255552", 1e18: "1000000000000000000", fleet.Reading(inf()): "null"} {
+		if got, _ := json.Marshal(number(in)); string(got) != want {
+			t.Errorf("%v: %s, want %s", in, got, want)
+		}
+	}
+	if got, _ := json.Marshal(number(nan)); string(got) != "null" {
+		t.Errorf("absent: %s", got)
+	}
+}
+
+func inf() float64 { var zero float64; return 1 / zero }
+
+func TestTable(t *testing.T) {
+	for _, width := range []int{0, 120, 80, 5} {
+		var b bytes.Buffer
+		if err := Table(&b, snapshot(), width); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, fmt.Sprintf("table-%d.txt", width), b.Bytes())
+		for line := range strings.Lines(b.String()) {
+			if w := ansi.StringWidth(strings.TrimSuffix(line, "\n")); width > 0 && w > width {
+				t.Errorf("%d cells of %d: %q", w, width, line)
+			}
+		}
+	}
+}
+
+func TestTableOfNothing(t *testing.T) {
+	var b bytes.Buffer
+	if err := Table(&b, &fleet.Snapshot{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "table-empty.txt", b.Bytes())
+}
+
+func TestTableIsNeverRaw(t *testing.T) {
+	s := snapshot()
+	s.Nodes[0].Name, s.Nodes[1].Cause, s.Jobs[0].Name = "a\x1b[2Jb", "evil\r\n\x9b31m", "\u202egnp.exe"
+	var b bytes.Buffer
+	if err := Table(&b, s, 0); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\r\u202e\u009b") {
+		t.Errorf("%q", b.String())
+	}
+}
+
+// full fails every write.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestWriteErrorsAreTold(t *testing.T) {
+	if err := Table(full{}, snapshot(), 0); err == nil {
+		t.Error("table: no error")
+	}
+	if err := JSON(full{}, snapshot()); err == nil {
+		t.Error("JSON: no error")
+	}
+}
