@@ -11,11 +11,11 @@ import (
 
 // siblings is what one agent started on a node.
 type siblings struct {
-	size, base, agent int // base: rank minus local rank, the same for all
-	local             map[int32]bool
-	claim             *claim
-	odd               bool // they contradict one another, or reason
-	unread            []int
+	size, base int // base: rank minus local rank, the same for all
+	local      map[int32]bool
+	claim      *claim
+	odd        bool // they contradict one another, or reason
+	unread     []int
 }
 
 // eliminate numbers the children of an agent whose environment cannot be read, where exactly as many of its local ranks are not accounted for. They
