@@ -255,9 +255,7 @@ func (a *authAttempt) problem(err error) *problem {
 		p.cause = fmt.Sprintf("permission denied (%s) for %s; keys offered: %s", strings.Join(a.methods, ","), who, some(a.offered))
 		p.remedy = "check the user name (" + r.User + ") and that one of these keys is in its authorized_keys: ssh-copy-id " + quote(who)
 	}
-	if words != "" && p.state == NeedsAuth {
-		p.cause += "; it says: " + words
-	}
+	p.notes = words
 	return p
 }
 
@@ -274,10 +272,11 @@ func (e *AuthError) Error() string {
 
 func (e *AuthError) Unwrap() error { return e.Err }
 
-// looksRefused knows the words of account checks that let nobody in without a job, or nobody at all (pam_slurm_adopt, pam_nologin, pam_access).
+// looksRefused knows the words of account checks that let nobody in without a job, or nobody at all (pam_slurm, pam_slurm_adopt,
+// pam_nologin). It must not take the usual legal banner for one.
 func looksRefused(words string) bool {
 	w := lower(words)
-	for _, s := range []string{"pam_slurm", "no active jobs", "access denied", "nologin", "system is going down", "not allowed", "account"} {
+	for _, s := range []string{"pam_slurm", "no active job", "access denied by", "system is going down", "nologin"} {
 		if strings.Contains(w, s) {
 			return true
 		}

@@ -146,7 +146,7 @@ type counter struct {
 
 func (c *counter) Status(node string, s Status) {
 	if s.State == Live {
-		if _, again := c.streams.LoadOrStore(node, true); !again && c.live.Add(1) == c.want {
+		if _, again := c.streams.LoadOrStore(node, true); !again && c.live.Add(1) == c.want && c.all != nil {
 			close(c.all)
 		}
 	}
@@ -216,6 +216,31 @@ func BenchmarkConnect(b *testing.B) {
 	b.Run(fmt.Sprintf("pool-hashed-known-hosts-%d", nodes), func(b *testing.B) {
 		run(b, func(r *Resolved) { r.UserKnownHosts = []string{path} })
 	})
+}
+
+// BenchmarkSteady measures what a stream of 1 KB a second a node costs once all are live.
+func BenchmarkSteady(b *testing.B) {
+	nodes, hold := 1000, 10*time.Second
+	if testing.Short() {
+		nodes, hold = 200, 3*time.Second
+	}
+	port, host := benchNodes(b)
+	key := newSigner(b)
+	c := &counter{all: make(chan struct{}), want: int64(nodes)}
+	p := New(Config{Home: b.TempDir()}, c)
+	defer p.Close()
+	for i := range nodes {
+		r := &Resolved{HostName: benchAddress(i), Port: port, User: "u", IdentityAgent: "none", Signers: []ssh.Signer{key}, HostKeys: []ssh.PublicKey{host}}
+		p.Add(Target{Name: r.HostName, Resolved: r})
+	}
+	<-c.all
+	var used, wall time.Duration
+	for range b.N {
+		begun, before := time.Now(), cpu()
+		time.Sleep(hold)
+		used, wall = used+cpu()-before, wall+time.Since(begun)
+	}
+	b.ReportMetric(100*used.Seconds()/wall.Seconds(), "%-of-a-core")
 }
 
 // floor connects, starts the command and reads the start line with x/crypto/ssh alone.

@@ -75,7 +75,7 @@ func (n *node) own() {
 
 // pause reports a problem and waits until it is time to try again; false means that the node is over.
 func (n *node) pause(p *problem, row int, outage time.Duration) bool {
-	s := Status{State: p.state, Cause: p.cause, Remedy: p.remedy, Err: p}
+	s := Status{State: p.state, Cause: p.cause, Remedy: p.remedy, Err: p, Notes: p.notes}
 	if p.err != nil {
 		s.Err = p.err
 	}

@@ -23,7 +23,8 @@ type problem struct {
 	state         State
 	again         pause
 	cause, remedy string
-	throttled     bool // the server asks for fewer connections: the pace slows down
+	notes         string // what the server said to everybody, cleaned
+	throttled     bool   // the server asks for fewer connections: the pace slows down
 	err           error
 }
 

@@ -197,6 +197,9 @@ func TestMain(m *testing.M) {
 		serveBench()
 		return
 	}
+	if os.Getenv(frontEnd) != "" {
+		playFront()
+	}
 	code := m.Run()
 	if path, err := fakeCollector(); err == nil {
 		os.RemoveAll(filepath.Dir(path))

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build unix
 
 package sshpool
 
@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"foretop/sshpool/payload"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -302,6 +304,59 @@ func TestSSHDFrozenNode(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	rec.reached("ftsh@127.0.0.1", Live, at)
+}
+
+// frontEnd is set in the environment of a process that plays a front end: an ssh configuration, the collectors' folder, node names.
+const frontEnd = "FORETOP_TEST_FRONT"
+
+// playFront runs a pool until it is killed.
+func playFront() {
+	words := strings.Split(os.Getenv(frontEnd), " ")
+	bundle, err := payload.FromPath("fake", words[2])
+	if err != nil {
+		panic(err)
+	}
+	p := New(Config{ConfigFile: words[0], Folders: []string{words[1]}, Payload: payload.Of(&payload.Bundle{Platform: payload.Here(), Collector: bundle})}, &counter{})
+	for _, n := range words[3:] {
+		p.Add(Target{Name: n})
+	}
+	select {}
+}
+
+// One second after the front end is killed with SIGKILL no collector is left.
+func TestSSHDFrontKilled(t *testing.T) {
+	d := startSSHD(t, "")
+	fake, err := fakeCollector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s ftsh@127.0.0.1 ftbash@127.0.0.2 fttcsh@127.0.0.3", frontEnd, d.config, d.root+"/tmp/foretop-$u", fake))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	collectors := func() int {
+		out, _ := exec.Command("pgrep", "-f", d.root+"/tmp/foretop-[0-9]*/c-").Output()
+		return len(strings.Fields(string(out)))
+	}
+	for limit := time.Now().Add(patience); collectors() != 3; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(limit) {
+			_ = cmd.Process.Kill()
+			t.Fatalf("%d collectors run", collectors())
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	time.Sleep(time.Second)
+	if n := collectors(); n != 0 {
+		t.Errorf("%d collectors are left after a second", n)
+	}
 }
 
 func parent(t *testing.T, pid int) int {

@@ -174,6 +174,21 @@ func TestServerRefusesAccount(t *testing.T) {
 	}
 }
 
+func TestLegalBannerIsNoRefusal(t *testing.T) {
+	s := newServer(t, collect, newSigner(t).PublicKey())
+	s.change(func(c *ssh.ServerConfig) {
+		c.BannerCallback = func(ssh.ConnMetadata) string {
+			return "Unauthorized access is not allowed; your account may be monitored.\n"
+		}
+	})
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(newSigner(t))})
+	st := check(t, rec, NeedsAuth, "permission denied", "ssh-copy-id")
+	if !strings.Contains(st.Notes, "may be monitored") {
+		t.Errorf("notes %q", st.Notes)
+	}
+}
+
 func TestConnectionRefused(t *testing.T) {
 	s := newServer(t, collect)
 	r := s.resolved(newSigner(t))
