@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"unique"
 
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
@@ -39,6 +40,7 @@ func (t *processTable) apply(payload []byte) error {
 		delete(t.usage, k)
 	}
 	for _, set := range p.Set {
+		shareWords(set)
 		t.facts[processKey{set.Pid, set.StartTicks}] = set
 	}
 	if len(t.facts) > maxProcesses {
@@ -47,6 +49,18 @@ func (t *processTable) apply(payload []byte) error {
 	t.order()
 	t.dirty = true
 	return nil
+}
+
+// shareWords makes the ranks of a job hold the same strings once: of thousands of processes most words are equal.
+func shareWords(p *facts.Process) {
+	env := make(map[string]string, len(p.Env))
+	for k, v := range p.Env {
+		env[unique.Make(k).Value()] = unique.Make(v).Value()
+	}
+	p.Env = env
+	for _, s := range []*string{&p.User, &p.Comm, &p.Command, &p.Cgroup, &p.Cwd} {
+		*s = unique.Make(*s).Value()
+	}
 }
 
 func (t *processTable) order() {

@@ -83,11 +83,10 @@ func (n *node) viewFS(st *telemetry.State) []Filesystem {
 }
 
 func (n *node) viewCores(st *telemetry.State) []Core {
-	col := st.Column(telemetry.CoreBusyPct)
-	if col == nil || !n.detail {
+	if !n.detail || !st.Has(telemetry.CoreBusyPct) {
 		return nil
 	}
-	out := make([]Core, len(col))
+	out := make([]Core, st.Count(telemetry.ScopeCore))
 	for i := range out {
 		out[i] = Core{Reading(gauge(st, telemetry.CoreBusyPct, i)), Reading(gauge(st, telemetry.CoreSystemPct, i)), Reading(gauge(st, telemetry.CoreIowaitPct, i))}
 	}

@@ -16,8 +16,7 @@ type Sample struct {
 
 // Decoder applies samples to a State. In steady state it allocates nothing. Not safe for concurrent use.
 type Decoder struct {
-	state   State
-	quanta  State // the sender's view: what it last sent, in quanta
+	state   State // in quanta: the sender's view
 	last    Sample
 	synced  bool
 	touched [(maxMetrics + 63) / 64]uint64
@@ -95,18 +94,11 @@ func (d *Decoder) sizes(r *reader) error {
 	if r.bad {
 		return malformed("sample sizes cut short")
 	}
-	// Columns are kept, not made anew, where the number of entities did not change: whole samples come once a minute from every node.
-	for i := range defs {
-		sc := defs[i].ID.Scope()
-		if d.state.count[sc] != count[sc] {
-			d.state.cols[i], d.quanta.cols[i] = nil, nil
-			continue
-		}
-		for j := range d.state.cols[i] {
-			d.state.cols[i][j], d.quanta.cols[i][j] = Absent, Absent
-		}
+	d.state.quanta = true
+	for sc := range NumScopes {
+		d.state.count[sc] = count[sc]
+		d.state.drop(sc)
 	}
-	d.state.count, d.quanta.count = count, count
 	for i := range d.touched {
 		d.touched[i] = ^uint64(0)
 	}
@@ -159,18 +151,15 @@ func (d *Decoder) column(r *reader, sc Scope) error {
 		return malformed("sample of scope %d, which has no entities", sc)
 	}
 	d.touched[i>>6] |= 1 << (i & 63)
-	if d.state.cols[i] == nil {
-		d.state.cols[i], d.quanta.cols[i] = absentColumn(n), absentColumn(n)
-	}
-	return applyColumn(r, d.state.cols[i], d.quanta.cols[i], mask, gone, &defs[i])
+	return applyColumn(r, d.state.make(i), mask, gone, &defs[i])
 }
 
-func applyColumn(r *reader, values, quanta []int64, mask []byte, gone bool, def *Def) error {
+func applyColumn(r *reader, quanta []int64, mask []byte, gone bool, def *Def) error {
 	for at, m := range mask {
 		for ; m != 0; m &= m - 1 {
 			j := at<<3 + bits.TrailingZeros8(m)
 			if gone {
-				values[j], quanta[j] = Absent, Absent
+				quanta[j] = Absent
 				continue
 			}
 			delta := r.varint()
@@ -183,10 +172,10 @@ func applyColumn(r *reader, values, quanta []int64, mask []byte, gone bool, def 
 			}
 			q += delta
 			v := q * def.Quantum
-			if def.Quantum != 1 && v/def.Quantum != q || v == Absent {
+			if def.Quantum != 1 && v/def.Quantum != q || q == Absent || v == Absent {
 				return malformed("value of %s out of range", def.Name)
 			}
-			quanta[j], values[j] = q, v
+			quanta[j] = q
 		}
 	}
 	return nil

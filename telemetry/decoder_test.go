@@ -116,7 +116,7 @@ func FuzzDecoder(f *testing.F) {
 				rates.Update(&dec)
 			}
 			for _, d := range Defs() {
-				if n := len(dec.State().Column(d.ID)); n > MaxEntities(d.ID.Scope()) {
+				if n := dec.State().Count(d.ID.Scope()); n > MaxEntities(d.ID.Scope()) {
 					t.Fatalf("%s has %d entities", d.Name, n)
 				}
 			}

@@ -36,8 +36,10 @@ func (e *Encoder) Encode(dst []byte, cur *State, generation uint64, monoMS int64
 	e.generation = generation
 	flags, since := byte(0), monoMS-e.lastMS
 	if whole {
-		e.sent.reset()
-		e.sent.count = cur.count
+		for sc := range NumScopes {
+			e.sent.count[sc] = cur.count[sc]
+			e.sent.drop(sc)
+		}
 		e.started = true
 		flags, since = flagWhole, max(monoMS, 0)
 	}
@@ -49,13 +51,8 @@ func (e *Encoder) Encode(dst []byte, cur *State, generation uint64, monoMS int64
 	if whole {
 		dst = appendSizes(dst, &cur.count)
 	}
-	for i := 0; i < len(defs); {
-		first := i
-		sc := defs[i].ID.Scope()
-		for i < len(defs) && defs[i].ID.Scope() == sc {
-			i++
-		}
-		dst = e.section(dst, cur, first, i, level)
+	for _, span := range spans {
+		dst = e.section(dst, cur, span, level)
 	}
 	return dst
 }
@@ -69,13 +66,13 @@ func appendSizes(dst []byte, count *[NumScopes]int) []byte {
 	return dst
 }
 
-// section appends the columns of one scope, defs[first:end]. The length is written when it is known: two bytes are kept free for it, since
+// section appends the columns of one scope. The length is written when it is known: two bytes are kept free for it, since
 // nearly every section is shorter than 16 KiB.
-func (e *Encoder) section(dst []byte, cur *State, first, end int, level Level) []byte {
+func (e *Encoder) section(dst []byte, cur *State, span scopeSpan, level Level) []byte {
 	start := len(dst)
-	dst = append(dst, byte(defs[first].ID.Scope()), 0, 0)
+	dst = append(dst, byte(defs[span.first].ID.Scope()), 0, 0)
 	body := len(dst)
-	for i := first; i < end; i++ {
+	for i := span.first; i < span.end; i++ {
 		dst = e.column(dst, cur, i, level)
 	}
 	n := len(dst) - body
@@ -97,7 +94,7 @@ func (e *Encoder) section(dst []byte, cur *State, first, end int, level Level) [
 }
 
 func (e *Encoder) column(dst []byte, cur *State, i int, level Level) []byte {
-	c, sent := cur.cols[i], e.sent.cols[i]
+	c, sent := cur.column(i), e.sent.column(i)
 	if defs[i].Level > level {
 		c = nil
 	}
@@ -106,8 +103,7 @@ func (e *Encoder) column(dst []byte, cur *State, i int, level Level) []byte {
 	}
 	n := e.sent.count[defs[i].ID.Scope()]
 	if sent == nil {
-		sent = absentColumn(n)
-		e.sent.cols[i] = sent
+		sent = e.sent.make(i)
 	}
 	quantum := defs[i].Quantum
 	head := defs[i].ID.local() << 1

@@ -82,6 +82,7 @@ func (f *FrameReader) Read() (Kind, []byte, error) {
 	n--
 	// What fits the bufio buffer is handed out in place: the usual sample costs no copy and no memory.
 	if n <= f.r.Size() {
+		f.buf = nil
 		p, err := f.r.Peek(n)
 		if err != nil {
 			return 0, nil, inFrame(err)
@@ -89,7 +90,7 @@ func (f *FrameReader) Read() (Kind, []byte, error) {
 		_, err = f.r.Discard(n)
 		return Kind(k), p, err
 	}
-	// Memory grows with what truly arrives, not with what the length claims.
+	// Memory grows with what truly arrives, not with what the length claims; the usual frame after a large one gives it back.
 	f.buf = f.buf[:0]
 	for len(f.buf) < n {
 		step := min(n-len(f.buf), 16<<10)
@@ -99,11 +100,7 @@ func (f *FrameReader) Read() (Kind, []byte, error) {
 			return 0, nil, inFrame(err)
 		}
 	}
-	p := f.buf
-	if cap(f.buf) > 64<<10 { // a rare large frame does not stay in memory
-		f.buf = nil
-	}
-	return Kind(k), p, nil
+	return Kind(k), f.buf, nil
 }
 
 func (f *FrameReader) length() (int, error) {

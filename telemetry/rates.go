@@ -7,24 +7,32 @@ import "math"
 type Rates struct {
 	generation uint64
 	readMS     [NumGroups]int64
-	was        [maxMetrics][]int64
-	rate       [maxMetrics][]float64
+	count      [NumScopes]int
+	kept       [NumScopes][]counted
 }
 
-// counters are the places of counters in the metric table.
-var counters = func() (at []int) {
+// counted is one counter of one entity.
+type counted struct {
+	was  int64 // as the State holds it
+	rate float32
+}
+
+// counterSpans are the places of counters in the metric table, by scope; counterAt is a metric's place among its scope's counters, -1 for none.
+var counterSpans, counterAt = func() (spans [NumScopes][]int, at [maxMetrics]int) {
 	for i, d := range defs {
+		at[i] = -1
 		if d.Kind == Counter {
-			at = append(at, i)
+			at[i] = len(spans[d.ID.Scope()])
+			spans[d.ID.Scope()] = append(spans[d.ID.Scope()], i)
 		}
 	}
-	return at
+	return spans, at
 }()
 
 // Update takes in the sample that d applied last.
 func (r *Rates) Update(d *Decoder) {
-	if d.last.Generation != r.generation {
-		*r = Rates{generation: d.last.Generation}
+	if d.last.Generation != r.generation || d.state.count != r.count {
+		*r = Rates{generation: d.last.Generation, count: d.state.count}
 	}
 	var elapsed [NumGroups]float64 // seconds; 0: not read anew
 	for g := range NumGroups {
@@ -37,35 +45,43 @@ func (r *Rates) Update(d *Decoder) {
 		}
 		r.readMS[g] = t
 	}
-	for _, i := range counters {
-		if dt := elapsed[defs[i].Group]; dt != 0 {
-			r.column(i, d.state.cols[i], dt)
+	for sc, places := range counterSpans {
+		for k, i := range places {
+			if dt := elapsed[defs[i].Group]; dt != 0 {
+				r.column(Scope(sc), k, d.state.column(i), float64(defs[i].Quantum)/dt)
+			}
 		}
 	}
 }
 
-func (r *Rates) column(i int, now []int64, dt float64) {
+// column takes in one counter of all entities; perS turns a change as held into one a second.
+func (r *Rates) column(sc Scope, k int, now []int64, perS float64) {
 	if now == nil {
-		r.was[i], r.rate[i] = nil, nil
 		return
 	}
-	if len(r.was[i]) != len(now) {
-		r.was[i], r.rate[i] = absentColumn(len(now)), make([]float64, len(now))
-	}
-	was, rate := r.was[i], r.rate[i]
-	for j, v := range now {
-		rate[j] = math.NaN()
-		if v != Absent && was[j] != Absent && v >= was[j] {
-			rate[j] = float64(v-was[j]) / dt
+	if r.kept[sc] == nil {
+		r.kept[sc] = make([]counted, len(counterSpans[sc])*len(now))
+		for i := range r.kept[sc] {
+			r.kept[sc][i] = counted{Absent, float32(math.NaN())}
 		}
-		was[j] = v
+	}
+	kept := r.kept[sc][k*len(now) : (k+1)*len(now)]
+	for j, v := range now {
+		c := &kept[j]
+		c.rate = float32(math.NaN())
+		if v != Absent && c.was != Absent && v >= c.was {
+			c.rate = float32(float64(v-c.was) * perS)
+		}
+		c.was = v
 	}
 }
 
 // Rate is the change a second of a counter, in its unit; NaN where it is not known.
 func (r *Rates) Rate(m Metric, entity int) float64 {
-	if c := r.rate[slot(m)]; entity >= 0 && entity < len(c) {
-		return c[entity]
+	sc := m.Scope()
+	n, k := r.count[sc], counterAt[slot(m)]
+	if at := k*n + entity; k >= 0 && entity >= 0 && entity < n && at < len(r.kept[sc]) {
+		return float64(r.kept[sc][at].rate)
 	}
 	return math.NaN()
 }

@@ -87,3 +87,25 @@ func TestSampleRoundTrip(t *testing.T) {
 		compare(t, s, dec.State(), level)
 	}
 }
+
+// TestCopiesOfDecodedStatesAreInUnits: a decoder holds quanta; whoever takes a copy, or a column, gets readings.
+func TestCopiesOfDecodedStatesAreInUnits(t *testing.T) {
+	s := bigState()
+	s.Set(GPUMemUsedBytes, 2, 71<<30)
+	s.Set(PortRcvDataBytes, 8, 64<<20)
+	var enc Encoder
+	var dec Decoder
+	if _, _, err := dec.Apply(enc.Encode(nil, s, 1, 1000, Base, true)); err != nil {
+		t.Fatal(err)
+	}
+	var whole, scope State
+	whole.CopyFrom(dec.State())
+	scope.CopyScope(ScopeGPU, dec.State())
+	compare(t, s, &whole, Base)
+	if got := scope.Get(GPUMemUsedBytes, 2); got != 71<<30 || scope.Get(GPUMemUsedBytes, 1) != Absent || scope.Count(ScopePort) != 0 {
+		t.Fatalf("scope: %d", got)
+	}
+	if got := dec.State().Column(GPUMemUsedBytes); got[2] != 71<<30 || got[1] != Absent {
+		t.Fatalf("column: %v", got)
+	}
+}

@@ -5,29 +5,42 @@ import "math"
 // Absent is the value of a reading that is not there: the hardware or the driver does not give it. It is never zero.
 const Absent int64 = math.MinInt64
 
-// numMetrics is the length of the metric table.
-const maxMetrics = 160
-
-// State holds the latest reading of every metric of one node: per metric one column with a value an entity. A State is made for no
-// particular node; columns come into being when first written. The zero State has no entities. Not safe for concurrent use.
+// State holds the latest reading of every metric of one node. The zero State has no entities. Not safe for concurrent use.
+//
+// A scope's readings lie in one block, a column of entities a metric, which comes into being with the first reading: thousands of States fit
+// into memory.
 type State struct {
-	count [NumScopes]int
-	cols  [maxMetrics][]int64
+	count   [NumScopes]int
+	block   [NumScopes][]int64
+	written [(maxMetrics + 63) / 64]uint64 // columns that were ever written since their scope was resized
+	quanta  bool                           // readings are held in quanta, as they travel
 }
 
-var _ = [1]struct{}{}[max(0, len(defs)-maxMetrics)] // the table fits
+// maxMetrics bounds the length of the metric table.
+const maxMetrics = 192
+
+// scopeSpan is where a scope's metrics stand in the table.
+type scopeSpan struct{ first, end int }
+
+var spans = func() (s [NumScopes]scopeSpan) {
+	for i, d := range defs {
+		sc := d.ID.Scope()
+		if s[sc].end == 0 {
+			s[sc].first = i
+		} else if s[sc].end != i {
+			panic("metric table: scopes are mixed at " + d.Name)
+		}
+		s[sc].end = i + 1
+	}
+	return s
+}()
 
 // Resize says how many entities a scope has (at most [MaxEntities]; more are ignored). Its readings become absent when the number changes.
 func (s *State) Resize(sc Scope, n int) {
 	n = max(0, min(n, MaxEntities(sc)))
-	if s.count[sc] == n {
-		return
-	}
-	s.count[sc] = n
-	for i := range defs {
-		if defs[i].ID.Scope() == sc {
-			s.cols[i] = nil
-		}
+	if s.count[sc] != n {
+		s.count[sc] = n
+		s.drop(sc)
 	}
 }
 
@@ -36,14 +49,9 @@ func (s *State) Count(sc Scope) int { return s.count[sc] }
 
 // Set writes a reading, in the unit that the metric's name says. Entities beyond Count are ignored.
 func (s *State) Set(m Metric, entity int, v int64) {
-	if entity < 0 || entity >= s.count[m.Scope()] {
-		return
+	if entity >= 0 && entity < s.count[m.Scope()] {
+		s.make(slot(m))[entity] = v
 	}
-	i := slot(m)
-	if s.cols[i] == nil {
-		s.cols[i] = absentColumn(s.count[m.Scope()])
-	}
-	s.cols[i][entity] = v
 }
 
 // SetUint writes an unsigned reading; what does not fit an int64 is written as the largest one.
@@ -53,15 +61,15 @@ func (s *State) SetUint(m Metric, entity int, v uint64) {
 
 // Clear makes a reading absent.
 func (s *State) Clear(m Metric, entity int) {
-	if c := s.cols[slot(m)]; entity >= 0 && entity < len(c) {
+	if c := s.column(slot(m)); entity >= 0 && entity < len(c) {
 		c[entity] = Absent
 	}
 }
 
 // ClearEntity makes all readings of one entity absent.
 func (s *State) ClearEntity(sc Scope, entity int) {
-	for i := range defs {
-		if c := s.cols[i]; defs[i].ID.Scope() == sc && entity < len(c) {
+	for i := spans[sc].first; i < spans[sc].end; i++ {
+		if c := s.column(i); entity >= 0 && entity < len(c) {
 			c[entity] = Absent
 		}
 	}
@@ -69,52 +77,97 @@ func (s *State) ClearEntity(sc Scope, entity int) {
 
 // Get is a reading, [Absent] when there is none.
 func (s *State) Get(m Metric, entity int) int64 {
-	if c := s.cols[slot(m)]; entity >= 0 && entity < len(c) {
-		return c[entity]
+	i := slot(m)
+	c := s.column(i)
+	if entity < 0 || entity >= len(c) {
+		return Absent
 	}
-	return Absent
+	return s.value(i, c[entity])
 }
 
-// Column is the readings of all entities, or nil when none was ever written. It is the State's own memory: read it, do not keep it.
-func (s *State) Column(m Metric) []int64 { return s.cols[slot(m)] }
+// Has says whether the metric was ever read of any entity.
+func (s *State) Has(m Metric) bool { return s.column(slot(m)) != nil }
+
+// Column is the readings of all entities, or nil when none was ever written. It is to be read, not kept: it may be the State's own memory.
+func (s *State) Column(m Metric) []int64 {
+	i := slot(m)
+	c := s.column(i)
+	if c == nil || !s.quanta {
+		return c
+	}
+	values := make([]int64, len(c))
+	for j, held := range c {
+		values[j] = s.value(i, held)
+	}
+	return values
+}
 
 // CopyFrom makes s equal to o and reuses memory where it can.
 func (s *State) CopyFrom(o *State) {
-	s.count = o.count
-	for i := range o.cols {
-		if o.cols[i] == nil {
-			s.cols[i] = nil
-			continue
-		}
-		s.cols[i] = append(s.cols[i][:0], o.cols[i]...)
+	for sc := range NumScopes {
+		s.CopyScope(sc, o)
 	}
 }
 
-// CopyScope takes over one scope, its entities and readings, from o.
+// CopyScope takes over one scope, its entities and readings, from o. s must not be a [Decoder]'s.
 func (s *State) CopyScope(sc Scope, o *State) {
 	s.count[sc] = o.count[sc]
-	for i := range defs {
-		if defs[i].ID.Scope() != sc {
-			continue
+	s.drop(sc)
+	for i := spans[sc].first; i < spans[sc].end; i++ {
+		if c := o.column(i); c != nil {
+			to := s.make(i)
+			for j, held := range c {
+				to[j] = o.value(i, held)
+			}
 		}
-		if o.cols[i] == nil {
-			s.cols[i] = nil
-			continue
-		}
-		s.cols[i] = append(s.cols[i][:0], o.cols[i]...)
 	}
 }
 
-func (s *State) reset() {
-	for i := range s.cols {
-		s.cols[i] = nil
+// column is the readings of all entities as they are held, nil when none was ever written.
+func (s *State) column(i int) []int64 {
+	if s.written[i>>6]&(1<<(i&63)) == 0 {
+		return nil
+	}
+	sc := defs[i].ID.Scope()
+	n := s.count[sc]
+	at := (i - spans[sc].first) * n
+	return s.block[sc][at : at+n : at+n]
+}
+
+// make is the column, all absent if it was never written.
+func (s *State) make(i int) []int64 {
+	sc := defs[i].ID.Scope()
+	n := s.count[sc]
+	if len(s.block[sc]) == 0 {
+		s.block[sc] = make([]int64, n*(spans[sc].end-spans[sc].first))
+	}
+	if bit := uint64(1) << (i & 63); s.written[i>>6]&bit == 0 {
+		s.written[i>>6] |= bit
+		absent(s.column(i))
+	}
+	return s.column(i)
+}
+
+// drop forgets a scope's readings; its memory is kept for the same number of entities.
+func (s *State) drop(sc Scope) {
+	for i := spans[sc].first; i < spans[sc].end; i++ {
+		s.written[i>>6] &^= 1 << (i & 63)
+	}
+	if len(s.block[sc]) != s.count[sc]*(spans[sc].end-spans[sc].first) {
+		s.block[sc] = nil
 	}
 }
 
-func absentColumn(n int) []int64 {
-	c := make([]int64, n)
+// value is what a held reading stands for.
+func (s *State) value(i int, held int64) int64 {
+	if s.quanta && held != Absent {
+		return held * defs[i].Quantum
+	}
+	return held
+}
+
+func absent(c []int64) {
 	for i := range c {
 		c[i] = Absent
 	}
-	return c
 }
