@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs"},
 	"findings":                     {"telemetry", "telemetry/facts", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "fleet"},
-	"ui":                           {"telemetry", "telemetry/facts", "jobs", "fleet"},
+	"ui":                           {"telemetry", "telemetry/facts", "jobs", "fleet", "config"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
 	"sshpool/payload":              {},
 	"simfleet":                     {"telemetry", "telemetry/facts"},

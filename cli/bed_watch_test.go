@@ -162,20 +162,27 @@ func (o *observed) gap(node string, from, to time.Time) time.Duration {
 // steady asserts that the nodes missed no second: samples come at 1 Hz, so with one late by a loaded machine's worth there are at most two seconds between.
 func (o *observed) steady(from time.Time, nodes ...string) {
 	o.t.Helper()
-	to := time.Now()
 	for _, n := range nodes {
-		if d := o.gap(n, from, to); d > 2*time.Second {
-			o.t.Errorf("%s was silent for %v while another node had trouble", n, d.Round(time.Millisecond))
-		}
-		o.mu.Lock()
-		for _, m := range o.moments[n] {
-			if m.at.After(from) && m.State != fleet.Live {
-				o.t.Errorf("%s, which had no trouble: %v", n, m)
-			}
-		}
-		o.mu.Unlock()
+		o.steadySince(n, from)
 	}
 }
+
+// steadySince is steady for one node.
+func (o *observed) steadySince(node string, from time.Time) {
+	o.t.Helper()
+	if d := o.gap(node, from, time.Now()); d > 2*time.Second {
+		o.t.Errorf("%s was silent for %v while another node had trouble", node, d.Round(time.Millisecond))
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range o.moments[node] {
+		if m.at.After(from) && m.State != fleet.Live {
+			o.t.Errorf("%s, which had no trouble: %v", node, m)
+		}
+	}
+}
+
+func matches(pattern, text string) bool { return regexp.MustCompile(pattern).MatchString(text) }
 
 // programs matches a collector or its NVML reader on a node, by the content-addressed names under which they run.
 const programs = `(^|/)[cn]-[0-9a-f]{64}( |$)`

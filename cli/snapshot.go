@@ -46,6 +46,9 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 			}
 			s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
 			defer s.Close()
+			if len(names) <= detailNodes {
+				s.Watch(s.names)
+			}
 			snap := s.settle(cmd.Context(), wait)
 			if err := printSnapshot(cmd.OutOrStdout(), snap, format); err != nil {
 				return err
@@ -59,8 +62,11 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 	return cmd
 }
 
-// settleFor is how long a node must be live before it is printed: rates need two readings.
-const settleFor = 1300 * time.Millisecond
+// detailNodes is up to how many nodes are asked for all they have.
+const detailNodes = 64
+
+// settleFor is how long at most a live node is waited for to say everything: rates need two readings, and jobs the first walk over its processes.
+const settleFor = 3 * time.Second
 
 // settle waits until every node is live and has rates, or has given an answer that will not change by itself.
 func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot {
@@ -87,7 +93,7 @@ func settled(snap *fleet.Snapshot) bool {
 		switch {
 		case n.State.Pending():
 			return false
-		case n.State == fleet.Live && !n.Host.CPUBusyPct.Known() && snap.At.Sub(n.Since) < settleFor:
+		case n.State == fleet.Live && snap.At.Sub(n.Since) < settleFor && !(n.Host.CPUBusyPct.Known() && n.ProcessesTold):
 			return false
 		}
 	}

@@ -10,19 +10,23 @@ import (
 	"foretop/jobs"
 )
 
-// assembleEvery is how often jobs are put together anew at most; what their processes use is followed in every snapshot.
-const assembleEvery = time.Second
+// assemblePause is how long to leave between two assemblies of jobs, by how much work one is: at most a few percent of a core, at most a second. What
+// their processes use is followed in every snapshot.
+func assemblePause(processes int) time.Duration {
+	return min(time.Second, time.Duration(processes)*100*time.Microsecond)
+}
 
 // jobBook knows which processes make up which job. It is used by one publication at a time.
 type jobBook struct {
-	version uint64
-	at      time.Time
-	jobs    []jobs.Job
-	nodes   int
-	ranks   map[string]map[processKey]placed // by node
-	on      map[string][]string              // jobs by node
-	memory  map[string]Memory                // of the rules, by job
-	plans   []plan
+	version   uint64
+	at        time.Time
+	jobs      []jobs.Job
+	nodes     int
+	processes int                              // that the jobs were assembled of
+	ranks     map[string]map[processKey]placed // by node
+	on        map[string][]string              // jobs by node
+	memory    map[string]Memory                // of the rules, by job
+	plans     []plan
 }
 
 // placed is a process's place in a job.
@@ -33,7 +37,7 @@ type placed struct {
 
 // update assembles the jobs anew when who runs where changed.
 func (b *jobBook) update(live []*node, now time.Time) {
-	if now.Sub(b.at) < assembleEvery && b.version > 0 {
+	if now.Sub(b.at) < assemblePause(b.processes) && b.version > 0 {
 		return
 	}
 	dirty := len(live) != b.nodes
@@ -46,11 +50,14 @@ func (b *jobBook) update(live []*node, now time.Time) {
 		return
 	}
 	facts := make([]jobs.NodeFacts, 0, len(live))
+	b.processes = 0
 	for _, n := range live {
 		n.mu.Lock()
 		n.processes.dirty = false
 		if n.hello != nil && len(n.processes.ordered) > 0 {
-			nf := jobs.NodeFacts{Node: n.name, BootID: n.hello.BootId, Hostname: n.hello.Hostname, Processes: n.processes.ordered}
+			nf := jobs.NodeFacts{Node: n.name, BootID: n.hello.BootId, Hostname: n.hello.Hostname,
+				Processes: n.processes.ordered, Identities: n.processes.identities}
+			b.processes += len(nf.Processes)
 			if n.inventory != nil {
 				nf.GPUs = n.inventory.Gpus
 			}

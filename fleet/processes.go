@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unique"
 
+	"foretop/jobs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -23,7 +24,10 @@ type processTable struct {
 	usage   map[processKey]*facts.ProcessUsage
 	held    map[int]bool // GPUs that are held
 	dirty   bool         // who is there changed: jobs are to be assembled anew
+	told    bool         // they were told at least once
 	ordered []*facts.Process
+
+	identities []jobs.Identity // of ordered: they depend on this node's processes alone
 }
 
 func (t *processTable) apply(payload []byte) error {
@@ -47,7 +51,8 @@ func (t *processTable) apply(payload []byte) error {
 		return &telemetry.Malformed{What: fmt.Sprintf("%d ranks and accelerator processes, more than the %d allowed", len(t.facts), maxProcesses)}
 	}
 	t.order()
-	t.dirty = true
+	t.identities = jobs.IdentifyAll(t.ordered)
+	t.dirty, t.told = true, true
 	return nil
 }
 

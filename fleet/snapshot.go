@@ -134,21 +134,22 @@ type Node struct {
 	Inventory *facts.Inventory // nil before it was told
 	Boot      time.Time        // zero when unknown
 
-	Host       Host
-	GPUs       []GPU
-	Ports      []Port
-	Nets       []Net
-	Disks      []Disk
-	FS         []Filesystem
-	Cores      []Core // empty but at detail level
-	Sources    []Source
-	Processes  []*Process
-	Top        []*facts.ProcessUsage // busiest processes, detail level
-	Kernel     []KernelLine          // the tail, oldest first
-	KernelLost uint64                // records the node lost before they were read
-	Problems   []Problem             // worst first
-	Jobs       []string              // keys of jobs with ranks here
-	Self       Self
+	Host          Host
+	GPUs          []GPU
+	Ports         []Port
+	Nets          []Net
+	Disks         []Disk
+	FS            []Filesystem
+	Cores         []Core // empty but at detail level
+	Sources       []Source
+	Processes     []*Process
+	ProcessesTold bool                  // false: the node has not said yet which there are
+	Top           []*facts.ProcessUsage // busiest processes, detail level
+	Kernel        []KernelLine          // the tail, oldest first
+	KernelLost    uint64                // records the node lost before they were read
+	Problems      []Problem             // worst first
+	Jobs          []string              // keys of jobs with ranks here
+	Self          Self
 }
 
 // Age is how old the node's data is at the snapshot's time; negative: it has none.

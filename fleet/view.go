@@ -49,7 +49,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
-		Processes: n.processes.views(), Top: n.top,
+		Processes: n.processes.views(), ProcessesTold: n.processes.told, Top: n.top,
 		Kernel: slices.Clone(n.kernel.lines), KernelLost: n.kernel.lost,
 	}
 	n.viewState(v, f, now)
