@@ -64,6 +64,7 @@ type peer struct {
 	kernel    []*facts.KernelRecord
 	notes     []*facts.SourceNote
 	usage     *facts.Usage
+	bye       *facts.Bye
 	samples   int
 	bytes     int
 }
@@ -137,6 +138,9 @@ func (p *peer) next() (telemetry.Kind, error) {
 	case telemetry.KindUsage:
 		p.usage = new(facts.Usage)
 		err = facts.Decode(payload, p.usage)
+	case telemetry.KindBye:
+		p.bye = new(facts.Bye)
+		err = facts.Decode(payload, p.bye)
 	default:
 		err = fmt.Errorf("a frame of kind %d", kind)
 	}

@@ -49,7 +49,7 @@ func (v *vitals) detail(n *Node) {
 		st.Set(telemetry.NetTxPackets, i, int64(h.netTX[i]/1400))
 	}
 	for i := range numSources {
-		st.Set(telemetry.SourceCallUS, i, [numSources]int64{40, 60, 90, 40, 140, 5200, 310, 20, 900}[i]+int64(v.noise.next()%32)*5)
+		st.Set(telemetry.SourceCallUS, i, sourceTable[i].callUS+int64(v.noise.next()%32)*5)
 	}
 }
 

@@ -313,7 +313,7 @@ func TestKernelLogDenied(t *testing.T) {
 		t.Error("the kernel log is not denied, or always")
 	}
 	version, notes := n.Notes(15 * time.Second)
-	if len(notes) != 1 || notes[0].State != facts.SourceState_SOURCE_DENIED || notes[0].Remedy == "" || sources[notes[0].Source].Name != "kernel_log" {
+	if len(notes) != 1 || notes[0].State != facts.SourceState_SOURCE_DENIED || notes[0].Remedy == "" || sourceTable[notes[0].Source].name != "kernel_log" {
 		t.Errorf("notes %v", notes)
 	}
 	w.until(15*time.Second, n)

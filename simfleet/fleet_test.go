@@ -1,6 +1,7 @@
 package simfleet
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ func TestStreamIsACollectors(t *testing.T) {
 	if got := st.Get(telemetry.GPUPowerMW, 3); got < 60_000 || got > 710_000 {
 		t.Errorf("power %d mW", got)
 	}
+	if got := st.Get(telemetry.SelfSentBytes, 0); got < int64(p.bytes)/2 || got > int64(p.bytes) {
+		t.Errorf("the collector says that it sent %d bytes, %d have arrived", got, p.bytes)
+	}
 	if got := st.Get(telemetry.CoreBusyPct, 0); got != telemetry.Absent {
 		t.Errorf("core 0 is at %d %% at base level, want absent", got)
 	}
@@ -66,5 +70,69 @@ func TestStreamIsACollectors(t *testing.T) {
 	}
 	if err := p.session.Wait(); err != nil {
 		t.Errorf("the collector ended with %v", err)
+	}
+}
+
+func TestCollectorEndsWithoutAFrontEnd(t *testing.T) {
+	f := start(t, Options{Nodes: 1, Scenario: Healthy(), silence: 1500 * time.Millisecond})
+	p, err := connect(f.Nodes()[0], f.Signer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.client.Close()
+	alive := make(chan bool)
+	go func() {
+		defer close(alive)
+		for range 8 { // 2.4 s
+			time.Sleep(300 * time.Millisecond)
+			p.tell(t, &facts.Control{What: &facts.Control_Heartbeat{Heartbeat: &facts.Heartbeat{}}})
+		}
+	}()
+	begin := time.Now()
+	p.until(t, "it says why it ends", func() bool { return p.bye != nil })
+	<-alive
+	if took := time.Since(begin); took < 3*time.Second || p.bye.Reason == "" {
+		t.Errorf("it ended after %v: %q", took, p.bye.Reason)
+	}
+}
+
+func TestKnownKernelLinesAreNotToldAgain(t *testing.T) {
+	f := start(t, Options{Nodes: 1, Scenario: Healthy()})
+	p, err := connect(f.Nodes()[0], f.Signer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until(t, "the kernel log", func() bool { return len(p.kernel) > 0 })
+	p.client.Close()
+	last := p.kernel[len(p.kernel)-1].Sequence
+	again, err := connect(f.Nodes()[0], f.Signer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.client.Close()
+	again.tell(t, &facts.Control{What: &facts.Control_Start{Start: &facts.Start{ProtocolMajor: 1, BootId: p.hello.BootId, KernelSequence: last - 3}}})
+	again.until(t, "the rest of the kernel log", func() bool { return len(again.kernel) > 0 })
+	if got := again.kernel[0].Sequence; got != last-2 || len(again.kernel) != 3 {
+		t.Errorf("told from line %d on, %d of them, want 3 from %d", got, len(again.kernel), last-2)
+	}
+}
+
+func TestFleetEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	f, err := Start(ctx, Options{Nodes: 3, Scenario: Healthy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := connect(f.Nodes()[1], f.Signer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for err == nil {
+		_, err = p.next()
+	}
+	f.tasks.Wait() // nothing of it runs any more, though nobody called Close
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }

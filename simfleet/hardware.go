@@ -67,38 +67,38 @@ var hwCounters = []string{
 	"rp_cnp_ignored", "rx_atomic_requests", "rx_dct_connect", "rx_read_requests", "rx_write_requests",
 }
 
-// Sources of the collector, in the order of the inventory.
+// Sources of the collector, in the order of the inventory: the real collector's table.
 const (
 	sourceCPU = iota
 	sourceMemory
-	sourceDisk
 	sourceNet
-	sourceFilesystems
-	sourceNVML
+	sourceDisk
+	sourceFilesystem
 	sourceRDMA
+	sourceNVIDIA
 	sourceKernelLog
-	sourceProcesses
+	sourceProcess
+	sourceUsage
+	sourceHost
+	sourceSelf
 	numSources
 )
 
-var sources = [numSources]*facts.Source{
-	{Name: "cpu", EveryMs: 1000},
-	{Name: "memory", EveryMs: 1000},
-	{Name: "disk", EveryMs: 1000},
-	{Name: "net", EveryMs: 1000},
-	{Name: "filesystems", EveryMs: 30_000},
-	{Name: "nvml", EveryMs: 1000},
-	{Name: "rdma", EveryMs: 1000},
-	{Name: "kernel_log"},
-	{Name: "processes", EveryMs: 5000},
+var sourceTable = [numSources]struct {
+	name   string
+	every  int64 // ms
+	callUS int64 // what a read costs
+}{
+	{"cpu", 1000, 45}, {"memory", 1000, 60}, {"net", 1000, 40}, {"disk", 1000, 40}, {"filesystem", 30_000, 140}, {"rdma", 1000, 310}, {"nvidia", 1000, 5200},
+	{"kernel_log", 1000, 20}, {"process", 5000, 900}, {"usage", 2000, 400}, {"host", 60_000, 90}, {"self", 1000, 20},
 }
 
-// Inventory is what the node has.
+// Inventory is what the node has. Much of it is shared between nodes: it must not be changed.
 func (n *Node) Inventory() *facts.Inventory {
+	same := n.model.same
 	inv := &facts.Inventory{
-		Cpu:              &facts.CPU{Model: "AMD EPYC 9474F 48-Core Processor", Sockets: 2, Cores: numThreads / 2, Threads: numThreads, NumaNodes: 2},
-		MemoryTotalBytes: uint64(memoryBytes), GpuDriverVersion: driverVersion, CudaVersion: "12.8", Product: "Sail Systems S8-H100",
-		Sources: sources[:],
+		Cpu: same.Cpu, MemoryTotalBytes: same.MemoryTotalBytes, GpuDriverVersion: same.GpuDriverVersion, CudaVersion: same.CudaVersion, Product: same.Product,
+		Sources: same.Sources, HwCounters: same.HwCounters, Nets: same.Nets, Disks: same.Disks, Filesystems: same.Filesystems,
 	}
 	for i := range gpusPerNode {
 		inv.Gpus = append(inv.Gpus, &facts.GPU{
@@ -115,6 +115,20 @@ func (n *Node) Inventory() *facts.Inventory {
 			p.LinkLayer, p.Rate, p.NumaNode = "Ethernet", "200 Gb/sec (4X HDR)", 0
 		}
 		inv.Ports = append(inv.Ports, p)
+	}
+	return inv
+}
+
+// sameInventory is what all nodes have alike.
+func sameInventory() *facts.Inventory {
+	inv := &facts.Inventory{
+		Cpu:              &facts.CPU{Model: "AMD EPYC 9474F 48-Core Processor", Sockets: 2, Cores: numThreads / 2, Threads: numThreads, NumaNodes: 2},
+		MemoryTotalBytes: uint64(memoryBytes), GpuDriverVersion: driverVersion, CudaVersion: "12.8", Product: "Sail Systems S8-H100",
+	}
+	for _, s := range sourceTable {
+		inv.Sources = append(inv.Sources, &facts.Source{Name: s.name, EveryMs: s.every})
+	}
+	for i := range numPorts {
 		for _, name := range hwCounters {
 			inv.HwCounters = append(inv.HwCounters, &facts.HWCounter{Port: uint32(i), Name: name})
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foretop/telemetry"
+	"foretop/telemetry/facts"
 )
 
 // Model is the fleet as a function of virtual time: what every node is, runs, and reads. It has no clock, starts nothing and draws no chance but from its
@@ -17,6 +18,7 @@ type Model struct {
 	seed     uint64
 	nodes    []*Node
 	jobs     []*job
+	same     *facts.Inventory // what all nodes have alike
 }
 
 // ModelOptions says which fleet.
@@ -38,7 +40,7 @@ func NewModel(o ModelOptions) (*Model, error) {
 	if o.Scenario == nil {
 		o.Scenario = Healthy()
 	}
-	m := &Model{scenario: o.Scenario, epoch: o.Epoch, seed: o.Seed}
+	m := &Model{scenario: o.Scenario, epoch: o.Epoch, seed: o.Seed, same: sameInventory()}
 	jobs, slots := plan(o.Nodes, o.Seed)
 	m.jobs = jobs
 	for i := range o.Nodes {
@@ -130,7 +132,7 @@ func (n *Node) BootID(at time.Duration) string {
 }
 
 // Sample brings the node's readings up to a moment and shows them to use, with the monotonic clock of the sample. Time only goes on: a moment before the last one reads as
-// the last one. Metrics above level may be left as they were. The State belongs to the node: use must neither keep nor change it.
+// the last one. Metrics above level may be left as they were. The State belongs to the node: use must not keep it, and may change only what it knows better.
 func (n *Node) Sample(at time.Duration, level telemetry.Level, use func(st *telemetry.State, mono time.Duration)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

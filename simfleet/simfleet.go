@@ -30,6 +30,8 @@ type Options struct {
 	OneAddress   bool // one port a node on 127.0.0.1, as where the system has no other loopback address
 	AnyAlgorithm bool // negotiate as OpenSSH would, post-quantum key exchange included; else the cheapest sound one
 	RawBytes     int  // more than 0: every stream carries that many meaningless bytes a second instead, the floor of benchmarks
+
+	silence time.Duration // without a word from the front end a collector ends; 0: silenceLimit
 }
 
 // Fleet is a running fleet. Close ends it.
@@ -70,6 +72,9 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	}
 	if o.Scenario == nil {
 		o.Scenario = Demo()
+	}
+	if o.silence == 0 {
+		o.silence = silenceLimit
 	}
 	now := time.Now()
 	model, err := NewModel(ModelOptions{Nodes: o.Nodes, Seed: o.Seed, Scenario: o.Scenario, Epoch: now})

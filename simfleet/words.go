@@ -29,7 +29,7 @@ func (n *Node) Notes(at time.Duration) (version uint64, notes []*facts.SourceNot
 	for i := range n.strikes {
 		if s := &n.strikes[i]; s.Kind == KernelLogDenied && s.on(local) {
 			return 1, []*facts.SourceNote{{
-				Source: sourceKernelLog, State: facts.SourceState_SOURCE_DENIED, Text: "open /dev/kmsg: operation not permitted; journalctl: no journal files were opened",
+				Source: sourceKernelLog, State: facts.SourceState_SOURCE_DENIED, Text: "the kernel log may not be read",
 				Remedy: "needs CAP_SYSLOG, or group adm or systemd-journal", SinceMonoMs: n.mono(max(0, at-local+s.from)).Milliseconds(),
 			}}
 		}
