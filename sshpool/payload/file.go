@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
@@ -65,14 +66,19 @@ func (f *File) WriteGzip(w io.Writer) error {
 		return err
 	}
 	defer r.Close()
-	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	// gzip writes some 240 bytes at a time: over SSH each would be a packet of its own.
+	buffered := bufio.NewWriterSize(w, 32<<10)
+	z, err := gzip.NewWriterLevel(buffered, gzip.BestSpeed)
 	if err != nil {
 		return fmt.Errorf("compress payload %s: %w", f.Name, err)
 	}
 	if _, err := io.Copy(z, r); err != nil {
 		return err
 	}
-	return z.Close()
+	if err := z.Close(); err != nil {
+		return err
+	}
+	return buffered.Flush()
 }
 
 // digest fills in size and sum by reading the whole program once.

@@ -160,3 +160,26 @@ func TestUname(t *testing.T) {
 		}
 	}
 }
+
+// pieces counts the writes of more than nothing.
+type pieces struct{ n, bytes int }
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.n, p.bytes = p.n+1, p.bytes+len(b)
+	return len(b), nil
+}
+
+// Each write over SSH is a packet: of 240 bytes, as gzip makes them, a node's sshd takes a megabyte a second.
+func TestGzipInLargePieces(t *testing.T) {
+	program := make([]byte, 4<<20)
+	for i := range program {
+		program[i] = byte(i * i >> 7)
+	}
+	var p pieces
+	if err := FromBytes("x", program).WriteGzip(&p); err != nil {
+		t.Fatal(err)
+	}
+	if most := p.bytes/(32<<10) + 1; p.n > most {
+		t.Errorf("%d bytes in %d writes, want at most %d", p.bytes, p.n, most)
+	}
+}
