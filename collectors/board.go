@@ -13,6 +13,7 @@ import (
 type board struct {
 	detail  atomic.Bool  // the front end wants the detail level
 	everyMS atomic.Int64 // the pace that the front end asked for; 0 = the usual
+	moved   atomic.Bool  // an accelerator changed hands: processes are to be looked at before their time
 
 	mu         sync.Mutex
 	state      telemetry.State

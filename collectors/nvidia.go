@@ -87,6 +87,7 @@ func (r *nvidiaReader) put(rep *nvml.Report) {
 	}
 	if fresh {
 		b.holders = holders
+		b.moved.Store(true)
 	}
 }
 

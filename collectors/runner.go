@@ -45,6 +45,9 @@ func startRunner(ctx context.Context, m *machine, sources []Source) *runner {
 
 // tick wakes the sources that are due and waits for them, at most [settle]. Those in a call that does not return are told to be stuck.
 func (r *runner) tick(ctx context.Context, every time.Duration) {
+	if r.m.board.moved.Swap(false) {
+		r.hurry("process")
+	}
 	now := r.m.clock.MonoMS()
 	waiting := 0
 	for i, w := range r.workers {

@@ -83,8 +83,7 @@ func (c counted) Write(p []byte) (int, error) {
 
 func (w *writer) run(nonce string, h *facts.Hello) {
 	defer close(w.done)
-	w.buffered = bufio.NewWriterSize(counted{w}, flushBytes)
-	w.frames = telemetry.NewFrameWriter(w.buffered, telemetry.MaxFrameBytes)
+	w.open()
 	if err := w.begin(nonce, h); err != nil {
 		w.failed <- err
 		return
@@ -100,6 +99,11 @@ func (w *writer) run(nonce string, h *facts.Hello) {
 		}
 		<-w.wake // bye wakes it for the last time
 	}
+}
+
+func (w *writer) open() {
+	w.buffered = bufio.NewWriterSize(counted{w}, flushBytes)
+	w.frames = telemetry.NewFrameWriter(w.buffered, telemetry.MaxFrameBytes)
 }
 
 func (w *writer) begin(nonce string, h *facts.Hello) error {
