@@ -80,8 +80,11 @@ func snapshot(t *testing.T, args ...string) (doc printed, code int, stderr strin
 	return doc, cmd.ProcessState.ExitCode(), words.String()
 }
 
+// trainer is a program that holds still; under its own name, because a rank that merely sleeps would be taken for a wrapper.
+const trainer = "/usr/local/bin/trainer"
+
 // startJob starts eight ranks a node, as a launcher does, and has each node's driver say who holds which GPU. On the second node the ranks see their GPUs in
-// reverse order: what the driver says decides, not the local rank.
+// reverse order, as a launcher may set it: what the driver says decides, not the local rank.
 func startJob(t *testing.T, bed *testbed.Bed) []printedRank {
 	t.Helper()
 	var ranks []printedRank
@@ -97,8 +100,8 @@ func startJob(t *testing.T, bed *testbed.Bed) []printedRank {
 				"RANK": strconv.Itoa(rank), "WORLD_SIZE": strconv.Itoa(8 * len(bed.Nodes)),
 				"LOCAL_RANK": strconv.Itoa(local), "LOCAL_WORLD_SIZE": "8", "GROUP_RANK": strconv.Itoa(i),
 				"MASTER_ADDR": bed.Nodes[0].Name, "MASTER_PORT": "29500", "TORCHELASTIC_RUN_ID": "llm-7b",
-				"CUDA_VISIBLE_DEVICES": strconv.Itoa(gpu), "WANDB_API_KEY": "not-for-others",
-			}, "sleep", "100000")
+				"WANDB_API_KEY": "not-for-others",
+			}, trainer, "100000")
 			must(t, err)
 			fmt.Fprintf(&profile, "gpu %d proc %d %d\n", gpu, pid, 60<<30)
 			ranks = append(ranks, printedRank{rank, local, n.Name, pid, []int{gpu}})
@@ -112,7 +115,9 @@ func startJob(t *testing.T, bed *testbed.Bed) []printedRank {
 // its own node and GPU. With a node down it still tells the rest, and says which node is missing and why.
 func TestBedJob(t *testing.T) {
 	t.Parallel()
-	bed := testbed.Nodes(t, 4, played(t, "gpus 8")...)
+	sleep, err := exec.LookPath("sleep")
+	must(t, err)
+	bed := testbed.Nodes(t, 4, append(played(t, "gpus 8"), testbed.Bind(sleep, trainer))...)
 	ranks := startJob(t, bed)
 
 	doc, code, words := snapshot(t, append([]string{"-F", bed.SSHConfig, "--format", "json", "--wait", "40s"}, bed.Names()...)...)
