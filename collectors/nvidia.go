@@ -74,7 +74,7 @@ func (r *nvidiaReader) put(rep *nvml.Report) {
 	defer b.mu.Unlock()
 	if rep.Inventory != nil && rep.Generation != r.generation {
 		r.generation = rep.Generation
-		b.inventory.Gpus = gpuFacts(rep.Inventory)
+		b.inventory.Gpus = gpuFacts(r.m.root, rep.Inventory)
 		b.inventory.GpuDriverVersion, b.inventory.CudaVersion = rep.Inventory.Driver, rep.Inventory.CUDA
 		b.generation++
 	}
@@ -91,12 +91,13 @@ func (r *nvidiaReader) put(rep *nvml.Report) {
 	}
 }
 
-func gpuFacts(inv *nvml.Inventory) []*facts.GPU {
+func gpuFacts(root Root, inv *nvml.Inventory) []*facts.GPU {
 	list := make([]*facts.GPU, len(inv.GPUs))
 	for i, g := range inv.GPUs {
 		list[i] = &facts.GPU{
 			Uuid: g.UUID, Name: g.Name, Pci: g.PCI, Minor: int32(g.Minor), MemoryTotalBytes: g.MemoryBytes, Serial: g.Serial, Vbios: g.VBIOS,
 			ComputeCapability: g.ComputeCapability, NumaNode: int32(g.NUMANode), Mig: g.MIG, Vendor: "nvidia",
+			PciPath: pciPath(root, g.PCI),
 		}
 	}
 	return list

@@ -135,6 +135,7 @@ func (r *rdmaReader) describe(device string, port uint32) *facts.Port {
 	if n, _, err := root.number(dir+"/device/numa_node", nil); err == nil && n < 1<<16 {
 		p.NumaNode = int32(n)
 	}
+	p.PciPath = pciPath(root, p.Pci)
 	p.Netdev = netdevOf(root, dir, at, port)
 	return p
 }
