@@ -36,6 +36,7 @@ type cpuReader struct {
 	pressure           [3]*held // cpu, memory, io
 	now, before        cpuStat
 	beforeSet          bool
+	sized              bool // the number of cores is told
 }
 
 func newCPU(m *machine) reader {
@@ -58,7 +59,7 @@ func (c *cpuReader) read(context.Context) error {
 		return err
 	}
 	detail := c.m.board.detail.Load()
-	if err := parseStat(b, &c.now, detail); err != nil {
+	if err := parseStat(b, &c.now, detail || !c.sized); err != nil {
 		return fmt.Errorf("parse %s: %w", c.stat.name, err)
 	}
 	at := c.m.clock.MonoMS()
@@ -113,12 +114,13 @@ func (c *cpuReader) setCores(s *telemetry.State, detail bool) {
 	had := c.beforeSet
 	c.now.cores, c.before.cores = c.before.cores, c.now.cores // now in before
 	c.beforeSet = detail
+	now, was := c.before.cores, c.now.cores
+	if (detail || !c.sized) && s.Count(telemetry.ScopeCore) != len(now) {
+		c.m.board.resize(telemetry.ScopeCore, len(now))
+	}
+	c.sized = true
 	if !detail {
 		return
-	}
-	now, was := c.before.cores, c.now.cores
-	if s.Count(telemetry.ScopeCore) != len(now) {
-		c.m.board.resize(telemetry.ScopeCore, len(now))
 	}
 	if !had || len(was) != len(now) {
 		return

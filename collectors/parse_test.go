@@ -177,3 +177,17 @@ func TestNatural(t *testing.T) {
 		}
 	}
 }
+
+func TestParseHidepid(t *testing.T) {
+	for in, want := range map[string]bool{
+		"22 27 0:21 / /proc rw,relatime - proc proc rw,hidepid=2":                     true,
+		"22 27 0:21 / /proc rw,relatime - proc proc rw,gid=5,hidepid=invisible,x=1\n": true,
+		"22 27 0:21 / /proc rw,relatime - proc proc rw,hidepid=1":                     false,
+		"22 27 0:21 / /proc rw,relatime - proc proc rw":                               false,
+		"22 27 0:21 / /mnt/proc rw,relatime - proc proc rw,hidepid=2":                 false,
+	} {
+		if got := parseHidepid([]byte(in)); got != want {
+			t.Errorf("%q: %v", in, got)
+		}
+	}
+}

@@ -29,3 +29,32 @@ func readLink(root Root, name string) string {
 	}
 	return t
 }
+
+// hidesProcesses says whether /proc is mounted so that ordinary users see their own processes only (hidepid, proc(5)).
+func hidesProcesses(root Root) bool {
+	b, err := root.read("proc/self/mountinfo", nil)
+	if err != nil {
+		return false
+	}
+	return parseHidepid(b)
+}
+
+func parseHidepid(b []byte) bool {
+	for len(b) > 0 {
+		var l []byte
+		l, b = line(b)
+		_, f, ok := parseMount(l)
+		if !ok || f.Type != "proc" || f.Mount != "/proc" {
+			continue
+		}
+		_, value, found := bytes.Cut(l, []byte("hidepid="))
+		if i := bytes.IndexByte(value, ','); i >= 0 {
+			value = value[:i]
+		}
+		switch v, _ := field(value); string(v) {
+		case "2", "4", "invisible", "ptraceable":
+			return found
+		}
+	}
+	return false
+}

@@ -2,6 +2,7 @@ package collectors
 
 import (
 	"context"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,6 @@ type proc struct {
 	pid       int32
 	inode     uint64 // of /proc/PID: another one means another process
 	start     uint64 // ticks since boot
-	firstMS   int64
 	ppid      int32
 	kernel    bool
 	comm      string
@@ -67,10 +67,11 @@ type processReader struct {
 	buf    []byte
 	prober *prober
 	last   []*facts.Process
+	hidden bool // /proc shows this user his own processes only
 }
 
 func newProcess(m *machine) reader {
-	return &processReader{m: m, table: m.procs, prober: newProber(m.root)}
+	return &processReader{m: m, table: m.procs, prober: newProber(m.root), hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
 }
 
 func (r *processReader) close() { r.prober.close() }
@@ -119,6 +120,8 @@ func (r *processReader) condition(foreign int) error {
 			remedy: "those processes hang in the kernel: see their stacks and the kernel log"}
 	case r.prober.abandoned > 0:
 		return remark("the memory of some processes cannot be read: the reads do not return")
+	case r.hidden:
+		return &condition{state: facts.SourceState_SOURCE_OK, text: "other users' processes are hidden here (hidepid): they were not looked at", remedy: "needs root, or the group of hidepid"}
 	case foreign > 0:
 		return &condition{state: facts.SourceState_SOURCE_OK, text: "other users' environments may not be read: their ranks are known by cgroup and command line only",
 			remedy: "needs CAP_SYS_PTRACE, or root"}
@@ -131,7 +134,7 @@ func (r *processReader) visit(e procEntry, now int64) {
 	p := r.table.procs[e.pid]
 	if p != nil && p.inode == e.inode && e.inode != 0 {
 		p.visited = r.walk
-		young := now-p.firstMS < youngFor.Milliseconds()
+		young := now-int64(p.start)*tickMS < youngFor.Milliseconds()
 		if p.kernel || !young && (r.walk+uint64(e.pid))%agedEvery != 0 {
 			return
 		}
@@ -141,7 +144,7 @@ func (r *processReader) visit(e procEntry, now int64) {
 		return // gone
 	}
 	if p == nil || p.start != s.startTicks {
-		p = &proc{pid: e.pid, start: s.startTicks, firstMS: now}
+		p = &proc{pid: e.pid, start: s.startTicks}
 		r.table.procs[e.pid] = p
 	}
 	p.visited = r.walk

@@ -99,8 +99,11 @@ func TestWhichProcesses(t *testing.T) {
 		t.Error("a process that did not change was described again")
 	}
 	// Another process under the same number.
+	fakeProc(t, root, 31000, 1, "vim", "vim", "HOME=/", "/user.slice", 99)
 	os.RemoveAll(root.path("proc/30"))
-	fakeProc(t, root, 30, 1, "vim", "vim", "HOME=/", "/user.slice", 99)
+	if err := os.Rename(root.path("proc/31000"), root.path("proc/30")); err != nil { // its folder has another inode, as the kernel's have
+		t.Fatal(err)
+	}
 	os.RemoveAll(root.path("proc/12"))
 	p.walk()
 	if d := cmp.Diff([]string{"11 launcher", "14 rank", "15 rank", "16 rank"}, p.told()); d != "" {
@@ -113,7 +116,7 @@ func TestTitleAndExec(t *testing.T) {
 	root := Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	env := "RANK=3 LOCAL_RANK=1 WORLD_SIZE=8"
-	fakeProc(t, root, 10, 1, "python3", "python3 t.py", env, "/", 10)
+	fakeProc(t, root, 10, 1, "python3", "python3 t.py", env, "/", 86_400_000)
 	p := play(t, root, sourcesOf("process"))
 	p.walk()
 	write(t, root, "proc/10/cmdline", "ray::train\x00\x00\x00\x00\x00")
@@ -123,7 +126,7 @@ func TestTitleAndExec(t *testing.T) {
 	if f.Env["RANK"] != "3" || f.EnvState != facts.EnvState_ENV_READ || f.Command != "ray::train" {
 		t.Errorf("after its title: %v", f)
 	}
-	fakeProc(t, root, 10, 1, "python3", "python3 u.py", "RANK=4 LOCAL_RANK=1 WORLD_SIZE=8", "/", 10)
+	fakeProc(t, root, 10, 1, "python3", "python3 u.py", "RANK=4 LOCAL_RANK=1 WORLD_SIZE=8", "/", 86_400_000)
 	p.walk()
 	if f := p.m.board.processes[0]; f.Env["RANK"] != "4" {
 		t.Errorf("after exec: %v", f)

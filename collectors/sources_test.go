@@ -96,13 +96,17 @@ func TestCores(t *testing.T) {
 	write(t, root, "proc/stat", "cpu 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0\ncpu1 0 0 0 1000 0 0 0 0\n")
 	p := play(t, root, sourcesOf("cpu"))
 	p.tick()
-	if n := p.m.board.state.Count(telemetry.ScopeCore); n != 0 {
-		t.Errorf("%d cores at base level", n)
+	if n := p.m.board.state.Count(telemetry.ScopeCore); n != 2 || p.get(telemetry.CoreBusyPct, 0) != telemetry.Absent {
+		t.Errorf("%d cores at base level, the first %d %% busy", n, p.get(telemetry.CoreBusyPct, 0))
 	}
+	generation := p.m.board.generation
 	p.m.board.detail.Store(true)
 	p.tick()
 	write(t, root, "proc/stat", "cpu 0 0 0 0\ncpu0 125 0 105 860 10 0 0 0\ncpu1 100 0 0 1000 0 0 0 0\n")
 	p.tick()
+	if p.m.board.generation != generation {
+		t.Error("the detail level is another inventory")
+	}
 	for i, want := range [][3]int64{{30, 5, 10}, {100, 0, 0}} {
 		got := [3]int64{p.get(telemetry.CoreBusyPct, i), p.get(telemetry.CoreSystemPct, i), p.get(telemetry.CoreIowaitPct, i)}
 		if got != want {
