@@ -26,6 +26,7 @@ const (
 	idleSMClock    = 345
 	slowdownTempC  = 87
 	shutdownTempC  = 92
+	portLimitGBs   = 48.5 // what 400 Gb/s carry
 	driverVersion  = "570.86.15"
 )
 
@@ -104,6 +105,7 @@ func (n *Node) Inventory() *facts.Inventory {
 		inv.Gpus = append(inv.Gpus, &facts.GPU{
 			Uuid: n.gpuUUID(i), Name: "NVIDIA H100 80GB HBM3", Pci: gpuPCI[i], Minor: int32(i), MemoryTotalBytes: uint64(gpuMemoryBytes),
 			Serial: n.gpuSerial(i), Vbios: "96.00.99.00.01", ComputeCapability: "9.0", NumaNode: int32(i / 4), Vendor: "nvidia",
+			PciPath: behindSwitch(i, 2) + gpuPCI[i],
 		})
 	}
 	for i := range numPorts {
@@ -112,11 +114,19 @@ func (n *Node) Inventory() *facts.Inventory {
 			Guid: guid(n.id(word("port"), uint64(i))), NumaNode: int32(i / 4), Rate: "400 Gb/sec (4X NDR)", Driver: "mlx5_core",
 		}
 		if i == storagePort {
-			p.LinkLayer, p.Rate, p.NumaNode = "Ethernet", "200 Gb/sec (4X HDR)", 0
+			p.LinkLayer, p.Rate, p.NumaNode, p.PciPath = "Ethernet", "200 Gb/sec (4X HDR)", 0, "pci0000:26/0000:26:01.0/"+portPCI[i]
+		} else {
+			p.PciPath = behindSwitch(i, 0) + portPCI[i]
 		}
 		inv.Ports = append(inv.Ports, p)
 	}
 	return inv
+}
+
+// behindSwitch is the way to the i-th of the eight PCIe switches, behind each of which sit a port and a GPU.
+func behindSwitch(i, slot int) string {
+	root := [gpusPerNode]int{0x15, 0x3d, 0x4c, 0x5b, 0x97, 0xbd, 0xcb, 0xd9}[i]
+	return fmt.Sprintf("pci0000:%02x/0000:%02x:01.0/0000:%02x:00.0/0000:%02x:%02x.0/", root, root, root+1, root+2, slot)
 }
 
 // sameInventory is what all nodes have alike.

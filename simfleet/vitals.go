@@ -124,7 +124,7 @@ func (l *load) add(n *Node, s slot, d doing, at time.Duration) {
 	l.reading += (d.all.data*0.4 + d.all.load) * up
 	if len(s.job.member) > 1 {
 		for _, g := range s.job.device {
-			l.netGBs[g] = p.netGBs * (d.all.comm*1.6 + d.all.compute*0.35) * up
+			l.netGBs[g] = min(portLimitGBs, p.netGBs*(d.all.comm*1.25+d.all.compute*0.35)) * up
 		}
 	}
 }
