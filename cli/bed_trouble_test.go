@@ -44,9 +44,9 @@ func TestBedTroubles(t *testing.T) {
 	t.Parallel()
 	troubles := []trouble{
 		{what: "unknown host key", state: fleet.NeedsTrust, cause: "unknown|not known|not in", remedy: "ssh", opts: []testbed.Option{testbed.UnknownHostKey()}},
-		{what: "changed host key", state: fleet.NeedsTrust, cause: "changed|differs|not the one", remedy: "ssh-keygen -R|attack|reinstall", opts: []testbed.Option{testbed.ChangedHostKey()}},
-		{what: "refused key", state: fleet.NeedsAuth, cause: "refused|accept", remedy: ".", opts: []testbed.Option{testbed.RefuseKey()}},
-		{what: "wrong user", state: fleet.NeedsAuth, cause: "refused|accept", remedy: "."},
+		{what: "changed host key", state: fleet.NeedsTrust, cause: "(?i)changed", remedy: "ssh-keygen -R|attack|reinstall", opts: []testbed.Option{testbed.ChangedHostKey()}},
+		{what: "refused key", state: fleet.NeedsAuth, cause: "permission denied", remedy: "ssh-copy-id", opts: []testbed.Option{testbed.RefuseKey()}},
+		{what: "wrong user", state: fleet.NeedsAuth, cause: "permission denied", remedy: "ssh-copy-id"},
 		{what: "unreachable host", state: fleet.Lost, cause: "no answer from 10[.0-9]+:22", remedy: "up", within: 15 * time.Second},
 		{what: "silent server", state: fleet.Lost, cause: "accepts connections but says nothing", remedy: "hangs", within: 30 * time.Second},
 		{what: "disk full", state: fleet.Refused, cause: "disk full", remedy: "free some space", opts: nowhere(full)},

@@ -23,6 +23,7 @@ type station struct {
 
 // openStation starts watching targets. Close ends it.
 func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target) *station {
+	modestMemory()
 	opt.Nodes = len(targets)
 	opt.Rules = findings.Rules()
 	s := &station{Fleet: fleet.New(opt)}

@@ -33,6 +33,8 @@ type Fleet struct {
 	opt  Options
 	past pastShape
 
+	shared sharedLists
+
 	mu    sync.RWMutex
 	nodes map[string]*node
 	order []*node // nodes by name; rebuilt by publications when their number changed

@@ -63,7 +63,7 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 	case telemetry.KindHello:
 		return n.applyHello(payload, at)
 	case telemetry.KindInventory:
-		return Reply{}, n.applyInventory(payload)
+		return Reply{}, n.applyInventory(f, payload)
 	case telemetry.KindSample:
 		return n.applySample(f, payload, at)
 	case telemetry.KindProcesses:
@@ -102,7 +102,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	}}, nil
 }
 
-func (n *node) applyInventory(payload []byte) error {
+func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	inv := new(facts.Inventory)
 	if err := facts.Decode(payload, inv); err != nil {
 		return err
@@ -116,6 +116,7 @@ func (n *node) applyInventory(payload []byte) error {
 			return &telemetry.Malformed{What: fmt.Sprintf("inventory of %d entries where %d are allowed", have, telemetry.MaxEntities(sc))}
 		}
 	}
+	inv.HwCounters = f.shared.counters(inv.HwCounters)
 	n.inventory = inv
 	n.nearest = nearestGPUs(inv)
 	n.kernel.locate(inv)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"unique"
 
 	"foretop/jobs"
 	"foretop/telemetry"
@@ -54,18 +53,6 @@ func (t *processTable) apply(payload []byte) error {
 	t.identities = jobs.IdentifyAll(t.ordered)
 	t.dirty, t.told = true, true
 	return nil
-}
-
-// shareWords makes the ranks of a job hold the same strings once: of thousands of processes most words are equal.
-func shareWords(p *facts.Process) {
-	env := make(map[string]string, len(p.Env))
-	for k, v := range p.Env {
-		env[unique.Make(k).Value()] = unique.Make(v).Value()
-	}
-	p.Env = env
-	for _, s := range []*string{&p.User, &p.Comm, &p.Command, &p.Cgroup, &p.Cwd} {
-		*s = unique.Make(*s).Value()
-	}
 }
 
 func (t *processTable) order() {
