@@ -163,8 +163,10 @@ func handshakeProblem(err error, conn *firstBytes, auth *authAttempt, limit time
 		p.cause, p.remedy = "server throttled: "+clean(said), "foretop slows down by itself; the node's admin may raise MaxStartups"
 	case timedOut && !anything:
 		p.cause, p.remedy = addr+" accepts connections but says nothing", "its sshd hangs or something else listens there: look at the node's console"
-	case auth.reached && !timedOut && (!ended || auth.banner != "" || len(auth.offered) > 0):
+	case auth.reached && !timedOut && (!ended || looksRefused(auth.banner)):
 		return auth.problem(err)
+	case auth.reached && ended: // no verdict on the keys: the node may have died that moment
+		p.cause, p.remedy = addr+" closed the connection while logging in", "if it stays so, the account may be refused there (PAM, AllowUsers): look at the node's sshd log"
 	case timedOut:
 		p.cause, p.remedy = addr+" did not finish the handshake in "+limit.String(), "the node may be overloaded: look at its load or console"
 	case ended && !version && said != "":

@@ -25,6 +25,7 @@ type node struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	retry  chan struct{}
+	ended  chan struct{} // closed when own has returned
 
 	last   atomic.Int64 // pool.now() of the stream's last byte
 	silent atomic.Bool  // reported stale
@@ -33,10 +34,12 @@ type node struct {
 	live    *liveness  // non-nil while a stream runs
 	attempt int
 	notes   string
+	state   State     // last reported, tries in between left out
+	since   time.Time // when that began
 }
 
 func newNode(p *Pool, t Target) *node {
-	n := &node{pool: p, target: t, retry: make(chan struct{}, 1)}
+	n := &node{pool: p, target: t, retry: make(chan struct{}, 1), ended: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(p.ctx)
 	return n
 }
@@ -272,8 +275,16 @@ func (n *node) reportLocked(s Status) {
 	if n.ctx.Err() != nil {
 		return
 	}
-	s.At = time.Now()
 	s.Attempt = n.attempt
+	switch {
+	case s.State == n.state && !n.since.IsZero():
+		s.At = n.since
+	case s.State == Connecting && n.attempt > 1: // a try in between does not end an outage
+		s.At = time.Now()
+	default:
+		s.At = time.Now()
+		n.state, n.since = s.State, s.At
+	}
 	if s.Notes == "" {
 		s.Notes = n.notes
 	}

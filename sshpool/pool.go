@@ -44,9 +44,10 @@ type Pool struct {
 	uploads  *uploads
 	jumps    *jumps
 
-	mu     sync.Mutex
-	nodes  map[string]*node
-	closed bool
+	mu      sync.Mutex
+	nodes   map[string]*node
+	leaving map[string]*node // removed, not yet ended
+	closed  bool
 }
 
 // New makes a pool without nodes. Close ends it.
@@ -74,6 +75,7 @@ func New(cfg Config, sink Sink) *Pool {
 		bundles:  cfg.Payload,
 		uploads:  newUploads(),
 		nodes:    make(map[string]*node),
+		leaving:  make(map[string]*node),
 	}
 	p.jumps = newJumps(p)
 	p.tasks.Add(1)
@@ -92,11 +94,21 @@ func (p *Pool) Add(t Target) {
 		return
 	}
 	n := newNode(p, t)
+	before := p.leaving[t.Name]
 	p.nodes[t.Name] = n
 	p.tasks.Add(1)
 	go func() {
 		defer p.tasks.Done()
+		if before != nil { // the sink serves one stream of a name at a time
+			<-before.ended
+		}
 		n.own()
+		close(n.ended)
+		p.mu.Lock()
+		if p.leaving[t.Name] == n {
+			delete(p.leaving, t.Name)
+		}
+		p.mu.Unlock()
 	}()
 }
 
@@ -104,10 +116,15 @@ func (p *Pool) Add(t Target) {
 func (p *Pool) Remove(name string) {
 	p.mu.Lock()
 	n := p.nodes[name]
-	delete(p.nodes, name)
+	if n != nil {
+		delete(p.nodes, name)
+		p.leaving[name] = n
+	}
 	p.mu.Unlock()
 	if n != nil {
+		n.mu.Lock() // a report that is being made ends before Remove does
 		n.cancel()
+		n.mu.Unlock()
 	}
 }
 

@@ -200,6 +200,18 @@ func TestSSHDWrongUser(t *testing.T) {
 	}
 }
 
+func TestSSHDTooManyKeys(t *testing.T) {
+	d := startSSHD(t, "")
+	p, rec := d.pool(t, quick())
+	r := *mustResolve(t, p, "ftsh@127.0.0.1")
+	r.IdentityFiles = nil
+	for range 8 {
+		r.Signers = append(r.Signers, newSigner(t))
+	}
+	p.Add(Target{Name: "n", Resolved: &r})
+	check(t, rec, NeedsAuth, "too many keys offered", "IdentitiesOnly")
+}
+
 // Thirty nodes behind one sshd with the default MaxStartups 10:30:100: the gate keeps below it.
 func TestSSHDManyLogins(t *testing.T) {
 	d := startSSHD(t, "MaxStartups 10:30:100")

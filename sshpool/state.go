@@ -48,7 +48,7 @@ type Status struct {
 	State   State
 	Cause   string    // why, short: "no route to host"; empty when there is nothing to say
 	Remedy  string    // the next step for the user; empty when there is none
-	At      time.Time // since when
+	At      time.Time // since when the node is in this state; tries in between do not end an outage
 	Attempt int       // tries since the node was last live, from 1
 	NextTry time.Time // zero: not before Pool.Retry (or at once)
 	Err     error     // the error behind Cause: *HostKeyError, *AuthError, …; nil when all is well

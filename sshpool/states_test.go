@@ -174,6 +174,31 @@ func TestServerRefusesAccount(t *testing.T) {
 	}
 }
 
+// A connection that breaks while logging in says nothing about the key: it is tried again.
+func TestCutWhileLoggingIn(t *testing.T) {
+	key := newSigner(t)
+	s := newServer(t, collect, key.PublicKey())
+	cuts := 0
+	s.change(func(c *ssh.ServerConfig) {
+		allow := c.PublicKeyCallback
+		c.PublicKeyCallback = func(m ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if cuts++; cuts == 1 {
+				for _, conn := range s.conns {
+					conn.Close()
+				}
+			}
+			return allow(m, k)
+		}
+	})
+	p, rec := newTestPool(t, Config{})
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	_, at := rec.reached("n", Lost, 0)
+	check(t, rec, Lost, "closed the connection while logging in", "PAM")
+	rec.reached("n", Live, at)
+}
+
 func TestLegalBannerIsNoRefusal(t *testing.T) {
 	s := newServer(t, collect, newSigner(t).PublicKey())
 	s.change(func(c *ssh.ServerConfig) {

@@ -100,7 +100,11 @@ func TestNodeDiesAndComesBack(t *testing.T) {
 	if !strings.Contains(st.Cause, "connection lost") {
 		t.Errorf("cause %q", st.Cause)
 	}
+	since := st.At
 	st, at = rec.reached("n", Lost, at)
+	if !st.At.Equal(since) {
+		t.Errorf("lost since %v, then since %v", since, st.At)
+	}
 	if !strings.Contains(st.Cause, "connection refused") || st.Attempt < 2 {
 		t.Errorf("status %+v", st)
 	}
