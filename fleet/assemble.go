@@ -106,30 +106,6 @@ func (b *jobBook) index() {
 	b.memory = memory
 }
 
-// place writes into a node's view which job each of its processes and GPUs belongs to.
-func (b *jobBook) place(v *Node) {
-	v.Jobs = b.on[v.Name]
-	ranks := b.ranks[v.Name]
-	if ranks == nil {
-		return
-	}
-	byPID := make(map[int32]placed, len(v.Processes))
-	for _, p := range v.Processes {
-		if at, ok := ranks[processKey{p.Pid, p.StartTicks}]; ok {
-			p.Job, p.Rank = at.job, at.rank
-			byPID[p.Pid] = at
-		}
-	}
-	for i := range v.GPUs {
-		for j := range v.GPUs[i].Holders {
-			h := &v.GPUs[i].Holders[j]
-			if at, ok := byPID[h.PID]; ok {
-				h.Job, h.Rank = at.job, at.rank
-			}
-		}
-	}
-}
-
 // views makes the snapshot's jobs, worst first.
 func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 	out := make([]*Job, 0, len(b.jobs))

@@ -36,7 +36,8 @@ type node struct {
 	nearest     []int       // by port: the GPU it belongs to
 	past        *past
 	memory      Memory // of the rules
-	view        *Node  // as last published
+	shown       *shownProcesses
+	view        *Node // as last published
 	viewAt      time.Time
 	jobsVersion uint64 // of the job book that the view was made with
 }
@@ -118,6 +119,7 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	}
 	inv.HwCounters = f.shared.counters(inv.HwCounters)
 	n.inventory = inv
+	n.shown = nil
 	n.nearest = nearestGPUs(inv)
 	n.kernel.locate(inv)
 	return nil

@@ -23,6 +23,7 @@ type processTable struct {
 	usage   map[processKey]*facts.ProcessUsage
 	held    map[int]bool // GPUs that are held
 	dirty   bool         // who is there changed: jobs are to be assembled anew
+	version uint64       // grows with every change of who is there or what they use
 	told    bool         // they were told at least once
 	ordered []*facts.Process
 
@@ -52,6 +53,7 @@ func (t *processTable) apply(payload []byte) error {
 	t.order()
 	t.identities = jobs.IdentifyAll(t.ordered)
 	t.dirty, t.told = true, true
+	t.version++
 	return nil
 }
 
@@ -70,6 +72,7 @@ func (t *processTable) order() {
 }
 
 func (t *processTable) use(told []*facts.ProcessUsage) {
+	t.version++
 	t.usage = make(map[processKey]*facts.ProcessUsage, len(told))
 	for _, u := range told {
 		t.usage[processKey{u.Pid, u.StartTicks}] = u
@@ -78,20 +81,58 @@ func (t *processTable) use(told []*facts.ProcessUsage) {
 
 func (t *processTable) holds(gpu int) bool { return t.held[gpu] }
 
-// views makes what the snapshot shows; rank and job are filled in by the jobs.
-func (t *processTable) views() []*Process {
-	if len(t.ordered) == 0 {
-		return nil
+// shownProcesses is what snapshots show of a node's processes: made anew only when they, what they use, or their jobs changed.
+type shownProcesses struct {
+	table, jobs uint64 // versions it was made of
+	list        []*Process
+	holders     [][]Holder // by GPU
+	on          []string   // jobs
+}
+
+func (n *node) showProcesses(b *jobBook) *shownProcesses {
+	if n.shown != nil && n.shown.table == n.processes.version && n.shown.jobs == b.version {
+		return n.shown
 	}
+	s := &shownProcesses{table: n.processes.version, jobs: b.version, on: b.on[n.name]}
+	s.list = n.processes.views(b.ranks[n.name])
+	if n.inventory != nil {
+		s.holders = holdersOf(s.list, len(n.inventory.Gpus))
+	}
+	n.shown = s
+	return s
+}
+
+func (t *processTable) views(places map[processKey]placed) []*Process {
 	out := make([]*Process, len(t.ordered))
 	all := make([]Process, len(t.ordered))
 	for i, p := range t.ordered {
+		k := processKey{p.Pid, p.StartTicks}
 		v := &all[i]
 		*v = Process{Process: p, Rank: -1, CPUPct: None(), RSS: Reading(p.RssBytes), Threads: None()}
-		if u := t.usage[processKey{p.Pid, p.StartTicks}]; u != nil {
+		if u := t.usage[k]; u != nil {
 			v.CPUPct, v.RSS, v.Threads, v.Status = Reading(u.CpuPermille)/10, Reading(u.RssBytes), Reading(u.Threads), u.State
 		}
+		if at, ok := places[k]; ok {
+			v.Job, v.Rank = at.job, at.rank
+		}
 		out[i] = v
+	}
+	return out
+}
+
+func holdersOf(list []*Process, gpus int) [][]Holder {
+	out := make([][]Holder, gpus)
+	for _, p := range list {
+		for _, h := range p.Held {
+			if int(h.Gpu) >= gpus {
+				continue
+			}
+			mem := None()
+			if h.MemoryKnown {
+				mem = Reading(h.MemoryBytes)
+			}
+			out[h.Gpu] = append(out[h.Gpu], Holder{PID: p.Pid, MemBytes: mem, Rank: p.Rank, Job: p.Job})
+		}
 	}
 	return out
 }

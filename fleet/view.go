@@ -44,18 +44,19 @@ func cpuShares(r *telemetry.Rates) cpu {
 // makeView clones what the node says now into an immutable Node.
 func (n *node) makeView(f *Fleet, now time.Time) *Node {
 	st := n.decoder.State()
+	shown := n.showProcesses(&f.jobs)
 	v := &Node{
 		Name: n.name, State: n.status.State, Cause: n.status.Cause, Remedy: n.status.Remedy, Since: n.since,
 		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
-		Processes: n.processes.views(), ProcessesTold: n.processes.told, Top: n.top,
+		Processes: shown.list, ProcessesTold: n.processes.told, Jobs: shown.on, Top: n.top,
 		Kernel: slices.Clone(n.kernel.lines), KernelLost: n.kernel.lost,
 	}
 	n.viewState(v, f, now)
 	if n.inventory != nil {
 		v.Host = n.viewHost(st)
-		v.GPUs = n.viewGPUs(f, st, now)
+		v.GPUs = n.viewGPUs(f, st, shown.holders, now)
 		v.Ports = n.viewPorts(st)
 		v.Nets = n.viewNets(st)
 		v.Disks = n.viewDisks(st)
@@ -63,7 +64,6 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		v.Cores = n.viewCores(st)
 		v.Sources = n.viewSources(st)
 	}
-	f.jobs.place(v)
 	v.Self = Self{
 		CPUPct:        Reading(n.rates.Rate(telemetry.SelfCPUUS, 0) / 10_000),
 		RSSBytes:      Reading(gauge(st, telemetry.SelfRSSBytes, 0)),
@@ -127,7 +127,7 @@ func (n *node) viewHost(st *telemetry.State) Host {
 // gpuStaleAfter is how old readings of GPUs may be before they are shown as stale: some nodes read them slower than once a second.
 const gpuStaleAfter = 5 * time.Second
 
-func (n *node) viewGPUs(f *Fleet, st *telemetry.State, now time.Time) []GPU {
+func (n *node) viewGPUs(f *Fleet, st *telemetry.State, holders [][]Holder, now time.Time) []GPU {
 	out := make([]GPU, len(n.inventory.Gpus))
 	stale := n.groupAge(telemetry.GroupGPU, now)
 	if stale < gpuStaleAfter {
@@ -159,6 +159,9 @@ func (n *node) viewGPUs(f *Fleet, st *telemetry.State, now time.Time) []GPU {
 			NVLinkTXBytesPerS: rate(telemetry.GPUNVLinkTXBytes), NVLinkRXBytesPerS: rate(telemetry.GPUNVLinkRXBytes),
 			NetRxBytesPerS: None(), NetTxBytesPerS: None(),
 		}
+		if i < len(holders) {
+			g.Holders = holders[i]
+		}
 		if s := st.Get(telemetry.GPUStatus, i); s != telemetry.Absent && s >= 0 && s <= telemetry.GPUUnanswered {
 			g.Status = int(s)
 		}
@@ -170,7 +173,6 @@ func (n *node) viewGPUs(f *Fleet, st *telemetry.State, now time.Time) []GPU {
 		}
 	}
 	n.giveTraffic(out)
-	n.giveHolders(out)
 	return out
 }
 
@@ -187,21 +189,6 @@ func (n *node) giveTraffic(gpus []GPU) {
 		if g >= 0 && g < len(gpus) {
 			gpus[g].NetRxBytesPerS = Reading(add(float64(gpus[g].NetRxBytesPerS), n.rates.Rate(telemetry.PortRcvDataBytes, i)))
 			gpus[g].NetTxBytesPerS = Reading(add(float64(gpus[g].NetTxBytesPerS), n.rates.Rate(telemetry.PortXmitDataBytes, i)))
-		}
-	}
-}
-
-func (n *node) giveHolders(gpus []GPU) {
-	for _, p := range n.processes.ordered {
-		for _, h := range p.Held {
-			if int(h.Gpu) >= len(gpus) {
-				continue
-			}
-			mem := None()
-			if h.MemoryKnown {
-				mem = Reading(h.MemoryBytes)
-			}
-			gpus[h.Gpu].Holders = append(gpus[h.Gpu].Holders, Holder{PID: p.Pid, MemBytes: mem, Rank: -1})
 		}
 	}
 }
