@@ -138,13 +138,12 @@ func (r *recorder) send(node, line string) {
 	}
 }
 
+// testFolder names, in the environment, the folder that TestMain makes and removes.
+const testFolder = "FORETOP_TEST_FOLDER"
+
 // fakeCollector builds the played collector, once.
 var fakeCollector = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "foretop-test")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "fakecollector")
+	path := filepath.Join(os.Getenv(testFolder), "fakecollector")
 	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "./testdata/fakecollector")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -200,9 +199,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(frontEnd) != "" {
 		playFront()
 	}
-	code := m.Run()
-	if path, err := fakeCollector(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	dir, err := os.MkdirTemp("", "foretop-test")
+	if err != nil {
+		panic(err)
 	}
+	os.Setenv(testFolder, dir)
+	code := m.Run()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }
