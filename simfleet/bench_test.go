@@ -36,7 +36,8 @@ func BenchmarkModelEncode(b *testing.B) {
 			b.ReportMetric(float64((selfCPU()-cpu).Nanoseconds())/float64(b.N), "CPU-ns/op")
 			if len(sizes) > 0 {
 				slices.Sort(sizes)
-				b.ReportMetric(float64(sizes[len(sizes)/2]), "B/sample")
+				b.ReportMetric(float64(sizes[len(sizes)/2]), "B-median")
+				b.ReportMetric(float64(sizes[len(sizes)*99/100]), "B-p99")
 			}
 		})
 	}

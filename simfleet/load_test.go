@@ -13,6 +13,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestFleetInItsOwnProcess(t *testing.T) {
+	t.Parallel()
 	c, err := StartChild(t.Context(), Options{Nodes: 12, RawBytes: 5000, Speed: 10, Scenario: Healthy()})
 	if err != nil {
 		t.Fatal(err)

