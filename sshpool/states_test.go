@@ -324,4 +324,3 @@ func TestNotSSH(t *testing.T) {
 	p.Add(Target{Name: "n", Resolved: r})
 	check(t, rec, Lost, "not an SSH server; it says: HTTP/1.1 400", "port")
 }
-
