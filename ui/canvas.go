@@ -2,6 +2,7 @@ package ui
 
 import (
 	"strings"
+	"unicode/utf8"
 )
 
 // cell is one character cell. Of a wide character the first cell holds it and the second holds continued.
@@ -146,21 +147,27 @@ func (a area) cut(x, y, w int, s string, st style) {
 		return
 	}
 	box := a.sub(x, y, w, 1)
-	if n := a.width(s); n <= w {
+	whole, at, end := true, 0, 0 // end: where the part of s that leaves room for "…" ends
+	for i, r := range s {
+		_, rw := drawable(r, a.c.ascii)
+		if at+rw <= w-1 {
+			end = i + utf8.RuneLen(r)
+			if r == utf8.RuneError {
+				_, size := utf8.DecodeRuneInString(s[i:])
+				end = i + size
+			}
+		}
+		if at += rw; at > w {
+			whole = false
+			break
+		}
+	}
+	if whole {
 		box.fill(box.text(0, 0, s, st), 0, w, st)
 		return
 	}
-	at := 0
-	for _, r := range s {
-		_, rw := drawable(r, a.c.ascii)
-		if at+rw > w-1 {
-			break
-		}
-		box.text(at, 0, string(r), st)
-		at += rw
-	}
-	box.text(at, 0, "…", st)
-	box.fill(at+1, 0, w, st)
+	at = box.text(0, 0, s[:end], st)
+	box.fill(box.text(at, 0, "…", st), 0, w, st)
 }
 
 // right draws s at the right end of the w cells from x on, cut at its end if need be.

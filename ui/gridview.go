@@ -2,6 +2,8 @@ package ui
 
 import (
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"foretop/fleet"
 )
@@ -275,17 +277,30 @@ func (p *gridPainter) label(a area, x, y, row int) {
 
 // tail is the last w cells of a label, which is where nodes' names differ.
 func tail(s string, w int) string {
-	if textWidth(s, false) <= w {
+	room, at := w, len(s)
+	for at > 0 {
+		r, size := utf8.DecodeLastRuneInString(s[:at])
+		if _, n := drawable(r, false); n > room {
+			break
+		} else {
+			room -= n
+		}
+		at -= size
+	}
+	switch {
+	case at == 0:
+		return s
+	case w < 6:
+		if digit := strings.IndexAny(s[at:], "0123456789"); digit > 0 {
+			return s[at+digit:]
+		}
+		return s[at:]
+	}
+	_, size := utf8.DecodeRuneInString(s[at:])
+	if s = s[at+size:]; textWidth(s, false) > w-1 { // the first was of one cell, so "…" takes just its place; of two it leaves one over
 		return s
 	}
-	runes := []rune(s)
-	for len(runes) > 0 && textWidth(string(runes), false) > w-1 {
-		runes = runes[1:]
-	}
-	if w < 6 {
-		return string(runes)
-	}
-	return "…" + string(runes)
+	return "…" + s
 }
 
 // halves draws two nodes on a line: the upper and the lower half of each character are a GPU each.

@@ -111,7 +111,7 @@ func (m *Model) drawHelp(a area) {
 		from = m.placeOf(m.back[len(m.back)-1])
 	}
 	s := &m.help
-	const keyRoom = 16
+	keyRoom := min(16, a.w/3)
 	var rows []helpLine
 	for _, l := range m.helpLines(from) {
 		text := l.say

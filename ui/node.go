@@ -52,7 +52,7 @@ func (s *nodeScreen) show(n *fleet.Node, gpu int) {
 	if s.name != n.Name {
 		*s = nodeScreen{name: n.Name, folded: s.folded}
 	}
-	s.top, s.focused = 0, secGPUs
+	s.top, s.focused, s.reveal = 0, secGPUs, true
 	if gpu >= 0 {
 		s.selected = gpu
 		return

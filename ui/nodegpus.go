@@ -20,9 +20,9 @@ func gpuColumns() []column {
 		{id: "util", title: "UTIL", width: 11, ideal: 24},
 		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 6},
 		{id: "dram", title: "DRAM", width: 5, right: true, drop: 11},
-		{id: "mem", title: "MEM", width: 8, ideal: 20},
-		{id: "power", title: "POWER", width: 9, right: true},
-		{id: "temp", title: "TEMP", width: 4, right: true},
+		{id: "mem", title: "MEM", width: 8, ideal: 20, drop: 1},
+		{id: "power", title: "POWER", width: 9, right: true, drop: 2},
+		{id: "temp", title: "TEMP", width: 4, right: true, drop: 1},
 		{id: "clock", title: "SM MHz", width: 6, right: true, drop: 9},
 		{id: "throttle", title: "THROTTLE", width: 9, drop: 8},
 		{id: "ecc", title: "ECC", width: 4, right: true, drop: 7},
@@ -31,7 +31,7 @@ func gpuColumns() []column {
 		{id: "past", title: "15 MIN", width: 15, ideal: 20, drop: 14},
 		{id: "rank", title: "RANK", width: 5, right: true, drop: 4},
 		{id: "pid", title: "PID", width: 7, right: true, drop: 5},
-		{id: "command", title: "COMMAND", width: 8, rest: true, drop: 2},
+		{id: "command", title: "COMMAND", width: 8, rest: true, drop: 3},
 	}
 }
 

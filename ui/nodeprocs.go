@@ -14,11 +14,11 @@ const topShown = 5
 func processColumns() []column {
 	return []column{
 		{id: "pid", title: "PID", width: 7, right: true},
-		{id: "user", title: "USER", width: 6, ideal: 10},
+		{id: "user", title: "USER", width: 6, ideal: 10, drop: 1},
 		{id: "rank", title: "RANK", width: 4, right: true, drop: 4},
 		{id: "gpu", title: "GPU", width: 4, drop: 3},
 		{id: "vram", title: "VRAM", width: 6, right: true, drop: 5},
-		{id: "cpu", title: "CPU", width: 5, right: true},
+		{id: "cpu", title: "CPU", width: 5, right: true, drop: 2},
 		{id: "rss", title: "RSS", width: 6, right: true, drop: 6},
 		{id: "threads", title: "THR", width: 4, right: true, drop: 8},
 		{id: "status", title: "S", width: 1, drop: 7},

@@ -26,7 +26,7 @@ func (m *Model) drawTitle(a area) {
 	all := append(left[:len(left):len(left)], right...)
 	at := make([]int, len(all))
 	// Which phrase gives way next: 0 name, 1 states, 2 GPUs, 3 jobs, 4 problems, 5 clock, 6 live.
-	steps := []int{0, 4, 2, 0, 3, 2, 5, 1, 6, 1, 6, 1}
+	steps := []int{0, 4, 2, 0, 3, 2, 5, 1, 6, 1, 6, 6, 1}
 	for _, i := range steps {
 		if titleWidth(a, all, at) <= a.w {
 			break
@@ -254,5 +254,5 @@ func (m *Model) titleLive() phrase {
 		behind = " " + formatShort(m.latest.At.Sub(m.snap.At)) + " behind"
 	}
 	st := fg(colWarn).with(bold)
-	return phrase{{{"‖ paused" + behind + " (Z)", st}}, {{"‖ paused", st}}}
+	return phrase{{{"‖ paused" + behind + " (Z)", st}}, {{"‖ paused", st}}, {{"‖", st}}}
 }

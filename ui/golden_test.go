@@ -1,0 +1,146 @@
+package ui
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"foretop/fleet"
+
+	"github.com/charmbracelet/colorprofile"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+// golden compares text with a file of testdata, line by line.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got+"\n", "\n")); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// trim takes the blanks off the ends of lines: where a background ends is for the goldens with colours.
+func trim(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+var fixtures = []struct {
+	name string
+	make func() *fleet.Snapshot
+}{{"healthy", healthy}, {"hang", hang}, {"connecting", connecting}, {"empty", empty}, {"lost", allLost}}
+
+var screens = []struct {
+	name string
+	keys string
+}{
+	{"jobs", ""}, {"job", "enter"}, {"grid", "tab"}, {"nodes", "2"}, {"node", "2 enter"}, {"kernel", "2 L"}, {"help", "?"},
+	{"node-ports", "2 enter shift+tab shift+tab shift+tab shift+tab"}, {"jobs-temp", "m m m m"}, {"nodes-filter", "2 /"}, {"paused", "Z"},
+}
+
+var sizes = []struct {
+	name string
+	w, h int
+}{{"80x24", 80, 24}, {"120x40", 120, 40}, {"200x60", 200, 60}, {"20x5", 20, 5}}
+
+// TestGoldens holds every screen, with and without trouble, at the four sizes.
+func TestGoldens(t *testing.T) {
+	for _, f := range fixtures {
+		for _, s := range screens {
+			if f.name != "hang" && s.name != "jobs" && s.name != "nodes" && s.name != "node" {
+				continue
+			}
+			for _, size := range sizes {
+				t.Run(f.name+"/"+s.name+"/"+size.name, func(t *testing.T) {
+					d := drive(f.make(), size.w, size.h, Options{})
+					d.keys(strings.Fields(s.keys)...)
+					d.must(t)
+					golden(t, filepath.Join(f.name, s.name+"-"+size.name), trim(d.text()))
+				})
+			}
+		}
+	}
+}
+
+// TestPoorTerminals holds, with their colours, what is shown where there are eight, none, or no Unicode.
+func TestPoorTerminals(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		opt  Options
+	}{
+		{"8", Options{Profile: colorprofile.ANSI}},
+		{"8-ascii", Options{Profile: colorprofile.ANSI, ASCII: true}},
+		{"nocolor", Options{Profile: colorprofile.ASCII}},
+		{"ascii", Options{Profile: colorprofile.ASCII, ASCII: true}},
+		{"256", Options{Profile: colorprofile.ANSI256}},
+		{"truecolor-light", Options{Profile: colorprofile.TrueColor, Theme: "light"}},
+	} {
+		for _, s := range screens[:5] {
+			t.Run(c.name+"/"+s.name, func(t *testing.T) {
+				d := drive(hang(), 80, 24, c.opt)
+				d.keys(strings.Fields(s.keys)...)
+				d.must(t)
+				content := d.View().Content
+				if c.opt.ASCII && strings.ContainsFunc(content, func(r rune) bool { return r > 0x7e }) {
+					t.Errorf("not only ASCII:\n%s", content)
+				}
+				golden(t, filepath.Join("terminals", c.name+"-"+s.name), visible(content))
+			})
+		}
+	}
+}
+
+// visible writes escape characters so that goldens can be read and compared: "\x1b[0;1m" as "‹0;1›".
+func visible(s string) string {
+	var b strings.Builder
+	for {
+		at := strings.Index(s, "\x1b[")
+		if at < 0 {
+			return b.String() + s
+		}
+		b.WriteString(s[:at])
+		s = s[at+2:]
+		end := strings.IndexByte(s, 'm')
+		b.WriteString("‹" + s[:end] + "›")
+		s = s[end+1:]
+	}
+}
+
+// TestStateWithoutColour shows that what colour says is said by shape or word as well: without colours, each of these differs from the others.
+func TestStateWithoutColour(t *testing.T) {
+	text := func(snap *fleet.Snapshot, keys string) string {
+		d := drive(snap, 120, 40, Options{Profile: colorprofile.ASCII})
+		d.keys(strings.Fields(keys)...)
+		return d.text()
+	}
+	for _, c := range []struct{ keys, want string }{
+		{"", "✖ no progress 41 s"}, {"", "▲ rank 11 slower"}, {"", "○ 7 of 8 GPUs idle"}, {"", "● running"}, {"", "✖3 ▲3"}, {"", "21 21 ✖  21"},
+		{"2", "✖ lost 3m"}, {"2", "◌ stale 12s"}, {"2", "▲ live"}, {"2", "● live"}, {"2", "◌◌◌◌◌◌◌◌"},
+		{"2 enter", "✖ lost: fallen off the bus"}, {"2 L", "✖ GPU3 Xid 79"}, {"Z", "‖ paused"},
+	} {
+		if got := text(hang(), c.keys); !strings.Contains(got, c.want) {
+			t.Errorf("after %q: no %q in\n%s", c.keys, c.want, got)
+		}
+	}
+}
