@@ -31,7 +31,7 @@ func statfs(path string) (space, error) {
 			return space{}, err
 		}
 		block := uint64(s.Bsize)
-		return space{size: s.Blocks * block, available: s.Bavail * block}, nil
+		return space{size: s.Blocks * block, available: uint64(s.Bavail) * block}, nil
 	}
 }
 

@@ -135,7 +135,9 @@ func (w *worker) call(ctx context.Context, m *machine, read *reader) (err error)
 		}
 	}()
 	if *read == nil {
-		*read = w.source.New(m)
+		if *read = elsewhere(w.source.Name, m); *read == nil {
+			*read = w.source.New(m)
+		}
 	}
 	return (*read).read(ctx)
 }
