@@ -155,6 +155,25 @@ func TestGPULost(t *testing.T) {
 	w.works(t, far, 0)
 }
 
+func TestGPULostUntilReboot(t *testing.T) {
+	w := newWorld(t, "  - {at: 10s, for: 60s, fault: gpu-lost, job: pretrain, member: 1, gpu: 0, reboot: true}\n")
+	n := w.member(t, "pretrain", 1)
+	w.until(25*time.Second, n)
+	boot := n.BootID(w.at)
+	if n.Condition(w.at).Dead || get(n, telemetry.GPUStatus, 0) != telemetry.GPULost || w.log(n) == "" {
+		t.Error("no lost GPU on a node that answers")
+	}
+	if !n.Condition(31*time.Second).Dead || !n.Condition(69*time.Second).Dead || n.Condition(71*time.Second).Dead {
+		t.Error("no reboot from 30 s to 70 s")
+	}
+	w.until(71*time.Second, n)
+	if n.BootID(w.at) == boot || get(n, telemetry.GPUStatus, 0) != telemetry.GPUOK || w.log(n) != "" {
+		t.Errorf("after the reboot: GPU status %d, the kernel says %q", get(n, telemetry.GPUStatus, 0), w.log(n))
+	}
+	w.until(110*time.Second, n)
+	w.works(t, n, 0)
+}
+
 func TestThermalThrottle(t *testing.T) {
 	w := newWorld(t, "  - {at: 60s, for: 60s, fault: thermal-throttle, job: fsdp, member: 2, gpu: 5, factor: 1.6}\n")
 	n, far := w.member(t, "fsdp", 2), w.member(t, "fsdp", 0)

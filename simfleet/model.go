@@ -96,8 +96,11 @@ func (n *Node) Name() string { return n.name }
 // wall is the wall clock at a moment of virtual time.
 func (n *Node) wall(at time.Duration) time.Time { return n.model.epoch.Add(at) }
 
-// bootLength is how long a node needs from power on to answering.
-const bootLength = 38 * time.Second
+// bootLength is how long a node needs from power on to answering, rebootLength from the last word before a reboot.
+const (
+	bootLength   = 38 * time.Second
+	rebootLength = 40 * time.Second
+)
 
 // booted says when the node last started before a moment, and how often it did since the fleet appeared.
 func (n *Node) booted(at time.Duration) (when time.Duration, boots int) {
@@ -105,7 +108,7 @@ func (n *Node) booted(at time.Duration) (when time.Duration, boots int) {
 	k, local := n.model.cycle(at)
 	for i := range n.strikes {
 		s := &n.strikes[i]
-		if s.Kind != NodeDies || s.to == forever {
+		if !s.reboots() || s.to == forever {
 			continue
 		}
 		if local >= s.to {
@@ -170,6 +173,8 @@ func (n *Node) Condition(at time.Duration) (c Condition) {
 		switch s.Kind {
 		case NodeDies:
 			c.Dead = true
+		case GPULost:
+			c.Dead = c.Dead || s.Reboot && local >= s.to-rebootLength
 		case NodeFreezes:
 			c.Frozen = true
 		case HalfOpen:
@@ -181,9 +186,12 @@ func (n *Node) Condition(at time.Duration) (c Condition) {
 	return c
 }
 
+// reboots says whether the node starts anew at the end of the fault.
+func (s *strike) reboots() bool { return s.Kind == NodeDies || s.Kind == GPULost && s.Reboot }
+
 // troubled says whether the node's condition ever changes.
 func (n *Node) troubled() bool {
 	return slices.ContainsFunc(n.strikes, func(s strike) bool {
-		return s.Kind == NodeDies || s.Kind == NodeFreezes || s.Kind == HalfOpen || s.Kind == SlowLink
+		return s.reboots() || s.Kind == NodeFreezes || s.Kind == HalfOpen || s.Kind == SlowLink
 	})
 }

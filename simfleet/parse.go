@@ -114,6 +114,7 @@ func (p *scenarioParser) fault(n ast.Node) Fault {
 		"flaps":            note("flaps", func(v ast.Node) { f.Flaps = p.number(v, 1, 100) }),
 		"bytes_per_second": note("bytes_per_second", func(v ast.Node) { f.BytesPerSecond = p.number(v, 1, 1<<30) }),
 		"restart":          note("restart", func(v ast.Node) { f.Restart = p.truth(v) }),
+		"reboot":           note("reboot", func(v ast.Node) { f.Reboot = p.truth(v) }),
 	})
 	p.check(n, &f, given)
 	return f
@@ -149,13 +150,16 @@ func (p *scenarioParser) check(n ast.Node, f *Fault, given map[string]ast.Node) 
 	for _, c := range []struct {
 		key  string
 		does bool
-	}{{"gpu", k.gpu}, {"port", k.port}, {"factor", k.factor}, {"flaps", k.flaps}, {"bytes_per_second", k.rate}, {"restart", k.restart}} {
+	}{{"gpu", k.gpu}, {"port", k.port}, {"factor", k.factor}, {"flaps", k.flaps}, {"bytes_per_second", k.rate}, {"restart", k.restart}, {"reboot", k.reboot}} {
 		if given[c.key] != nil && !c.does {
 			p.fail(at(c.key), "%s takes no %q", f.Kind, c.key)
 		}
 	}
 	if k.gpu && f.GPU < 0 && f.Kind != Hang {
 		f.GPU = 0
+	}
+	if f.Reboot && f.For < rebootLength+5*time.Second {
+		p.fail(at("for"), "a reboot takes %v: the fault must last at least %v", rebootLength, rebootLength+5*time.Second)
 	}
 	if f.Kind == OOMKill && f.For > 0 && f.For < oomClimb+2*time.Second {
 		p.fail(at("for"), "oom-kill needs at least %v: memory fills for %v before the kill", oomClimb+2*time.Second, oomClimb)

@@ -56,6 +56,8 @@ func TestParseRefuses(t *testing.T) {
 		{"member of a node", "faults:\n  - {at: 3s, fault: node-dies, node: 1, member: 2}\n", `"member" counts the nodes of a "job"`},
 		{"too long", "repeat: 10s\nfaults:\n  - {at: 3s, for: 9s, fault: node-dies, node: 1}\n", `line 3: the fault lasts until 12s, the scenario starts again after 10s`},
 		{"oom too short", "faults:\n  - {at: 3s, for: 3s, fault: oom-kill, job: jax}\n", `oom-kill needs at least 8s`},
+		{"reboot too short", "faults:\n  - {at: 3s, for: 30s, fault: gpu-lost, node: 1, reboot: true}\n", `a reboot takes 40s`},
+		{"reboot of a hang", "faults:\n  - {at: 3s, for: 30s, fault: hang, job: jax, reboot: true}\n", `hang takes no "reboot"`},
 		{"faults is a word", "faults: none\n", `faults must be a list`},
 		{"a fault is a word", "faults:\n  - hang\n", `a fault must be`},
 		{"a list for a word", "faults:\n  - {at: [1s], fault: hang, job: jax}\n", `a word is wanted here`},

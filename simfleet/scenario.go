@@ -34,12 +34,12 @@ const (
 
 // kinds lists what each kind of fault needs and takes beside at, for and a target.
 var kinds = map[Kind]struct {
-	gpu, port, factor, rate, flaps, restart bool
-	job                                     bool // it needs a job to fall upon
+	gpu, port, factor, rate, flaps, restart, reboot bool
+	job                                             bool // it needs a job to fall upon
 }{
 	NodeDies: {}, NodeFreezes: {}, HalfOpen: {}, KernelLogDenied: {},
 	SlowLink:        {rate: true},
-	GPULost:         {gpu: true},
+	GPULost:         {gpu: true, reboot: true},
 	ThermalThrottle: {gpu: true, factor: true},
 	ECC:             {gpu: true},
 	RowRemap:        {gpu: true},
@@ -66,6 +66,7 @@ type Fault struct {
 	Flaps          int     // link-flap: how often
 	BytesPerSecond int     // slow-link
 	Restart        bool    // hang: the job is started anew at the end instead of going on
+	Reboot         bool    // gpu-lost: the node reboots in the last rebootLength, as the driver asks for
 
 	Line int // in the file, for messages
 }
