@@ -19,6 +19,7 @@ type gridShape struct {
 	cell   int // columns a GPU takes
 	label  int // columns of a node's name, the blank after it not counted
 	ranks  int // of these, columns for its ranks
+	gap    int // columns between two stacks
 	stacks int // stacks side by side; in gridNodes: nodes on a line
 	deep   int // nodes of a stack; in gridNodes: lines
 	lines  int // lines of text for all of it
@@ -27,8 +28,8 @@ type gridShape struct {
 }
 
 const (
-	gridGap      = 3 // columns between two stacks
-	gridLabelMax = 14
+	gridGap      = 3  // columns between two stacks, where there is room
+	gridLabelMax = 14 // columns of a node's name
 )
 
 // shapeGrid chooses the largest cells with which all nodes fit in w × h; when none does, the smallest, to be scrolled.
@@ -71,10 +72,11 @@ func shapeMode(mode gridMode, w, h, nodes, cols, label, ranks int) gridShape {
 		s.cell = 3
 		s.ranks, s.label = ranks, s.label+ranks
 	}
+	s.gap = gridGap
 	if mode == gridHalves {
-		s.label = min(s.label, 5)
+		s.label, s.gap = min(s.label, 4), 2
 	}
-	most := (w + gridGap) / s.width()
+	most := (w + s.gap) / s.width()
 	if most < 1 {
 		return s
 	}
@@ -104,7 +106,7 @@ func (s *gridShape) blockAt() int {
 }
 
 // width is how wide a stack is, with the gap to the next one.
-func (s *gridShape) width() int { return s.blockAt() + s.cols*s.cell + gridGap }
+func (s *gridShape) width() int { return s.blockAt() + s.cols*s.cell + s.gap }
 
 // line is the line of text that a node is on, not counting the heading.
 func (s *gridShape) line(row int) int {

@@ -67,7 +67,7 @@ func (v *gridView) worstOf(row int) int {
 // draw fills a with the grid. focused says that the keyboard is here.
 func (v *gridView) draw(a area, t *theme, m metric, focused bool) {
 	ranks := 0
-	if v.ranks {
+	if v.ranks && len(v.rows) <= a.w*a.h/24 { // more nodes than that are not drawn with digits anyhow
 		ranks = v.rankRoom()
 	}
 	v.shape = shapeGrid(a.w, a.h, len(v.rows), v.cols, v.label, ranks, t.color && !a.c.ascii)

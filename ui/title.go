@@ -27,6 +27,9 @@ func (m *Model) drawTitle(a area) {
 	at := make([]int, len(all))
 	// Which phrase gives way next: 0 name, 1 states, 2 GPUs, 3 jobs, 4 problems, 5 clock, 6 live.
 	steps := []int{0, 4, 2, 0, 3, 2, 5, 1, 6, 1, 6, 6, 1}
+	if m.tally.critical+m.tally.warning == 0 { // that nothing is wrong is what one wants to read
+		steps = []int{0, 2, 0, 3, 2, 5, 1, 4, 6, 1, 6, 6, 1}
+	}
 	for _, i := range steps {
 		if titleWidth(a, all, at) <= a.w {
 			break
