@@ -38,6 +38,7 @@ type proc struct {
 	rank      string // the words of rankOf
 	fact      *facts.Process
 	usageSeen bool
+	idle      bool   // it used no CPU between the last two looks
 	cpuTicks  uint64 // at the last look for usage
 	usageMS   int64
 	visited   uint64 // number of the walk that saw it last
