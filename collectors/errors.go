@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
@@ -32,8 +33,16 @@ func remark(text string) error {
 	return &condition{state: facts.SourceState_SOURCE_OK, text: text}
 }
 
+const maxWords = 500 // bytes of what a source says
+
 // conditionOf makes a source's statement out of what its read returned.
 func conditionOf(err error) condition {
+	c := worded(err)
+	c.text = telemetry.Clean(c.text, maxWords)
+	return c
+}
+
+func worded(err error) condition {
 	var c *condition
 	switch {
 	case err == nil:

@@ -17,6 +17,8 @@ import (
 // statfsPatience is how long a reading waits for its file systems. A server that went away answers minutes later, or never.
 const statfsPatience = 1500 * time.Millisecond
 
+const maxMount = 256 // bytes of a path that is told
+
 // space is what statfs(2) says, in bytes.
 type space struct{ size, available uint64 }
 
@@ -213,8 +215,8 @@ func parseMount(b []byte) (device string, f *facts.Filesystem, ok bool) {
 		return "", nil, false
 	}
 	return string(w[2]), &facts.Filesystem{
-		Mount:  telemetry.Clean(string(octal(w[4])), maxPath),
-		Device: telemetry.Clean(string(octal(source)), maxPath),
+		Mount:  telemetry.Clean(string(octal(w[4])), maxMount),
+		Device: telemetry.Clean(string(octal(source)), maxMount),
 		Type:   telemetry.Clean(string(kind), 64),
 	}, true
 }

@@ -197,6 +197,9 @@ func (w *writer) writeSample() error {
 	}
 	whole := inventory != nil || w.wholeMS == 0 || now-w.wholeMS >= wholeEach.Milliseconds()
 	if inventory != nil {
+		if proto.Size(inventory) > framesBytes {
+			inventory.HwCounters = nil // their names; no machine is known that has so many
+		}
 		if err := w.message(telemetry.KindInventory, inventory); err != nil {
 			return err
 		}

@@ -92,3 +92,24 @@ func TestUsageIsBounded(t *testing.T) {
 		t.Errorf("%d told, %d bytes", len(got.Told), proto.Size(&got))
 	}
 }
+
+// An inventory beyond what a frame holds loses the names of its counters, not the stream.
+func TestHugeInventory(t *testing.T) {
+	p := play(t, extract(t, "laptop"), nil)
+	for range telemetry.MaxEntities(telemetry.ScopeHWCounter) {
+		p.m.board.inventory.HwCounters = append(p.m.board.inventory.HwCounters, &facts.HWCounter{Name: strings.Repeat("n", 64)})
+	}
+	p.m.board.inventory.Product = "kept"
+	w, out := newTestWriter(p)
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	_, payloads := readAll(t, out.Bytes())
+	var got facts.Inventory
+	if err := facts.Decode(payloads[0], &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Product != "kept" || len(got.HwCounters) != 0 {
+		t.Errorf("got %q and %d counters", got.Product, len(got.HwCounters))
+	}
+}
