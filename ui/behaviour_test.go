@@ -35,7 +35,7 @@ func TestTwoKeysToTheCause(t *testing.T) {
 	d.keys("tab")
 	d.shows(t, "gpu017 rank 131 GPU 3 pid 41238 ✖ Xid 79", "154/700W 22% · util 100% · tensor 0% · 71/80G · 61° · 1755MHz · net 400 kB/s")
 	d.keys("enter")
-	d.shows(t, "gpu017  ✖ live", "3 ✖ lost: fallen off the bus for 41s: Xid 79 GPU3")
+	d.shows(t, "gpu017  ✖ live", "3 ✖ Xid 79 GPU3: fell off the bus, no reading fo", "lines 1–17 of")
 	d.keys("esc")
 	if d.place() != placeGrid {
 		t.Fatalf("Esc leads to %s", placeNames[d.place()])

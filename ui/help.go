@@ -38,7 +38,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && b.at.has(from) {
-				lines = append(lines, helpLine{key: m.helpKeys(b), say: b.help})
+				lines = append(lines, helpLine{key: strings.Join(b.keys, " "), say: b.help})
 			}
 		}
 	}
@@ -46,7 +46,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && !b.at.has(from) && b.at != at(placeHelp) {
-				lines = append(lines, helpLine{key: m.helpKeys(b), say: b.help, where: placeWords(b.at)})
+				lines = append(lines, helpLine{key: strings.Join(b.keys, " "), say: b.help, where: placeWords(b.at)})
 			}
 		}
 	}
@@ -66,14 +66,6 @@ func (m *Model) helpLines(from place) []helpLine {
 		helpLine{key: "of jobs", say: "user=ann util<10 state=idle gpu.temp>85 job=8123 node=gpu00* problem=critical missing>0"},
 		helpLine{key: "of nodes", say: "state=lost job=8123 xid=79 gpu.ecc>0 mem>90 cpu>50 net<1 problem!=fine"},
 		helpLine{key: "fields", say: fieldNames(m.jobs.fields, m.nodes.fields)})
-}
-
-func (m *Model) helpKeys(b *binding) string {
-	words := make([]string, 0, len(b.keys))
-	for _, k := range b.keys {
-		words = append(words, k)
-	}
-	return strings.Join(words, " ")
 }
 
 func placeWords(p places) string {

@@ -19,10 +19,7 @@ func (m *Model) drawInfo(a area) {
 	case placeNodes:
 		lines = m.nodeInfo()
 	case placeNode:
-		words, numbers := m.gpuLines()
-		if lines = [][]span{m.node.sectionLine(), append(words, numbers...)}; a.h == 1 {
-			lines = lines[1:]
-		}
+		lines = m.gpuInfo(a)
 	default:
 		return
 	}
@@ -48,16 +45,12 @@ func (m *Model) jobInfo(a area) [][]span {
 	finding := m.findingLine()
 	words, numbers := m.cellLines(finding != nil && a.h > 1)
 	cell := append(words[:len(words):len(words)], numbers...)
-	long := 0
-	for _, s := range cell {
-		long += a.width(s.text)
-	}
 	switch {
 	case a.h == 1 && m.place() == placeJobs && finding != nil:
 		return [][]span{finding}
 	case a.h == 1:
 		return [][]span{cell}
-	case m.place() == placeGrid && long > a.w:
+	case m.place() == placeGrid && spansWidth(a, cell) > a.w-1:
 		words, numbers = m.cellLines(false)
 		return [][]span{words, numbers}
 	}
@@ -130,6 +123,24 @@ func (m *Model) cellLines(told bool) (words, numbers []span) {
 	return words, []span{{" " + gpuNumbers(ref.GPU), style{}}}
 }
 
+func spansWidth(a area, spans []span) int {
+	n := 0
+	for _, s := range spans {
+		n += a.width(s.text)
+	}
+	return n
+}
+
+// gpuInfo is the GPU selected on the node screen, on two lines where one is too short.
+func (m *Model) gpuInfo(a area) [][]span {
+	words, numbers := m.gpuLines()
+	all := append(words[:len(words):len(words)], numbers...)
+	if a.h > 1 && spansWidth(a, all) > a.w-1 {
+		return [][]span{words, numbers}
+	}
+	return [][]span{all}
+}
+
 // gpuLines is the GPU selected on the node screen.
 func (m *Model) gpuLines() (words, numbers []span) {
 	n := m.index.node(m.node.name)
@@ -169,6 +180,9 @@ func gpuWords(n *fleet.Node, g *fleet.GPU, rank int, told bool) []span {
 }
 
 func gpuNumbers(g *fleet.GPU) string {
+	if !g.PowerW.Known() && !g.UtilPct.Known() && !g.MemUsedBytes.Known() && !g.TempC.Known() {
+		return "it gives no numbers"
+	}
 	return strings.Join([]string{
 		formatWhole2(g.PowerW, g.PowerLimitW) + "W " + formatPct(g.PowerPct()),
 		"util " + formatPct(g.UtilPct),

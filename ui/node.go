@@ -144,13 +144,12 @@ func (s *nodeScreen) curve(gpu int, id fleet.SeriesID) []float64 {
 	return s.history.series[seriesKey{gpu, id}]
 }
 
-// sectionLine says where on the page we are.
-func (s *nodeScreen) sectionLine() []span {
-	spans := []span{{"section ", fg(colDim)}, {sectionTitles[s.focused], fg(colStrong)}}
-	if s.length > s.seen && s.seen > 0 {
-		spans = append(spans, span{"  lines " + strconv.Itoa(s.top+1) + "–" + strconv.Itoa(min(s.top+s.seen, s.length)) + " of " + strconv.Itoa(s.length) + " (PgDn)", fg(colDim)})
+// pageWords say which part of the page is seen, when not all of it is.
+func (s *nodeScreen) pageWords() string {
+	if s.length <= s.seen || s.seen == 0 {
+		return ""
 	}
-	return spans
+	return "lines " + strconv.Itoa(s.top+1) + "–" + strconv.Itoa(min(s.top+s.seen, s.length)) + " of " + strconv.Itoa(s.length)
 }
 
 // drawNode draws the node's head and as much of its page as there is room for.
@@ -167,7 +166,7 @@ func (m *Model) drawNode(a area) {
 	}
 	head := 0
 	if a.h >= 6 {
-		head = m.nodeHead(a, n)
+		head = 2
 	} else if a.h > 0 {
 		m.nodeState(a, 0, n)
 		head = 1
@@ -178,6 +177,9 @@ func (m *Model) drawNode(a area) {
 		s.revealFocus()
 	}
 	s.top = max(0, min(s.top, s.length-s.seen))
+	if head == 2 {
+		m.nodeHead(a, n)
+	}
 	view := a.sub(0, head, a.w, s.seen)
 	for id := range numSections {
 		b := s.at[id]
@@ -305,8 +307,8 @@ func (m *Model) drawSection(a area, id section, n *fleet.Node) {
 	}
 }
 
-// nodeHead draws who the node is and how it does, and says how many lines that took.
-func (m *Model) nodeHead(a area, n *fleet.Node) int {
+// nodeHead draws two lines: who the node is and how it does, and where on its page we are.
+func (m *Model) nodeHead(a area, n *fleet.Node) {
 	m.nodeState(a, 0, n)
 	var parts []string
 	add := func(s string) {
@@ -330,8 +332,13 @@ func (m *Model) nodeHead(a area, n *fleet.Node) int {
 	if len(parts) == 0 {
 		parts = append(parts, "nothing is known of it yet")
 	}
-	a.cut(1, 1, a.w-1, strings.Join(parts, " · "), fg(colDim))
-	return 2
+	page := m.node.pageWords()
+	w := 0
+	if page != "" {
+		w = a.width(page) + 2
+	}
+	a.cut(1, 1, a.w-1-w, strings.Join(parts, " · "), fg(colDim))
+	a.text(a.w-w+1, 1, page, fg(colAccent))
 }
 
 // nodeState draws one line: name, state, jobs, what is wrong.

@@ -3,6 +3,7 @@ package ui
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"foretop/fleet"
 )
@@ -31,7 +32,7 @@ func gpuColumns() []column {
 		{id: "past", title: "15 MIN", width: 15, ideal: 20, drop: 14},
 		{id: "rank", title: "RANK", width: 5, right: true, drop: 4},
 		{id: "pid", title: "PID", width: 7, right: true, drop: 5},
-		{id: "command", title: "COMMAND", width: 8, rest: true, drop: 3},
+		{id: "command", title: "COMMAND", width: 8, ideal: 24, rest: true, drop: 3},
 	}
 }
 
@@ -69,11 +70,11 @@ func gpuTrouble(n *fleet.Node, g *fleet.GPU) string {
 		return ""
 	}
 	words := gpuStatus(g)
-	if g.Stale > 0 {
-		words += " for " + formatShort(g.Stale)
+	if p := problemOf(n, g.Index); p != nil && p.Severity == fleet.Critical {
+		words = p.Text // it says the same, and more
 	}
-	if p := problemOf(n, g.Index); p != nil {
-		words += ": " + p.Text
+	if g.Stale > 0 {
+		words += ", no reading for " + formatShort(g.Stale)
 	}
 	return words
 }
@@ -197,13 +198,22 @@ func (m *Model) gpuCommand(a area, w int, n *fleet.Node, g *fleet.GPU) {
 	text := ""
 	for _, p := range n.Processes {
 		if p.GetPid() == g.Holders[0].PID {
-			text = p.GetUser() + " " + p.GetCommand()
+			text = p.GetUser() + " " + shortCommand(p.GetCommand())
 		}
 	}
 	if more := len(g.Holders) - 1; more > 0 {
 		text = "+" + strconv.Itoa(more) + " " + text
 	}
 	a.cut(0, 0, w, text, style{})
+}
+
+// shortCommand leaves the folder of the program out of a command line.
+func shortCommand(s string) string {
+	program, _, _ := strings.Cut(s, " ")
+	if slash := strings.LastIndexByte(program, '/'); slash >= 0 && slash < len(program)-1 {
+		return s[slash+1:]
+	}
+	return s
 }
 
 // shortGPU leaves the maker out of a GPU's name.

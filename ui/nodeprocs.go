@@ -61,7 +61,7 @@ func (m *Model) drawProcesses(a area, n *fleet.Node) {
 		cells := map[string]string{
 			"pid": strconv.Itoa(int(t.GetPid())), "user": t.GetUser(), "rank": "", "gpu": "", "vram": "",
 			"cpu": formatPct(fleet.Reading(t.GetCpuPermille()) / 10), "rss": formatBytes(fleet.Reading(t.GetRssBytes())),
-			"threads": strconv.Itoa(int(t.GetThreads())), "status": t.GetState(), "command": t.GetCommand(),
+			"threads": strconv.Itoa(int(t.GetThreads())), "status": t.GetState(), "command": shortCommand(t.GetCommand()),
 		}
 		if cells["command"] == "" {
 			cells["command"] = t.GetComm()
@@ -111,7 +111,7 @@ func processCell(a area, c *placed, p *fleet.Process) {
 			st = fg(colWarn)
 		}
 	case "command":
-		if text = p.GetCommand(); text == "" {
+		if text = shortCommand(p.GetCommand()); text == "" {
 			text = p.GetComm()
 		}
 	}

@@ -124,12 +124,17 @@ func nodeNet(n *fleet.Node) (rx, tx fleet.Reading) {
 	return rx, tx
 }
 
-// nodeXid is the Xid of the newest kernel line that has one. When the log cannot be read it is "?": not checked, which is not "none".
+// nodeXid is the worst Xid that the known part of the kernel log tells of, of several the newest. When the log cannot be read it is "?": not
+// checked, which is not "none".
 func nodeXid(n *fleet.Node) string {
+	worst, xid := fleet.Fine, 0
 	for i := len(n.Kernel) - 1; i >= 0; i-- {
-		if x := n.Kernel[i].Class.Xid; x != 0 {
-			return formatWhole(float64(x))
+		if c := &n.Kernel[i].Class; c.Xid != 0 && (xid == 0 || c.Severity > worst) {
+			worst, xid = c.Severity, c.Xid
 		}
+	}
+	if xid != 0 {
+		return formatWhole(float64(xid))
 	}
 	if s := nodeSource(n, fleet.KernelLogSource); s == nil || s.State != facts.SourceState_SOURCE_OK {
 		return "?"
