@@ -28,6 +28,11 @@ func denied(text, remedy string) error {
 	return &condition{state: facts.SourceState_SOURCE_DENIED, text: text, remedy: remedy}
 }
 
+// undecided: it is not known yet whether the thing may be read.
+func undecided(text string) error {
+	return &condition{state: facts.SourceState_SOURCE_UNKNOWN, text: text}
+}
+
 // remark: all is well, and there is something to say.
 func remark(text string) error {
 	return &condition{state: facts.SourceState_SOURCE_OK, text: text}

@@ -91,6 +91,8 @@ func (j *journal) condition(nowMS int64) error {
 		return errors.New("journalctl ended: " + j.ended.Error())
 	case j.isEnded:
 		return errors.New("journalctl ended")
+	case j.lines == 0:
+		return undecided("asking the journal, for /dev/kmsg may not be read")
 	}
 	return remark("from the journal: /dev/kmsg may not be read")
 }
