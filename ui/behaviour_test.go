@@ -260,3 +260,15 @@ func TestEnvironment(t *testing.T) {
 		t.Fatalf("colours in spite of NO_COLOR: %s", visible(c))
 	}
 }
+
+// TestFleetFinding shows that a sick node is named on the home screen though the selected job has nothing to do with it.
+func TestFleetFinding(t *testing.T) {
+	snap := healthy()
+	snap.Nodes[60].Problems = []fleet.Problem{{Severity: fleet.Warning, Text: "GPU2 slowed: too hot", GPU: 2, Port: -1, Since: noon.Add(-time.Minute)}}
+	d := drive(snap, 100, 30, Options{})
+	d.shows(t, "▲ 12:02:41 gpu061 GPU2 slowed: too hot", "gpu001 rank 0 GPU 0")
+	d.keys("enter")
+	if strings.Contains(d.text(), "too hot") {
+		t.Fatal("shown as if it were this job's")
+	}
+}

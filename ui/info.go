@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,11 +24,9 @@ func (m *Model) drawInfo(a area) {
 	default:
 		return
 	}
-	y := 0
+	lines = slices.DeleteFunc(lines, func(l []span) bool { return len(l) == 0 })
+	y := max(0, a.h-len(lines)) // the last stands on the line above the keys
 	for _, l := range lines {
-		if l == nil || y >= a.h {
-			continue
-		}
 		x := 1
 		for _, s := range l {
 			x = a.text(x, y, s.text, s.st)
@@ -57,11 +56,11 @@ func (m *Model) jobInfo(a area) [][]span {
 	return [][]span{finding, cell}
 }
 
-// findingLine is the worst problem on the selected job's nodes, with when and where it was seen.
+// findingLine is the worst problem on the selected job's nodes, with when and where it was seen; where that job has none, the worst of the fleet.
 func (m *Model) findingLine() []span {
 	j := m.jobs.selectedJob()
 	if j == nil {
-		return nil
+		return m.fleetFinding()
 	}
 	var node *fleet.Node
 	for _, name := range j.Nodes {
@@ -72,12 +71,20 @@ func (m *Model) findingLine() []span {
 	}
 	if node == nil {
 		if j.Severity < fleet.Notice {
-			return nil
+			return m.fleetFinding()
 		}
 		k := jobMark(j)
 		return []span{{string(k.r) + " " + jobText(j), k.st}}
 	}
 	return append(m.problemSpans(node), span{"  → " + j.ID + ": " + jobText(j), style{}})
+}
+
+// fleetFinding is the worst problem of all nodes. It is not shown where one looks into a single job.
+func (m *Model) fleetFinding() []span {
+	if n := m.tally.worst; n != nil && m.screen == screenJobs {
+		return m.problemSpans(n)
+	}
+	return nil
 }
 
 // problemSpans is the worst thing about a node: "✖ 12:03:00 gpu017 Xid 79 GPU3: fell off the bus".

@@ -133,13 +133,18 @@ func stateStyle(s fleet.State) style {
 
 // tally is what the title says that the snapshot's totals do not.
 type tally struct {
-	coming            int // nodes that have not yet answered for the first time
-	critical, warning int // problems, with nodes that are not live counted as one each
+	coming            int         // nodes that have not yet answered for the first time
+	critical, warning int         // problems, with nodes that are not live counted as one each
+	worst             *fleet.Node // the first of those with the worst problem; nil when all is well
 }
 
 func tallyOf(s *fleet.Snapshot) tally {
 	t := tally{critical: s.Totals.Critical, warning: s.Totals.Warning}
+	severity := fleet.Notice
 	for _, n := range s.Nodes {
+		if how := nodeSeverity(n); how > severity {
+			severity, t.worst = how, n
+		}
 		if n.State == fleet.Live {
 			continue
 		}
