@@ -24,10 +24,7 @@ const (
 	KindControl     Kind = 16 // front → node: facts.Control
 )
 
-// A frame is: length (uvarint: bytes that follow, the kind included), kind (one byte), payload.
-const maxHeader = binary.MaxVarintLen32 + 1
-
-// AppendFrame appends one frame to dst. The payload must be shorter than the receiving end's bound.
+// AppendFrame appends one frame to dst: length (uvarint: bytes that follow, the kind included), kind (one byte), payload. The payload must be shorter than the receiving end's bound.
 func AppendFrame(dst []byte, k Kind, payload []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(payload)+1))
 	dst = append(dst, byte(k))
