@@ -36,7 +36,8 @@ type bootstrap struct {
 //	mk DIR               makes it so, or fails
 //	sum FILE SHA SIZE    is ours and has that content (size only where there is no sha256sum)
 //	runs FILE ARGS       can be executed here: run with its input at an end, it must start
-//	can DIR              files made there may be executed (access(2) says no on noexec mounts)
+//	can DIR              files made there may be executed (access(2) says no on noexec mounts). The file is empty, because a full disk is another
+//	                     trouble; and its name is this start's own: nodes that share the folder look at the same time, often under the same pid
 //	prune DIR            old programs of ours go: all but the newest two, when older than 30 days; and forgotten temporary files
 const common = `LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
 	`say(){ echo "FORETOP-$*";};` +
@@ -44,7 +45,7 @@ const common = `LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
 	`mk(){ [ -d "$1" ]||mkdir -p "$1" 2>/dev/null;own "$1";};` +
 	`sum(){ [ -f "$1" ]&&[ -O "$1" ]||return 1;if command -v sha256sum >/dev/null 2>&1;then set -- $2 $(sha256sum <"$1");[ "$1" = "$2" ];else [ $(wc -c <"$1") -eq $3 ];fi;};` +
 	`runs(){ o=;command -v timeout >/dev/null 2>&1&&o="timeout 10";FORETOP_NONCE= FORETOP_PROBE=1 $o "$@" </dev/null >/dev/null 2>&1;[ $? -lt 126 ];};` +
-	`can(){ { echo >"$1/.x.$$";} 2>/dev/null&&chmod 700 "$1/.x.$$"&&[ -x "$1/.x.$$" ];set -- $? "$1";rm -f "$2/.x.$$";return $1;};` +
+	`can(){ t="$1/.x.$$.$FORETOP_NONCE";{ true >"$t";} 2>/dev/null&&chmod 700 "$t"&&[ -x "$t" ];set -- $?;rm -f "$t";return $1;};` +
 	`prune(){ for o in c n;do ls -t "$1"|grep "^$o-"|tail -n +3|while read l;do find "$1/$l" -mtime +30 -exec rm -f {} ";";done;done;` +
 	`for o in up x i;do find "$1" -name ".$o.*" -mtime +1 -exec rm -f {} ";";done;};`
 
@@ -81,7 +82,7 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	fmt.Fprintf(&s, `h="%s";k=-;if [ -n "$HOME" ];then mk "$h"||{ [ -O "$h" ]&&chmod 700 "$h" 2>/dev/null&&own "$h";}&&{ `+
 		`[ -f "$h/.id" ]||{ t="$h/.i.$$.%s";{ echo %s$$ >"$t";} 2>/dev/null&&ln "$t" "$h/.id" 2>/dev/null;rm -f "$t";};read k <"$h/.id";};fi 2>/dev/null;`, b.shared, nonce, nonce)
 	// cp1 DIR NAME SHA SIZE: one program from the shared folder into DIR, whole or not at all.
-	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$";cp "$h/$2-$3" "$t" 2>/dev/null&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
+	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$.$FORETOP_NONCE";cp "$h/$2-$3" "$t" 2>/dev/null&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
 	fmt.Fprintf(&s, `if all "$h";then p=1;for d in %s;do mk "$d"&&can "$d"&&cp1 "$d" c $c $z&&{ [ $v = 0 ]||cp1 "$d" n $r $y;}&&ok "$d"&&{ prune "$d" 2>/dev/null;go "$d";};done;ok "$h"&&go "$h";fi;`, b.words())
 	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;break;fi;q=noexec;fi;;esac;i=$((i+1));done;`, b.words(), ints(skip))
 	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w$k" = -- ];then :;elif [ "$w" = - ];then if can "$h";then w=h;else q=noexec;fi;fi;if [ "$w" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)

@@ -285,10 +285,13 @@ func write(w io.Writer, f *payload.File, gz bool) error {
 	return err
 }
 
+// spoken turns the shell words of folders into what people call them.
+var spoken = strings.NewReplacer("${XDG_RUNTIME_DIR:-/nonexistent}", "$XDG_RUNTIME_DIR", "${XDG_CACHE_HOME:-$HOME/.cache}", "~/.cache", "foretop-$u", "foretop-UID")
+
 // refused words a node on which no folder can take the collector. The last failure of an upload says more than the last look.
 func (d *deployment) refused(text string) error {
 	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
-	where := strings.Join(append(slices.Clone(d.scripts.folders), d.scripts.shared), ", ")
+	where := spoken.Replace(strings.Join(append(slices.Clone(d.scripts.folders), d.scripts.shared), ", "))
 	last, place, _ := strings.Cut(d.lastWord, " ")
 	if last != "" && word != "noexec" || last == "full" {
 		word = last

@@ -231,6 +231,22 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// Not one byte is free: also the look whether a folder may execute must not take that for noexec.
+func TestDiskFullToTheLastByte(t *testing.T) {
+	at := newPlace(t)
+	for _, dir := range []string{at.local, at.home} {
+		tmpfs(t, dir, "size=64k", 0)
+		if err := os.WriteFile(filepath.Join(dir, "full"), make([]byte, 1<<20), 0o600); err == nil {
+			t.Fatal("there is room")
+		}
+	}
+	key := newSigner(t)
+	s := newServer(t, shell("/bin/sh", at.env()...), key.PublicKey())
+	p, rec := newTestPool(t, deployConfig(t, fakeSet(t)))
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	check(t, rec, Refused, "disk full", "free some space")
+}
+
 // Fifty nodes with folders of their own and one home between them: one upload. The home then freezes (here: is gone): the streams go on.
 func TestSharedHome(t *testing.T) {
 	const nodes = 50

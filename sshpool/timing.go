@@ -18,8 +18,11 @@ type Timing struct {
 	TrustLook time.Duration // between looks whether the user took a host key that was not trusted: 2 s
 	Sweep     time.Duration // between looks at all streams: 200 ms
 
-	BackoffMin  time.Duration // first wait after a loss: 1 s
-	BackoffNear time.Duration // longest wait while nobody listens there (a bare SYN costs the node nothing): 8 s
+	BackoffMin time.Duration // first wait after a loss: 1 s
+	// BackoffNear is the longest wait while nobody listens there (a bare SYN costs the node nothing): 6 s. A dial that was begun too early for
+	// the node's return lasts up to 3 s more (the kernel's last SYN goes out after 7 s of 10): with both, it is live within 10 s.
+	BackoffNear time.Duration
+
 	BackoffMax  time.Duration // longest wait else: 60 s
 	BackoffLong time.Duration // first wait of a node that misbehaves or cannot take the collector: 60 s, growing tenfold
 	LongOutage  time.Duration // after this, BackoffNear no longer holds: 10 min
@@ -42,7 +45,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.TrustLook, 2*time.Second)
 	set(&t.Sweep, 200*time.Millisecond)
 	set(&t.BackoffMin, time.Second)
-	set(&t.BackoffNear, 8*time.Second)
+	set(&t.BackoffNear, 6*time.Second)
 	set(&t.BackoffMax, time.Minute)
 	set(&t.BackoffLong, time.Minute)
 	set(&t.LongOutage, 10*time.Minute)
