@@ -1,9 +1,6 @@
 package ui
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // cell is one character cell. Of a wide character the first cell holds it and the second holds continued.
 type cell struct {
@@ -18,7 +15,7 @@ type canvas struct {
 	w, h  int
 	ascii bool
 	cells []cell
-	out   strings.Builder
+	out   []byte // of the last frame, to be used again
 }
 
 // reset makes the canvas w × h blank cells.
@@ -56,12 +53,10 @@ func (c *canvas) render(t *theme) string {
 	if c.w == 0 || c.h == 0 {
 		return ""
 	}
-	c.out = strings.Builder{}
-	c.out.Grow(c.w * c.h * 2)
-	var sgr []byte
+	out := c.out[:0]
 	for y := range c.h {
 		if y > 0 {
-			c.out.WriteByte('\n')
+			out = append(out, '\n')
 		}
 		row := c.cells[y*c.w : (y+1)*c.w]
 		end := len(row)
@@ -74,21 +69,24 @@ func (c *canvas) render(t *theme) string {
 				continue
 			}
 			if cell.style != now {
+				out = t.change(out, now, cell.style)
 				now = cell.style
-				sgr = t.sgr(sgr[:0], now)
-				c.out.Write(sgr)
 			}
-			if cell.r == 0 {
-				c.out.WriteByte(' ')
-			} else {
-				c.out.WriteRune(cell.r)
+			switch {
+			case cell.r == 0:
+				out = append(out, ' ')
+			case cell.r < utf8.RuneSelf:
+				out = append(out, byte(cell.r))
+			default:
+				out = utf8.AppendRune(out, cell.r)
 			}
 		}
-		if now != (style{}) {
-			c.out.WriteString("\x1b[m")
+		if t.set(now) {
+			out = append(out, "\x1b[m"...)
 		}
 	}
-	return c.out.String()
+	c.out = out
+	return string(out)
 }
 
 // area is a rectangle of a canvas to draw in: what lies outside its clip is cut off. Its own corner may lie outside, which is how a long page

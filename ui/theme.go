@@ -105,10 +105,18 @@ func (t *theme) visibleBlank(s style) bool {
 	return t.paints[s.bg].sgr != "" || t.paints[s.bg].attr&reverse != 0 || s.attr&(reverse|underline) != 0
 }
 
+// set says whether a style differs from none.
+func (t *theme) set(s style) bool {
+	return t.attrs(s) != 0 || t.paints[s.fg].sgr != "" || t.paints[s.bg].sgr != ""
+}
+
+// attrs are the attributes that a style comes out with: its own, and those that stand for its colours.
+func (t *theme) attrs(s style) attr { return s.attr | t.paints[s.fg].attr | t.paints[s.bg].attr }
+
 // sgr appends the sequence that sets the style, whatever was set before.
 func (t *theme) sgr(b []byte, s style) []byte {
 	b = append(b, "\x1b[0"...)
-	a := s.attr | t.paints[s.fg].attr | t.paints[s.bg].attr
+	a := t.attrs(s)
 	for i, code := range [...]byte{'1', '2', '4', '7'} {
 		if a&(1<<i) != 0 {
 			b = append(b, ';', code)
@@ -121,6 +129,36 @@ func (t *theme) sgr(b []byte, s style) []byte {
 		b = append(append(b, ';', '4'), p...)
 	}
 	return append(b, 'm')
+}
+
+// change appends the shortest sequence from one style to another; nothing where they look the same.
+func (t *theme) change(b []byte, from, to style) []byte {
+	if t.attrs(from) != t.attrs(to) {
+		return t.sgr(b, to)
+	}
+	front, back := t.paints[to.fg].sgr, t.paints[to.bg].sgr
+	newFront, newBack := front != t.paints[from.fg].sgr, back != t.paints[from.bg].sgr
+	if !newFront && !newBack {
+		return b
+	}
+	b = append(b, "\x1b["...)
+	if newFront {
+		b = appendColor(b, '3', front)
+	}
+	if newFront && newBack {
+		b = append(b, ';')
+	}
+	if newBack {
+		b = appendColor(b, '4', back)
+	}
+	return append(b, 'm')
+}
+
+func appendColor(b []byte, ground byte, sgr string) []byte {
+	if sgr == "" {
+		sgr = "9" // the terminal's own
+	}
+	return append(append(b, ground), sgr...)
 }
 
 // monoTheme uses no colour: what stands out is bold, what is selected is reversed.
@@ -139,14 +177,14 @@ func monoTheme() theme {
 // black and white, which no colour blindness takes away.
 func eightTheme(dark bool) theme {
 	t := theme{levels: 5, color: true}
-	t.set(map[color]string{
+	t.paint(map[color]string{
 		colGood: "2", colWarn: "3", colCrit: "1", colStale: "5", colAccent: "6", colBar: "2", colTagged: "3", colOnWarn: "3",
 		colCritBG: "1", colOnCrit: "7", colPick: "5", colOnPick: "7",
 	})
 	ramp := [...][2]string{{"0", "7"}, {"4", "7"}, {"6", "0"}, {"3", "0"}, {"7", "0"}}
 	if !dark {
 		slices.Reverse(ramp[:])
-		t.set(map[color]string{colWarn: "5", colStale: "4", colAccent: "4", colBar: "4", colTagged: "5", colOnWarn: "5"})
+		t.paint(map[color]string{colWarn: "5", colStale: "4", colAccent: "4", colBar: "4", colTagged: "5", colOnWarn: "5"})
 	}
 	for i, p := range ramp {
 		t.paints[colRamp+color(i)].sgr, t.paints[colRampText+color(i)].sgr = p[0], p[1]
@@ -158,7 +196,7 @@ func eightTheme(dark bool) theme {
 	return t
 }
 
-func (t *theme) set(paints map[color]string) {
+func (t *theme) paint(paints map[color]string) {
 	for c, p := range paints {
 		t.paints[c].sgr = p
 	}
