@@ -14,6 +14,9 @@ PROTOC_GEN := google.golang.org/protobuf/cmd/protoc-gen-go
 # The version comes from git where git can tell it; a build must not fail where it cannot.
 VCS        := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 
+# go-nvml declares functions that newer headers call deprecated; it does not concern us.
+export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
+
 .PHONY: all payload test check lint vulncheck cross unit bench fuzz soak generate clean help
 all: payload ## build bin/foretop with collectors for linux/amd64 and linux/arm64 inside
 	$(GO) build -trimpath -buildvcs=$(VCS) -ldflags "-s -w" -o bin/foretop .

@@ -106,7 +106,6 @@ func TestBedSharedHomeOnly(t *testing.T) {
 		}
 	}
 	t.Logf("%d nodes live after %v", nodes, time.Since(o.opened).Round(time.Second/10))
-	o.tell()
 	// A node that starts anew finds it there.
 	n := bed.Nodes[0]
 	must(t, n.Kill())

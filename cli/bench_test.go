@@ -40,6 +40,40 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
+// BenchmarkConnectCold is how long until all nodes are live when nothing is known of them: every name goes through `ssh -G`, and keys and known_hosts are read from
+// files. CPU counts the ssh programs.
+func BenchmarkConnectCold(b *testing.B) {
+	const nodes = 1000
+	for range b.N {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		sim, err := simfleet.StartChild(ctx, simfleet.Options{Nodes: nodes, Seed: 1, Scenario: simfleet.Healthy()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		file, err := sim.WriteFiles(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		var names []string
+		for _, n := range sim.Nodes() {
+			names = append(names, n.Name)
+		}
+		began, cpu := time.Now(), selfCPU()+usedCPU(syscall.RUSAGE_CHILDREN)
+		s := openStation(fleet.Options{}, sshpool.Config{ConfigFile: file}, targetsOf(names))
+		for s.Publish().Totals.ByState[fleet.Live] < nodes {
+			if ctx.Err() != nil {
+				b.Fatalf("not all live: %v", s.Snapshot().Totals)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		b.ReportMetric(time.Since(began).Seconds(), "connect-s")
+		b.ReportMetric(float64((selfCPU()+usedCPU(syscall.RUSAGE_CHILDREN)-cpu).Microseconds())/nodes/1000, "connect-cpu-ms/node")
+		s.Close()
+		sim.Close()
+		cancel()
+	}
+}
+
 // steadyFor is how long the steady state is measured.
 const steadyFor = 20 * time.Second
 
@@ -117,9 +151,11 @@ func measure(d time.Duration) float64 {
 	return float64(selfCPU()-cpu) / float64(time.Since(at))
 }
 
-func selfCPU() time.Duration {
+func selfCPU() time.Duration { return usedCPU(syscall.RUSAGE_SELF) }
+
+func usedCPU(who int) time.Duration {
 	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+	if err := syscall.Getrusage(who, &r); err != nil {
 		return 0
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())

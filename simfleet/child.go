@@ -26,6 +26,7 @@ type Child struct {
 	stdout *bufio.Reader
 	nodes  []NodeInfo
 	signer ssh.Signer
+	key    []byte // PEM
 }
 
 // childNode and childReady are what a child says when its nodes accept, childCost what it has cost: a line of JSON each.
@@ -93,6 +94,7 @@ func (c *Child) take(r childReady) (err error) {
 	if r.Error != "" {
 		return errors.New(r.Error)
 	}
+	c.key = r.Key
 	if c.signer, err = ssh.ParsePrivateKey(r.Key); err != nil {
 		return err
 	}

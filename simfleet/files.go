@@ -18,18 +18,27 @@ func (f *Fleet) WriteFiles(dir string) (config string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("write client key: %w", err)
 	}
+	return writeFiles(dir, f.Nodes(), pem.EncodeToMemory(block))
+}
+
+// WriteFiles writes what [Fleet.WriteFiles] does.
+func (c *Child) WriteFiles(dir string) (config string, err error) {
+	return writeFiles(dir, c.nodes, c.key)
+}
+
+func writeFiles(dir string, nodes []NodeInfo, key []byte) (config string, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return "", fmt.Errorf("write fleet files: %w", err)
 	}
 	var conf, known strings.Builder
-	for _, n := range f.Nodes() {
+	for _, n := range nodes {
 		fmt.Fprintf(&conf, "Host %s\n  HostName %s\n  Port %d\n", n.Name, n.Addr, n.Port)
 		fmt.Fprintf(&known, "[%s]:%d %s %s\n", n.Addr, n.Port, n.HostKey.Type(), base64.StdEncoding.EncodeToString(n.HostKey.Marshal()))
 	}
 	fmt.Fprintf(&conf, "Host *\n  User %s\n  IdentityFile \"%s\"\n  IdentitiesOnly yes\n  UserKnownHostsFile \"%s\"\n  GlobalKnownHostsFile none\n  StrictHostKeyChecking yes\n",
 		User, filepath.Join(dir, "id_ed25519"), filepath.Join(dir, "known_hosts"))
-	for name, text := range map[string]string{"ssh_config": conf.String(), "known_hosts": known.String(), "id_ed25519": string(pem.EncodeToMemory(block))} {
+	for name, text := range map[string]string{"ssh_config": conf.String(), "known_hosts": known.String(), "id_ed25519": string(key)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return "", fmt.Errorf("write fleet files: %w", err)
 		}
