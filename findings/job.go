@@ -120,6 +120,9 @@ func missing(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
 	if _, was := m[complete]; !was && !j.Start.IsZero() && at.Sub(j.Start) < startingFor {
 		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("starting: %d of %d ranks", len(j.Ranks), j.World)}
 	}
+	if _, was := m[complete]; !was && j.NodesPending > 0 {
+		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("%d of %d ranks so far, %d nodes still connecting", len(j.Ranks), j.World, j.NodesPending)}
+	}
 	v := fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks not seen: %s", j.MissingN, j.World, ranges(j.Missing, j.MissingN))}
 	if _, was := m[complete]; was {
 		v.Severity = fleet.Warning

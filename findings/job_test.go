@@ -62,6 +62,9 @@ func TestJob(t *testing.T) {
 		{"a GPU with a critical problem", 0, func(w *world) { w.job.GPUs[3].GPU.Severity = fleet.Critical }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "a GPU3 critical (rank 3)"}},
 		{"ranks not seen", 0, func(w *world) { w.job.MissingN, w.job.Missing = 2, []int{4, 5} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "2 of 16 ranks not seen: 4, 5"}},
 		{"many ranks not seen", 0, func(w *world) { w.job.World, w.job.MissingN, w.job.Missing = 80, 66, []int{0, 1, 2, 8, 11, 13, 15} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "66 of 80 ranks not seen: 0-2, 8, 11, 13, …"}},
+		{"nodes still connecting", 0, func(w *world) {
+			w.job.MissingN, w.job.Missing, w.job.Ranks, w.job.NodesPending = 8, []int{8}, w.job.Ranks[:8], 3
+		}, fleet.Verdict{State: fleet.JobStarting, Text: "8 of 16 ranks so far, 3 nodes still connecting"}},
 		{"starting", 0, func(w *world) {
 			w.job.MissingN, w.job.Start, w.job.Ranks = 2, noon.Add(-30*time.Second), w.job.Ranks[:14]
 		}, fleet.Verdict{State: fleet.JobStarting, Text: "starting: 14 of 16 ranks"}},

@@ -109,8 +109,15 @@ func (b *jobBook) index() {
 // views makes the snapshot's jobs, worst first.
 func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 	out := make([]*Job, 0, len(b.jobs))
+	pending := 0
+	for _, n := range s.Nodes {
+		if n.State.Pending() {
+			pending++
+		}
+	}
 	for i := range b.plans {
 		v := b.plans[i].view(s)
+		v.NodesPending = pending
 		if f.opt.Rules.Job != nil {
 			verdict := f.opt.Rules.Job(v, s.Node, now, b.memory[v.Key])
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text
