@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ type kernelTail struct {
 	last  uint64 // sequence of the newest record
 	lost  uint64
 	lines []KernelLine // oldest first
+	shown []KernelLine // a copy for views, made anew when lines changed
 	pci   map[string]int
 }
 
@@ -44,8 +46,17 @@ func (k *kernelTail) apply(payload []byte, classify func(string) KernelClass, n 
 	return nil
 }
 
+// view is the lines as they are now, shared by all views until they change.
+func (k *kernelTail) view() []KernelLine {
+	if k.shown == nil && len(k.lines) > 0 {
+		k.shown = slices.Clone(k.lines)
+	}
+	return k.shown
+}
+
 // add keeps the newest lines; ordinary ones give way to those that say something.
 func (k *kernelTail) add(line KernelLine) {
+	k.shown = nil
 	if len(k.lines) == kernelTailLines {
 		drop := 0
 		for i := range k.lines {
@@ -66,6 +77,7 @@ func (k *kernelTail) locate(inv *facts.Inventory) {
 	for i, g := range inv.Gpus {
 		k.pci[busOf(g.Pci)] = i
 	}
+	k.shown = nil
 	for i := range k.lines {
 		k.lines[i].GPU = k.gpu(k.lines[i].Class.PCI)
 	}

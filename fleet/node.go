@@ -26,6 +26,7 @@ type node struct {
 	lastFrame   time.Time
 	lastData    time.Time
 	decoder     telemetry.Decoder
+	fresh       freshScopes
 	rates       telemetry.Rates
 	processes   processTable
 	kernel      kernelTail
@@ -97,6 +98,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.rates = telemetry.Rates{}
 	n.groupAt = [telemetry.NumGroups]groupTime{}
 	n.notes, n.top = nil, nil
+	n.fresh = allFresh
 	return Reply{Start: &facts.Start{
 		ProtocolMajor: telemetry.ProtocolMajor, ProtocolMinor: telemetry.ProtocolMinor,
 		BootId: h.BootId, KernelSequence: n.kernel.last,
@@ -119,6 +121,7 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	}
 	inv.HwCounters = f.shared.counters(inv.HwCounters)
 	n.inventory = inv
+	n.fresh = allFresh
 	n.shown = nil
 	n.nearest = nearestGPUs(inv)
 	n.kernel.locate(inv)
@@ -132,6 +135,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	}
 	n.rates.Update(&n.decoder)
 	n.lastData = at
+	n.fresh.note(&n.decoder)
 	st := n.decoder.State()
 	for g := range n.groupAt {
 		if t := st.Get(telemetry.ReadMS, g); t != telemetry.Absent && t != n.groupAt[g].readMS {
@@ -168,6 +172,7 @@ func (n *node) applyNotes(payload []byte) error {
 		}
 		n.notes[note.Source] = note
 	}
+	n.fresh |= 1 << telemetry.ScopeSource
 	return nil
 }
 

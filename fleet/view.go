@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"foretop/telemetry"
@@ -41,6 +40,27 @@ func cpuShares(r *telemetry.Rates) cpu {
 	return cpu{busy: pct(add(add(user, system), steal)), user: pct(user), system: pct(system), iowait: pct(iowait), steal: pct(steal)}
 }
 
+// freshScopes says of which scopes something arrived since the last view; what is not fresh is taken over from it.
+type freshScopes uint32
+
+const allFresh freshScopes = ^freshScopes(0)
+
+func (f *freshScopes) note(d *telemetry.Decoder) {
+	for sc := range telemetry.NumScopes {
+		if d.TouchedScope(sc) {
+			*f |= 1 << sc
+		}
+	}
+}
+
+// kept gives the list of the last view where nothing of its scope arrived since, else a new one.
+func kept[T any](n *node, sc telemetry.Scope, last func(*Node) []T, make func() []T) []T {
+	if n.fresh&(1<<sc) == 0 && n.view != nil {
+		return last(n.view)
+	}
+	return make()
+}
+
 // makeView clones what the node says now into an immutable Node.
 func (n *node) makeView(f *Fleet, now time.Time) *Node {
 	st := n.decoder.State()
@@ -51,7 +71,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
 		Processes: shown.list, ProcessesTold: n.processes.told, Jobs: shown.on, Top: n.top,
-		Kernel: slices.Clone(n.kernel.lines), KernelLost: n.kernel.lost,
+		Kernel: n.kernel.view(), KernelLost: n.kernel.lost,
 	}
 	n.viewState(v, f, now)
 	if n.inventory != nil {
@@ -60,9 +80,10 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		v.Ports = n.viewPorts(st)
 		v.Nets = n.viewNets(st)
 		v.Disks = n.viewDisks(st)
-		v.FS = n.viewFS(st)
+		v.FS = kept(n, telemetry.ScopeFS, func(v *Node) []Filesystem { return v.FS }, func() []Filesystem { return n.viewFS(st) })
 		v.Cores = n.viewCores(st)
-		v.Sources = n.viewSources(st)
+		v.Sources = kept(n, telemetry.ScopeSource, func(v *Node) []Source { return v.Sources }, func() []Source { return n.viewSources(st) })
+		n.fresh = 0
 	}
 	v.Self = Self{
 		CPUPct:        Reading(n.rates.Rate(telemetry.SelfCPUUS, 0) / 10_000),

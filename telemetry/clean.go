@@ -34,12 +34,15 @@ func Clean(s string, max int) string {
 	return string(out)
 }
 
-func isClean(s string) bool {
+// IsClean says whether Clean would leave text of any length as it is.
+func IsClean(s []byte) bool { return isClean(s) }
+
+func isClean[T string | []byte](s T) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c < 0x20 || c == 0x7f {
 			return false
 		} else if c >= utf8.RuneSelf {
-			for _, r := range s[i:] {
+			for _, r := range string(s[i:]) {
 				if r == utf8.RuneError || !printable(r) {
 					return false
 				}

@@ -20,6 +20,7 @@ type Decoder struct {
 	last    Sample
 	synced  bool
 	touched [(maxMetrics + 63) / 64]uint64
+	scopes  uint32 // touched
 }
 
 // State is what the samples so far say. It belongs to the Decoder; copy what is to be kept.
@@ -33,6 +34,9 @@ func (d *Decoder) Touched(m Metric) bool {
 	i := slot(m)
 	return d.touched[i>>6]&(1<<(i&63)) != 0
 }
+
+// TouchedScope says whether the last applied sample spoke of any metric of a scope.
+func (d *Decoder) TouchedScope(sc Scope) bool { return d.scopes&(1<<sc) != 0 }
 
 // Apply takes in one sample payload. With needWhole true nothing was applied: deltas cannot be understood before the next whole sample, which the caller
 // asks the node for. An error is a *[Malformed]; the State is then not to be trusted until the next whole sample.
@@ -61,6 +65,7 @@ func (d *Decoder) Apply(payload []byte) (s Sample, needWhole bool, err error) {
 	}
 	d.synced = false // until the whole payload was understood
 	clear(d.touched[:])
+	d.scopes = 0
 	if s.Whole {
 		if err := d.sizes(&r); err != nil {
 			return s, false, err
@@ -102,6 +107,7 @@ func (d *Decoder) sizes(r *reader) error {
 	for i := range d.touched {
 		d.touched[i] = ^uint64(0)
 	}
+	d.scopes = ^uint32(0)
 	return nil
 }
 
@@ -115,6 +121,7 @@ func (d *Decoder) section(r *reader) error {
 	if sc >= uint64(NumScopes) {
 		return nil // a newer collector's
 	}
+	d.scopes |= 1 << sc
 	for len(body.b) > 0 {
 		if err := d.column(&body, Scope(sc)); err != nil {
 			return err

@@ -31,14 +31,16 @@ func Encode(m proto.Message) ([]byte, error) {
 
 // Decode fills m from a frame's payload. Too much, too deep or broken input gives a *[telemetry.Malformed]; unknown fields are dropped.
 func Decode(payload []byte, m proto.Message) error {
-	budget := maxFields
-	if err := check(payload, m.ProtoReflect().Descriptor(), maxDepth, &budget); err != nil {
+	w := walk{budget: maxFields}
+	if err := w.message(payload, m.ProtoReflect().Descriptor(), maxDepth); err != nil {
 		return err
 	}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxDepth + 2}).Unmarshal(payload, m); err != nil {
 		return broken(m.ProtoReflect().Descriptor(), errors.New("not valid protobuf"))
 	}
-	clean(m.ProtoReflect())
+	if w.unclean {
+		clean(m.ProtoReflect())
+	}
 	return nil
 }
 
@@ -46,11 +48,17 @@ func broken(d protoreflect.MessageDescriptor, err error) error {
 	return &telemetry.Malformed{What: string(d.Name()) + ": " + err.Error()}
 }
 
-// check walks the bytes without making anything of them.
-func check(b []byte, d protoreflect.MessageDescriptor, depth int, budget *int) error {
+// walk goes over the bytes without making anything of them.
+type walk struct {
+	budget  int  // fields left
+	unclean bool // some text needs cleaning
+}
+
+func (w *walk) message(b []byte, d protoreflect.MessageDescriptor, depth int) error {
 	if depth == 0 {
 		return broken(d, errors.New("nested too deep"))
 	}
+	fields := d.Fields()
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -60,30 +68,37 @@ func check(b []byte, d protoreflect.MessageDescriptor, depth int, budget *int) e
 		if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
 			return broken(d, errors.New("field cut short"))
 		}
-		if *budget--; *budget < 0 {
+		if w.budget--; w.budget < 0 {
 			return broken(d, errors.New("too many fields"))
 		}
 		value := b[:n]
 		b = b[n:]
-		if err := checkField(value, d.Fields().ByNumber(num), typ, depth, budget); err != nil {
-			return err
+		if typ != protowire.BytesType {
+			continue
+		}
+		if f := fields.ByNumber(num); f != nil {
+			body, _ := protowire.ConsumeBytes(value)
+			if err := w.field(body, f, depth); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func checkField(value []byte, f protoreflect.FieldDescriptor, typ protowire.Type, depth int, budget *int) error {
-	if f == nil || typ != protowire.BytesType {
-		return nil
-	}
-	body, _ := protowire.ConsumeBytes(value)
+func (w *walk) field(body []byte, f protoreflect.FieldDescriptor, depth int) error {
 	switch f.Kind() {
 	case protoreflect.MessageKind:
-		return check(body, f.Message(), depth-1, budget)
+		return w.message(body, f.Message(), depth-1)
 	case protoreflect.StringKind:
 		if !utf8.Valid(body) {
 			return broken(f.ContainingMessage(), errors.New("text that is not UTF-8"))
 		}
+		limit := maxString
+		if f.ContainingMessage().IsMapEntry() {
+			limit = telemetry.MaxEnvValueBytes
+		}
+		w.unclean = w.unclean || len(body) > limit || !telemetry.IsClean(body)
 	default: // packed numbers
 		if len(body) > maxElements {
 			return broken(f.ContainingMessage(), errors.New("list too long"))
