@@ -1999,6 +1999,7 @@ type Start struct {
 	ProtocolMinor  uint32                 `protobuf:"varint,2,opt,name=protocol_minor,json=protocolMinor,proto3" json:"protocol_minor,omitempty"`
 	BootId         string                 `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`                          // of the kernel log already known, empty for none
 	KernelSequence uint64                 `protobuf:"varint,4,opt,name=kernel_sequence,json=kernelSequence,proto3" json:"kernel_sequence,omitempty"` // the last record already known
+	KernelVia      string                 `protobuf:"bytes,5,opt,name=kernel_via,json=kernelVia,proto3" json:"kernel_via,omitempty"`                 // by which way it came: sequences of one way mean nothing to the other
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2059,6 +2060,13 @@ func (x *Start) GetKernelSequence() uint64 {
 		return x.KernelSequence
 	}
 	return 0
+}
+
+func (x *Start) GetKernelVia() string {
+	if x != nil {
+		return x.KernelVia
+	}
+	return ""
 }
 
 type Heartbeat struct {
@@ -2394,12 +2402,14 @@ const file_facts_proto_rawDesc = "" +
 	"\x05level\x18\x03 \x01(\v2\x17.foretop.facts.SetLevelH\x00R\x05level\x12,\n" +
 	"\x04pace\x18\x04 \x01(\v2\x16.foretop.facts.SetPaceH\x00R\x04pace\x120\n" +
 	"\x05whole\x18\x05 \x01(\v2\x18.foretop.facts.SendWholeH\x00R\x05wholeB\x06\n" +
-	"\x04what\"\x97\x01\n" +
+	"\x04what\"\xb6\x01\n" +
 	"\x05Start\x12%\n" +
 	"\x0eprotocol_major\x18\x01 \x01(\rR\rprotocolMajor\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x17\n" +
 	"\aboot_id\x18\x03 \x01(\tR\x06bootId\x12'\n" +
-	"\x0fkernel_sequence\x18\x04 \x01(\x04R\x0ekernelSequence\"\v\n" +
+	"\x0fkernel_sequence\x18\x04 \x01(\x04R\x0ekernelSequence\x12\x1d\n" +
+	"\n" +
+	"kernel_via\x18\x05 \x01(\tR\tkernelVia\"\v\n" +
 	"\tHeartbeat\"\"\n" +
 	"\bSetLevel\x12\x16\n" +
 	"\x06detail\x18\x01 \x01(\bR\x06detail\"$\n" +
