@@ -39,7 +39,7 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 // Status is told by the pool.
 func (s *station) Status(node string, st sshpool.Status) {
 	s.SetStatus(node, fleet.Status{
-		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes,
+		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Since: st.At, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes,
 	})
 }
 

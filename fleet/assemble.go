@@ -18,15 +18,15 @@ func assemblePause(processes int) time.Duration {
 
 // jobBook knows which processes make up which job. It is used by one publication at a time.
 type jobBook struct {
-	version   uint64
-	at        time.Time
-	jobs      []jobs.Job
-	nodes     int
-	processes int                              // that the jobs were assembled of
-	ranks     map[string]map[processKey]placed // by node
-	on        map[string][]string              // jobs by node
-	memory    map[string]Memory                // of the rules, by job
-	plans     []plan
+	version    uint64
+	at         time.Time
+	jobs       []jobs.Job
+	generation uint64                           // of the set of nodes
+	processes  int                              // that the jobs were assembled of
+	ranks      map[string]map[processKey]placed // by node
+	on         map[string][]string              // jobs by node
+	memory     map[string]Memory                // of the rules, by job
+	plans      []plan
 }
 
 // placed is a process's place in a job.
@@ -36,13 +36,14 @@ type placed struct {
 }
 
 // update assembles the jobs anew when who runs where changed.
-func (b *jobBook) update(live []*node, now time.Time) {
+func (b *jobBook) update(live []*node, generation uint64, now time.Time) {
 	if now.Sub(b.at) < assemblePause(b.processes) && b.version > 0 {
 		return
 	}
-	dirty := len(live) != b.nodes
+	dirty := generation != b.generation || b.version == 0
 	for _, n := range live {
 		n.mu.Lock()
+		n.processes.settle()
 		dirty = dirty || n.processes.dirty
 		n.mu.Unlock()
 	}
@@ -65,7 +66,7 @@ func (b *jobBook) update(live []*node, now time.Time) {
 		}
 		n.mu.Unlock()
 	}
-	b.nodes, b.at = len(live), now
+	b.generation, b.at = generation, now
 	b.version++
 	b.jobs = jobs.Assemble(facts)
 	b.index()
@@ -205,7 +206,7 @@ func (j *Job) means() {
 	used, total, net := None(), None(), None()
 	for _, ref := range j.GPUs {
 		g := ref.GPU
-		if g == nil || ref.State != Live {
+		if g == nil || ref.State != Live || g.Stale > 0 {
 			continue
 		}
 		power.add(g.PowerPct())

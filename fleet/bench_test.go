@@ -65,7 +65,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(fmt.Sprintf("%d_nodes", n), func(b *testing.B) {
 			c := newClock()
 			f, _ := busyFleet(b, n, c)
-			order := f.ordered()
+			order, _ := f.ordered()
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {

@@ -35,9 +35,10 @@ type Fleet struct {
 
 	shared sharedLists
 
-	mu    sync.RWMutex
-	nodes map[string]*node
-	order []*node // nodes by name; rebuilt by publications when their number changed
+	mu         sync.RWMutex
+	nodes      map[string]*node
+	order      []*node // nodes by name; rebuilt by publications when they changed
+	generation uint64  // of the set of nodes
 
 	publish  sync.Mutex // one publication at a time
 	sequence uint64
@@ -50,6 +51,7 @@ type Status struct {
 	State   State
 	Cause   string
 	Remedy  string
+	Since   time.Time // since when it is so; zero: since now, where the state changed
 	Attempt int
 	NextTry time.Time
 	Banner  string
@@ -78,6 +80,7 @@ func (f *Fleet) Add(name string) {
 	if f.nodes[name] == nil {
 		f.nodes[name] = newNode(name, f.opt.Now())
 		f.order = nil
+		f.generation++
 	}
 }
 
@@ -87,12 +90,13 @@ func (f *Fleet) Remove(name string) {
 	n := f.nodes[name]
 	delete(f.nodes, name)
 	f.order = nil
+	f.generation++
 	f.mu.Unlock()
 	if n != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.past.free()
-		n.past = nil
+		n.past, n.removed = nil, true
 	}
 }
 
@@ -105,7 +109,10 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	now := f.opt.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if s.State != n.status.State {
+	switch {
+	case !s.Since.IsZero():
+		n.since = s.Since
+	case s.State != n.status.State:
 		n.since = now
 	}
 	s.Cause, s.Remedy = telemetry.Clean(s.Cause, 512), telemetry.Clean(s.Remedy, 512)

@@ -176,6 +176,7 @@ func TestIdleHeldGPUs(t *testing.T) {
 	n.state.Set(telemetry.GPUUtilPct, 1, 0)
 	join(t, f, "a", n, c.now())
 	apply(t, f, "a", telemetry.KindProcesses, encode(t, &facts.Processes{Whole: true, Set: []*facts.Process{rankOf(5, "0", "1", 0)}}), c.now())
+	f.Publish()
 	for range 12 {
 		c.tick(time.Second)
 		apply(t, f, "a", telemetry.KindSample, n.sample(), c.now())

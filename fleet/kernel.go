@@ -15,7 +15,10 @@ const (
 
 // kernelTail is the end of a node's kernel log. Lines are told once: what comes again after a reconnect is known by its sequence number.
 type kernelTail struct {
+	via   string // by which way the records come: kmsg or journal, which number them differently
 	last  uint64 // sequence of the newest record
+	until int64  // MonoUs of the newest record; older ones of another way are known
+	from  int64  // MonoUs up to which this way's records are known from the other
 	lost  uint64
 	lines []KernelLine // oldest first
 	shown []KernelLine // a copy for views, made anew when lines changed
@@ -28,11 +31,17 @@ func (k *kernelTail) apply(payload []byte, classify func(string) KernelClass, n 
 		return err
 	}
 	k.lost += log.Lost
+	if log.Via != k.via {
+		if k.via != "" {
+			k.last, k.from = 0, k.until
+		}
+		k.via = log.Via
+	}
 	for _, r := range log.Records {
-		if r.Sequence <= k.last && k.last != 0 {
+		if r.Sequence <= k.last && k.last != 0 || r.MonoUs <= k.from && k.from != 0 {
 			continue
 		}
-		k.last = r.Sequence
+		k.last, k.until = r.Sequence, max(k.until, r.MonoUs)
 		line := KernelLine{
 			Sequence: r.Sequence, MonoUS: r.MonoUs, Level: r.Level, Text: strings.Clone(shorten(r.Text)), GPU: -1,
 			At: n.boot.Add(time.Duration(r.MonoUs) * time.Microsecond),
@@ -54,17 +63,11 @@ func (k *kernelTail) view() []KernelLine {
 	return k.shown
 }
 
-// add keeps the newest lines; ordinary ones give way to those that say something.
+// add keeps the newest lines; ordinary ones give way to those that say something, a recovery as much as a fault.
 func (k *kernelTail) add(line KernelLine) {
 	k.shown = nil
 	if len(k.lines) == kernelTailLines {
-		drop := 0
-		for i := range k.lines {
-			if k.lines[i].Class.Severity == Fine {
-				drop = i
-				break
-			}
-		}
+		drop := max(0, slices.IndexFunc(k.lines, func(l KernelLine) bool { return l.Class.Kind == "" }))
 		copy(k.lines[drop:], k.lines[drop+1:])
 		k.lines = k.lines[:len(k.lines)-1]
 	}

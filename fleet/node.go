@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ type node struct {
 
 	mu          sync.Mutex
 	changed     bool // since the last view was made
+	removed     bool // from the fleet; frames may still arrive
 	status      Status
 	since       time.Time
 	session     *session
@@ -47,7 +49,22 @@ type node struct {
 type groupTime struct {
 	readMS int64
 	at     time.Time
+	period time.Duration // between the last two reads
 }
+
+// staleAfter is how old readings may be at least before they are stale: some nodes read them slower than once a second.
+const staleAfter = 5 * time.Second
+
+// age is how long ago the group was read; 0 when that is not known.
+func (g *groupTime) age(now time.Time) time.Duration {
+	if g.at.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(g.at))
+}
+
+// stale says that the group was not read for longer than its pace explains: its values are the past's.
+func (g *groupTime) stale(now time.Time) bool { return g.age(now) > max(staleAfter, 3*g.period) }
 
 func newNode(name string, now time.Time) *node {
 	return &node{name: name, since: now, changed: true, memory: Memory{}}
@@ -91,6 +108,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	}
 	if n.hello != nil && n.hello.BootId != h.BootId {
 		n.kernel = kernelTail{}
+		n.processes.forget()
 	}
 	n.hello, n.greeted = h, true
 	n.boot = at.Add(-time.Duration(h.MonoMs) * time.Millisecond)
@@ -98,10 +116,11 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.rates = telemetry.Rates{}
 	n.groupAt = [telemetry.NumGroups]groupTime{}
 	n.notes, n.top = nil, nil
+	n.processes.use(nil)
 	n.fresh = allFresh
 	return Reply{Start: &facts.Start{
 		ProtocolMajor: telemetry.ProtocolMajor, ProtocolMinor: telemetry.ProtocolMinor,
-		BootId: h.BootId, KernelSequence: n.kernel.last,
+		BootId: h.BootId, KernelSequence: n.kernel.last, KernelVia: n.kernel.via,
 	}}, nil
 }
 
@@ -119,10 +138,16 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 			return &telemetry.Malformed{What: fmt.Sprintf("inventory of %d entries where %d are allowed", have, telemetry.MaxEntities(sc))}
 		}
 	}
+	for _, c := range inv.HwCounters {
+		if int(c.Port) >= len(inv.Ports) {
+			return &telemetry.Malformed{What: "a counter of a port that is not there"}
+		}
+	}
 	inv.HwCounters = f.shared.counters(inv.HwCounters)
 	n.inventory = inv
 	n.fresh = allFresh
 	n.shown = nil
+	n.processes.dirty = true // which GPU a rank sees may depend on it
 	n.nearest = nearestGPUs(inv)
 	n.kernel.locate(inv)
 	return nil
@@ -140,7 +165,11 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	for g := range n.groupAt {
 		if t := st.Get(telemetry.ReadMS, g); t != telemetry.Absent && t != n.groupAt[g].readMS {
 			// The read was somewhat before the sample was sent: the node's own clock says how much.
-			n.groupAt[g] = groupTime{t, at.Add(-time.Duration(max(0, min(s.MonoMS-t, 60_000))) * time.Millisecond)}
+			was := n.groupAt[g].readMS
+			n.groupAt[g] = groupTime{readMS: t, at: at.Add(-time.Duration(max(0, min(s.MonoMS-t, 60_000))) * time.Millisecond)}
+			if was > 0 && t > was {
+				n.groupAt[g].period = time.Duration(t-was) * time.Millisecond
+			}
 		}
 	}
 	n.noteIdle(at)
@@ -181,13 +210,14 @@ const idleUtilPct = 5
 
 func (n *node) noteIdle(at time.Time) {
 	st := n.decoder.State()
-	if count := st.Count(telemetry.ScopeGPU); len(n.idleSince) != count {
-		n.idleSince = make([]time.Time, count)
+	if more := st.Count(telemetry.ScopeGPU) - len(n.idleSince); more > 0 {
+		n.idleSince = append(n.idleSince, make([]time.Time, more)...)
 	}
+	stale := n.groupAt[telemetry.GroupGPU].stale(at)
 	for i := range n.idleSince {
 		util := st.Get(telemetry.GPUUtilPct, i)
 		switch {
-		case util == telemetry.Absent || util >= idleUtilPct || !n.processes.holds(i):
+		case stale || util == telemetry.Absent || util >= idleUtilPct || !n.processes.holds(i):
 			n.idleSince[i] = time.Time{}
 		case n.idleSince[i].IsZero():
 			n.idleSince[i] = at
@@ -198,10 +228,27 @@ func (n *node) noteIdle(at time.Time) {
 // setDetail asks for another level; the node is told at once, without waiting for it.
 func (n *node) setDetail(detail bool) {
 	n.mu.Lock()
-	s, same := n.session, n.detail == detail
-	n.detail = detail
-	n.mu.Unlock()
-	if s != nil && !same {
-		go s.level(detail)
+	defer n.mu.Unlock()
+	if n.detail == detail {
+		return
 	}
+	n.detail = detail
+	if !detail {
+		n.processes.use(nil)
+		n.top = nil
+		n.changed = true
+	}
+	if s := n.session; s != nil && s.greeted && !s.telling {
+		s.telling = true
+		go s.tellLevel(n)
+	}
+}
+
+// rate is a counter's change a second, NaN where it is not known or is the past's.
+func (n *node) rate(m telemetry.Metric, entity int, now time.Time) float64 {
+	def, _ := telemetry.Lookup(m)
+	if n.groupAt[def.Group].stale(now) {
+		return math.NaN()
+	}
+	return n.rates.Rate(m, entity)
 }

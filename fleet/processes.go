@@ -10,7 +10,14 @@ import (
 	"foretop/telemetry/facts"
 )
 
-const maxProcesses = 4096 // of one node
+// Bounds on what one node may tell of its processes, far above any real one.
+const (
+	maxProcesses    = 4096
+	maxProcessBytes = 4 << 20 // of all, as kept
+	maxHeld         = 64
+	maxNSPids       = 16
+	maxEnv          = 64
+)
 
 type processKey struct {
 	pid   int32
@@ -22,6 +29,8 @@ type processTable struct {
 	facts   map[processKey]*facts.Process
 	usage   map[processKey]*facts.ProcessUsage
 	held    map[int]bool // GPUs that are held
+	bytes   int          // what facts take
+	loose   bool         // facts changed since they were last put in order
 	dirty   bool         // who is there changed: jobs are to be assembled anew
 	version uint64       // grows with every change of who is there or what they use
 	told    bool         // they were told at least once
@@ -36,26 +45,60 @@ func (t *processTable) apply(payload []byte) error {
 		return err
 	}
 	if p.Whole || t.facts == nil {
-		t.facts = make(map[processKey]*facts.Process, len(p.Set))
+		t.facts, t.bytes = make(map[processKey]*facts.Process, min(len(p.Set), maxProcesses)), 0
 	}
 	for _, gone := range p.Gone {
-		k := processKey{gone.Pid, gone.StartTicks}
+		t.drop(processKey{gone.Pid, gone.StartTicks})
+	}
+	for _, set := range p.Set {
+		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv {
+			return &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces and %d variables", len(set.Held), len(set.NsPids), len(set.Env))}
+		}
+		shareWords(set)
+		k := processKey{set.Pid, set.StartTicks}
+		t.drop(k)
+		t.facts[k] = set
+		t.bytes += sizeOf(set)
+	}
+	if len(t.facts) > maxProcesses || t.bytes > maxProcessBytes {
+		return &telemetry.Malformed{What: fmt.Sprintf("%d ranks and accelerator processes of %d KiB, more than the %d or %d KiB allowed",
+			len(t.facts), t.bytes>>10, maxProcesses, maxProcessBytes>>10)}
+	}
+	t.loose, t.told = true, true
+	return nil
+}
+
+func (t *processTable) drop(k processKey) {
+	if p := t.facts[k]; p != nil {
+		t.bytes -= sizeOf(p)
 		delete(t.facts, k)
 		delete(t.usage, k)
 	}
-	for _, set := range p.Set {
-		shareWords(set)
-		t.facts[processKey{set.Pid, set.StartTicks}] = set
+}
+
+// sizeOf is about what a process takes in memory.
+func sizeOf(p *facts.Process) int {
+	n := 400 + len(p.User) + len(p.Comm) + len(p.Command) + len(p.Cgroup) + len(p.Cwd) + 8*len(p.NsPids) + 80*len(p.Held)
+	for k, v := range p.Env {
+		n += 32 + len(k) + len(v)
 	}
-	if len(t.facts) > maxProcesses {
-		return &telemetry.Malformed{What: fmt.Sprintf("%d ranks and accelerator processes, more than the %d allowed", len(t.facts), maxProcesses)}
+	return n
+}
+
+// settle puts in order what frames changed. It is left until somebody looks, so that a node which tells the same a thousand times a second pays for
+// that alone.
+func (t *processTable) settle() {
+	if !t.loose {
+		return
 	}
+	t.loose, t.dirty = false, true
+	t.version++
 	t.order()
 	t.identities = jobs.IdentifyAll(t.ordered)
-	t.dirty, t.told = true, true
-	t.version++
-	return nil
 }
+
+// forget drops what was told, as after a reboot.
+func (t *processTable) forget() { *t = processTable{version: t.version, loose: true} }
 
 func (t *processTable) order() {
 	t.ordered = make([]*facts.Process, 0, len(t.facts))
@@ -90,6 +133,7 @@ type shownProcesses struct {
 }
 
 func (n *node) showProcesses(b *jobBook) *shownProcesses {
+	n.processes.settle()
 	if n.shown != nil && n.shown.table == n.processes.version && n.shown.jobs == b.version {
 		return n.shown
 	}

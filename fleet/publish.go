@@ -13,8 +13,8 @@ func (f *Fleet) Publish() *Snapshot {
 	f.publish.Lock()
 	defer f.publish.Unlock()
 	now := f.opt.Now()
-	live := f.ordered()
-	f.jobs.update(live, now)
+	live, generation := f.ordered()
+	f.jobs.update(live, generation, now)
 	f.sequence++
 	s := &Snapshot{Sequence: f.sequence, At: now, Nodes: make([]*Node, len(live)), byName: make(map[string]*Node, len(live))}
 	for i, n := range live {
@@ -27,7 +27,7 @@ func (f *Fleet) Publish() *Snapshot {
 	return s
 }
 
-func (f *Fleet) ordered() []*node {
+func (f *Fleet) ordered() ([]*node, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.order == nil {
@@ -37,7 +37,7 @@ func (f *Fleet) ordered() []*node {
 		}
 		slices.SortFunc(f.order, func(a, b *node) int { return compareNames(a.name, b.name) })
 	}
-	return f.order
+	return f.order, f.generation
 }
 
 // publish gives the node's view, a new one only if something changed: a frame or a status came, its jobs changed, or time alone changes what is to be said.
@@ -60,7 +60,7 @@ func (n *node) aged(f *Fleet, now time.Time) bool {
 	case Stale:
 		return now.Sub(n.viewAt) >= time.Second
 	}
-	return false
+	return now.Sub(n.viewAt) >= time.Minute // what rules say may end by time
 }
 
 func count(s *Snapshot) Totals {
@@ -69,6 +69,9 @@ func count(s *Snapshot) Totals {
 		t.ByState[n.State]++
 		t.GPUs += len(n.GPUs)
 		for i := range n.GPUs {
+			if n.State != Live && n.State != Stale {
+				break // who holds what there is not known any more
+			}
 			g := &n.GPUs[i]
 			if len(g.Holders) > 0 {
 				t.GPUsHeld++

@@ -23,6 +23,11 @@ type session struct {
 	mu       sync.Mutex // writes
 	w        *telemetry.FrameWriter
 	lastBeat time.Time
+
+	// Guarded by the node's lock.
+	greeted bool // it may be told things
+	detail  bool // the level that it was told last
+	telling bool // somebody is telling it the level
 }
 
 // Serve holds the conversation with a node's collector until its stream ends. The reader stands behind the line that starts the stream. It answers hello,
@@ -80,10 +85,12 @@ func (s *session) answer(n *node, reply Reply, now time.Time) error {
 			return err
 		}
 		n.mu.Lock()
-		detail := n.detail
+		s.greeted, s.detail = true, false
+		tell := n.detail && !s.telling
+		s.telling = s.telling || tell
 		n.mu.Unlock()
-		if detail {
-			s.level(true)
+		if tell {
+			s.tellLevel(n)
 		}
 		s.lastBeat = now
 	}
@@ -97,9 +104,21 @@ func (s *session) answer(n *node, reply Reply, now time.Time) error {
 	return s.control(&facts.Control{What: &facts.Control_Heartbeat{Heartbeat: &facts.Heartbeat{}}})
 }
 
-func (s *session) level(detail bool) {
-	// An error ends the stream's reader as well, which tells it.
-	_ = s.control(&facts.Control{What: &facts.Control_Level{Level: &facts.SetLevel{Detail: detail}}})
+// tellLevel tells the level that is wanted until it is the one told. One goroutine does so at a time, so the last word is the right one.
+func (s *session) tellLevel(n *node) {
+	for {
+		n.mu.Lock()
+		detail := n.detail
+		if detail == s.detail {
+			s.telling = false
+			n.mu.Unlock()
+			return
+		}
+		s.detail = detail
+		n.mu.Unlock()
+		// An error ends the stream's reader as well, which tells it.
+		_ = s.control(&facts.Control{What: &facts.Control_Level{Level: &facts.SetLevel{Detail: detail}}})
+	}
 }
 
 func (s *session) control(c *facts.Control) error {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"unique"
@@ -23,7 +24,8 @@ func (s *sharedLists) counters(list []*facts.HWCounter) []*facts.HWCounter {
 	}
 	var key strings.Builder
 	for _, c := range list {
-		key.WriteByte(byte(c.Port))
+		key.WriteString(strconv.Itoa(int(c.Port)))
+		key.WriteByte(' ')
 		key.WriteString(c.Name)
 		key.WriteByte(0)
 	}
@@ -35,9 +37,10 @@ func (s *sharedLists) counters(list []*facts.HWCounter) []*facts.HWCounter {
 	if s.lists == nil {
 		s.lists = map[string][]*facts.HWCounter{}
 	}
-	if len(s.lists) < maxSharedLists {
-		s.lists[key.String()] = list
+	if len(s.lists) >= maxSharedLists { // whoever has one keeps it; what nobody tells any more goes
+		clear(s.lists)
 	}
+	s.lists[key.String()] = list
 	return list
 }
 

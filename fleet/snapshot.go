@@ -35,9 +35,6 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Reached says whether the node has ever to be waited for: connecting states are not yet answers.
-func (s State) Reached() bool { return s == Live }
-
 // Pending says that the node may still become live without anybody doing anything.
 func (s State) Pending() bool { return s == Waiting || s == Connecting || s == Deploying }
 

@@ -74,21 +74,21 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		Kernel: n.kernel.view(), KernelLost: n.kernel.lost,
 	}
 	n.viewState(v, f, now)
+	v.Host = n.viewHost(st, now)
 	if n.inventory != nil {
-		v.Host = n.viewHost(st)
 		v.GPUs = n.viewGPUs(f, st, shown.holders, now)
-		v.Ports = n.viewPorts(st)
-		v.Nets = n.viewNets(st)
-		v.Disks = n.viewDisks(st)
+		v.Ports = n.viewPorts(st, now)
+		v.Nets = n.viewNets(st, now)
+		v.Disks = n.viewDisks(st, now)
 		v.FS = kept(n, telemetry.ScopeFS, func(v *Node) []Filesystem { return v.FS }, func() []Filesystem { return n.viewFS(st) })
 		v.Cores = n.viewCores(st)
 		v.Sources = kept(n, telemetry.ScopeSource, func(v *Node) []Source { return v.Sources }, func() []Source { return n.viewSources(st) })
 		n.fresh = 0
 	}
 	v.Self = Self{
-		CPUPct:        Reading(n.rates.Rate(telemetry.SelfCPUUS, 0) / 10_000),
+		CPUPct:        Reading(n.rate(telemetry.SelfCPUUS, 0, now) / 10_000),
 		RSSBytes:      Reading(gauge(st, telemetry.SelfRSSBytes, 0)),
-		SentBytesPerS: Reading(n.rates.Rate(telemetry.SelfSentBytes, 0)),
+		SentBytesPerS: Reading(n.rate(telemetry.SelfSentBytes, 0, now)),
 	}
 	if f.opt.Rules.Node != nil {
 		v.Problems = f.opt.Rules.Node(v, now, n.memory)
@@ -125,10 +125,13 @@ func (n *node) mark(v *Node) {
 	}
 }
 
-func (n *node) viewHost(st *telemetry.State) Host {
+func (n *node) viewHost(st *telemetry.State, now time.Time) Host {
 	get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, 0)) }
-	pct := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, 0) / 10_000) } // µs a second
-	c := cpuShares(&n.rates)
+	pct := func(m telemetry.Metric) Reading { return Reading(n.rate(m, 0, now) / 10_000) } // µs a second
+	c := cpu{None(), None(), None(), None(), None()}
+	if !n.groupAt[telemetry.GroupHost].stale(now) {
+		c = cpuShares(&n.rates)
+	}
 	return Host{
 		CPUBusyPct: c.busy, CPUUserPct: c.user, CPUSystemPct: c.system, CPUIowaitPct: c.iowait, CPUStealPct: c.steal,
 		Load1: get(telemetry.Load1Milli) / 1000, Load5: get(telemetry.Load5Milli) / 1000, Load15: get(telemetry.Load15Milli) / 1000,
@@ -145,18 +148,15 @@ func (n *node) viewHost(st *telemetry.State) Host {
 	}
 }
 
-// gpuStaleAfter is how old readings of GPUs may be before they are shown as stale: some nodes read them slower than once a second.
-const gpuStaleAfter = 5 * time.Second
-
 func (n *node) viewGPUs(f *Fleet, st *telemetry.State, holders [][]Holder, now time.Time) []GPU {
 	out := make([]GPU, len(n.inventory.Gpus))
-	stale := n.groupAge(telemetry.GroupGPU, now)
-	if stale < gpuStaleAfter {
-		stale = 0
+	stale := time.Duration(0)
+	if g := &n.groupAt[telemetry.GroupGPU]; g.stale(now) {
+		stale = g.age(now)
 	}
 	for i, inv := range n.inventory.Gpus {
 		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
-		rate := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, i)) }
+		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
 		g := &out[i]
 		*g = GPU{
 			Index: i, UUID: inv.Uuid, Name: inv.Name, PCI: inv.Pci, Stale: stale,
@@ -193,23 +193,15 @@ func (n *node) viewGPUs(f *Fleet, st *telemetry.State, holders [][]Holder, now t
 			g.IdleSince = n.idleSince[i]
 		}
 	}
-	n.giveTraffic(out)
+	n.giveTraffic(out, now)
 	return out
 }
 
-// groupAge is how long ago a group of readings was taken; 0 when that is not known.
-func (n *node) groupAge(g telemetry.Group, now time.Time) time.Duration {
-	if n.groupAt[g].at.IsZero() {
-		return 0
-	}
-	return max(0, now.Sub(n.groupAt[g].at))
-}
-
-func (n *node) giveTraffic(gpus []GPU) {
+func (n *node) giveTraffic(gpus []GPU, now time.Time) {
 	for i, g := range n.nearest {
 		if g >= 0 && g < len(gpus) {
-			gpus[g].NetRxBytesPerS = Reading(add(float64(gpus[g].NetRxBytesPerS), n.rates.Rate(telemetry.PortRcvDataBytes, i)))
-			gpus[g].NetTxBytesPerS = Reading(add(float64(gpus[g].NetTxBytesPerS), n.rates.Rate(telemetry.PortXmitDataBytes, i)))
+			gpus[g].NetRxBytesPerS = Reading(add(float64(gpus[g].NetRxBytesPerS), n.rate(telemetry.PortRcvDataBytes, i, now)))
+			gpus[g].NetTxBytesPerS = Reading(add(float64(gpus[g].NetTxBytesPerS), n.rate(telemetry.PortXmitDataBytes, i, now)))
 		}
 	}
 }

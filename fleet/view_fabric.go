@@ -2,15 +2,16 @@ package fleet
 
 import (
 	"strconv"
+	"time"
 
 	"foretop/telemetry"
 )
 
-func (n *node) viewPorts(st *telemetry.State) []Port {
+func (n *node) viewPorts(st *telemetry.State, now time.Time) []Port {
 	out := make([]Port, len(n.inventory.Ports))
 	for i, inv := range n.inventory.Ports {
 		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
-		rate := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, i)) }
+		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
 		name := inv.Device
 		if inv.Port > 1 {
 			name += "/" + strconv.Itoa(int(inv.Port))
@@ -29,7 +30,7 @@ func (n *node) viewPorts(st *telemetry.State) []Port {
 	for i, c := range n.inventory.HwCounters {
 		if v := gauge(st, telemetry.HWCounterValue, i); v == v && int(c.Port) < len(out) {
 			p := &out[c.Port]
-			p.Counters = append(p.Counters, Counter{Name: c.Name, Value: Reading(v), PerS: Reading(n.rates.Rate(telemetry.HWCounterValue, i))})
+			p.Counters = append(p.Counters, Counter{Name: c.Name, Value: Reading(v), PerS: Reading(n.rate(telemetry.HWCounterValue, i, now))})
 		}
 	}
 	return out
@@ -43,11 +44,11 @@ func small(v int64) int {
 	return int(v)
 }
 
-func (n *node) viewNets(st *telemetry.State) []Net {
+func (n *node) viewNets(st *telemetry.State, now time.Time) []Net {
 	out := make([]Net, len(n.inventory.Nets))
 	for i, inv := range n.inventory.Nets {
 		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
-		rate := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, i)) }
+		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
 		out[i] = Net{
 			Name: inv.Name, Driver: inv.Driver, Physical: inv.Physical,
 			Up: get(telemetry.NetUp), SpeedMbps: get(telemetry.NetSpeedMbps),
@@ -60,10 +61,10 @@ func (n *node) viewNets(st *telemetry.State) []Net {
 	return out
 }
 
-func (n *node) viewDisks(st *telemetry.State) []Disk {
+func (n *node) viewDisks(st *telemetry.State, now time.Time) []Disk {
 	out := make([]Disk, len(n.inventory.Disks))
 	for i, inv := range n.inventory.Disks {
-		rate := func(m telemetry.Metric) Reading { return Reading(n.rates.Rate(m, i)) }
+		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
 		out[i] = Disk{
 			Name: inv.Name, Model: inv.Model, SizeBytes: Reading(inv.SizeBytes),
 			ReadBytesPerS: rate(telemetry.DiskReadBytes), WriteBytesPerS: rate(telemetry.DiskWriteBytes),
