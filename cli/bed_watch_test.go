@@ -60,7 +60,7 @@ func observe(t testing.TB, config sshpool.Config, targets ...sshpool.Target) *ob
 	}
 	o := &observed{t: t, moments: map[string][]moment{}, samples: map[string][]time.Time{}, opened: time.Now()}
 	o.station = openStation(fleet.Options{}, config, targets)
-	o.publish(context.Background(), look, o.see)
+	o.publish(context.Background(), look, o.see, func(err error) { panic(err) })
 	t.Cleanup(func() {
 		o.Close()
 		if t.Failed() {

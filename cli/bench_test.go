@@ -100,7 +100,7 @@ func benchFleet(b *testing.B, nodes int) {
 			close(complete)
 			complete = nil
 		}
-	})
+	}, func(err error) { panic(err) })
 	wait := complete
 	select {
 	case <-wait:

@@ -8,13 +8,14 @@ import (
 )
 
 // modestMemory sets the garbage collector for a program that holds much and makes little garbage: the heap grows by half before it collects, and where a
-// control group bounds this process, it collects harder before that bound is met. GOGC and GOMEMLIMIT, where they are set, go before it.
-func modestMemory() {
+// control group bounds this process, it collects harder before that bound is met; offHeap is what will be taken outside its sight. GOGC and GOMEMLIMIT,
+// where they are set, go before it.
+func modestMemory(offHeap int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
 	if limit := memoryLimit("/proc/self/cgroup", "/sys/fs/cgroup"); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(limit / 10 * 9)
+		debug.SetMemoryLimit(max(limit/10*9-offHeap, 32<<20))
 	}
 }
 

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -23,7 +25,7 @@ type station struct {
 
 // openStation starts watching targets. Close ends it.
 func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target) *station {
-	modestMemory()
+	modestMemory(fleet.HistoryBytes(len(targets)))
 	opt.Nodes = len(targets)
 	opt.Rules = findings.Rules()
 	s := &station{Fleet: fleet.New(opt)}
@@ -68,12 +70,18 @@ func (s *station) Retry(node string) {
 	}
 }
 
-// publish puts out snapshots until ctx ends and announces each; an announcement that takes long delays the next one, never the fleet.
-func (s *station) publish(ctx context.Context, every time.Duration, announce func(*fleet.Snapshot)) {
+// publish puts out snapshots until ctx ends and announces each; an announcement that takes long delays the next one, never the fleet. A panic in
+// it ends the publishing and is handed to failed, so that the terminal can be given back before its words are printed.
+func (s *station) publish(ctx context.Context, every time.Duration, announce func(*fleet.Snapshot), failed func(error)) {
 	ctx, s.stop = context.WithCancel(ctx)
 	s.tasks.Add(1)
 	go func() {
 		defer s.tasks.Done()
+		defer func() {
+			if r := recover(); r != nil {
+				failed(fmt.Errorf("internal error: %v\n%s", r, debug.Stack()))
+			}
+		}()
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -93,4 +101,5 @@ func (s *station) Close() {
 		s.stop()
 	}
 	s.pool.Close()
+	s.tasks.Wait()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -84,31 +83,31 @@ func needTerminal() error {
 }
 
 // show opens the screen on a station until the user leaves it.
-func show(ctx context.Context, s *station, cfg config.Config, name string) (err error) {
+func show(ctx context.Context, s *station, cfg config.Config, name string) error {
 	out := newPacedOutput(os.Stdout)
 	model := ui.New(ui.Options{
 		Source: s, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
 	})
 	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out))
+	failed := make(chan error, 1)
 	s.publish(ctx, cfg.Refresh, func(snap *fleet.Snapshot) {
-		defer func() {
-			if r := recover(); r != nil {
-				program.Kill() // gives the terminal back before the words are printed
-				err = fmt.Errorf("internal error: %v\n%s", r, debug.Stack())
-			}
-		}()
 		if out.ready() {
 			program.Send(ui.SnapshotMsg{Snapshot: snap})
 		}
+	}, func(err error) {
+		failed <- err
+		program.Kill()
 	})
-	_, runErr := program.Run()
-	switch {
-	case err != nil:
+	_, err := program.Run()
+	select {
+	case err = <-failed:
 		return err
-	case errors.Is(runErr, tea.ErrInterrupted), ctx.Err() != nil:
+	default:
+	}
+	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil {
 		return nil // Ctrl-C and SIGTERM are ways to leave
 	}
-	return runErr
+	return err
 }
 
 // profileOf forces the number of colours where the theme does.
