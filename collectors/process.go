@@ -68,6 +68,7 @@ type processReader struct {
 	buf    []byte
 	prober *prober
 	last   []*facts.Process
+	any    bool // a list was told: until then an empty one is news as well, for the front end may hold an older
 	hidden bool // /proc shows this user his own processes only
 }
 
@@ -104,7 +105,8 @@ func (r *processReader) read(ctx context.Context) error {
 	b := r.m.board
 	b.mu.Lock()
 	b.state.SetUint(telemetry.ProcessCount, 0, uint64(len(r.list)))
-	if !slices.Equal(told, r.last) {
+	if !r.any || !slices.Equal(told, r.last) {
+		r.any = true
 		b.processes = told
 		b.told++
 		r.last = told

@@ -65,6 +65,43 @@ func TestSampleEachSecond(t *testing.T) {
 	}
 }
 
+// A node where nothing runs says so in every stream: the front end may still hold the processes of the one before.
+func TestNoProcessesIsTold(t *testing.T) {
+	root := Root(t.TempDir())
+	write(t, root, "proc/uptime", "1000.0 1\n")
+	fakeProc(t, root, 1, 0, "init", "init", "", "/", 10)
+	p := play(t, root, sourcesOf("process"))
+	w, out := newTestWriter(p)
+	tables := func() (list []*facts.Processes) {
+		for range 10 {
+			p.tick()
+			w.sample.Store(true)
+			if err := w.flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kinds, payloads := readAll(t, out.Bytes())
+		for i, k := range kinds {
+			if k == telemetry.KindProcesses {
+				m := &facts.Processes{}
+				if err := facts.Decode(payloads[i], m); err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, m)
+			}
+		}
+		out.Reset()
+		return list
+	}
+	if got := tables(); len(got) != 1 || !got[0].Whole || len(got[0].Set) != 0 {
+		t.Errorf("at first: %v", got)
+	}
+	w.whole.Store(true)
+	if got := tables(); len(got) != 1 || !got[0].Whole {
+		t.Errorf("when asked for everything: %v", got)
+	}
+}
+
 // Usage at its largest is cut to what one frame may hold.
 func TestUsageIsBounded(t *testing.T) {
 	p := play(t, extract(t, "laptop"), nil)
