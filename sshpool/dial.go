@@ -3,6 +3,7 @@ package sshpool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -73,14 +74,9 @@ type secured struct {
 // timeout covers TCP only, so the deadline is on the connection. whole makes it look all known keys up before, not only after.
 func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole bool) (*secured, error) {
 	conn := &firstBytes{Conn: raw}
-	expired := make(chan struct{})
-	if raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)) != nil {
-		// A connection without deadlines (a channel of a jump host): closing it is the deadline.
-		stop := time.AfterFunc(p.cfg.Timing.Handshake, func() {
-			close(expired)
-			raw.Close()
-		})
-		defer stop.Stop()
+	if err := raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("set handshake deadline: %w", err)
 	}
 	cut := context.AfterFunc(ctx, func() { raw.Close() })
 	defer cut()
@@ -113,7 +109,7 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, r.addr(), config)
 	if err == nil {
-		_ = raw.SetDeadline(time.Time{}) // where it could be set it can be cleared
+		_ = raw.SetDeadline(time.Time{}) // could be set, so it can be cleared
 	} else {
 		raw.Close()
 		select {
@@ -126,11 +122,6 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 		}
 		if c, ok := raw.(*commandConn); ok && !conn.heardAnything() {
 			return nil, c.problem()
-		}
-		select {
-		case <-expired:
-			err = os.ErrDeadlineExceeded
-		default:
 		}
 		return nil, handshakeProblem(err, conn, auth, p.cfg.Timing.Handshake)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -35,8 +36,9 @@ type jump struct {
 }
 
 type jumpLink struct {
-	carrier *sshCarrier
-	used    int // guarded by jump.mu
+	carrier   *sshCarrier
+	used      int // guarded by jump.mu
+	suspected atomic.Bool
 }
 
 func newJumps(p *Pool) *jumps { return &jumps{pool: p, open: make(map[string]*jump)} }
@@ -189,7 +191,7 @@ func (j *jump) channel(ctx context.Context, l *jumpLink, r *Resolved) (net.Conn,
 	select {
 	case got := <-done:
 		if got.err == nil {
-			return &channelConn{Channel: got.channel, left: sync.OnceFunc(func() { j.leave(l) })}, nil
+			return newChannelConn(got.channel, func() { j.leave(l) }, func() { j.suspect(l) }), nil
 		}
 		j.leave(l)
 		var open *ssh.OpenChannelError
@@ -207,7 +209,7 @@ func (j *jump) channel(ctx context.Context, l *jumpLink, r *Resolved) (net.Conn,
 			j.leave(l)
 		}()
 		if !errors.Is(ctx.Err(), context.Canceled) {
-			go l.suspect()
+			go j.suspect(l)
 		}
 		return nil, networkProblem(ctx.Err(), r.addr())
 	}
@@ -221,17 +223,24 @@ func openWords(err error) string {
 	return err.Error()
 }
 
-// suspect asks a jump host that did not answer for a sign of life, and ends a connection that gives none.
-func (l *jumpLink) suspect() {
+// suspect asks a jump host that did not answer for a sign of life, and gives a connection up that shows none: new channels go through another.
+func (j *jump) suspect(l *jumpLink) {
+	if l.suspected.Swap(true) { // by another node already
+		return
+	}
+	defer l.suspected.Store(false)
 	answered := make(chan error, 1)
 	go func() { answered <- l.carrier.probe() }()
+	limit := time.NewTimer(5 * time.Second)
+	defer limit.Stop()
 	select {
 	case err := <-answered:
 		if err == nil {
 			return
 		}
-	case <-time.After(5 * time.Second):
+	case <-limit.C:
 	}
+	j.drop(l)
 	l.carrier.Close()
 }
 
@@ -257,25 +266,3 @@ func (j *jumps) close() {
 		one.mu.Unlock()
 	}
 }
-
-// channelConn is a forwarded channel as a connection. It has no deadlines: who needs one closes it.
-type channelConn struct {
-	ssh.Channel
-	left func()
-}
-
-func (c *channelConn) Close() error {
-	c.left()
-	return c.Channel.Close()
-}
-
-func (c *channelConn) LocalAddr() net.Addr              { return jumpAddr{} }
-func (c *channelConn) RemoteAddr() net.Addr             { return jumpAddr{} }
-func (c *channelConn) SetDeadline(time.Time) error      { return errors.ErrUnsupported }
-func (c *channelConn) SetReadDeadline(time.Time) error  { return errors.ErrUnsupported }
-func (c *channelConn) SetWriteDeadline(time.Time) error { return errors.ErrUnsupported }
-
-type jumpAddr struct{}
-
-func (jumpAddr) Network() string { return "jump" }
-func (jumpAddr) String() string  { return "jump" }
