@@ -1,9 +1,9 @@
 package cli
 
 import (
-	"bytes"
-	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -13,31 +13,35 @@ import (
 	"foretop/sshpool"
 )
 
-// frontEnd is the program in a process of its own, kept busy by a node that never answers.
-func frontEnd(t *testing.T, bed *testbed.Bed, off string) (*exec.Cmd, *bytes.Buffer) {
+// frontEnd is the program in a process of its own, kept busy by a node that never answers; words is the file that its standard error goes to.
+func frontEnd(t *testing.T, bed *testbed.Bed, off string) (cmd *exec.Cmd, words string) {
 	t.Helper()
 	must(t, bed.Node(off).PowerOff())
-	cmd := exec.Command(foretopProgram(t), append([]string{"snapshot", "-F", bed.SSHConfig, "--wait", "300s"}, bed.Names()...)...)
+	cmd = exec.Command(foretopProgram(t), append([]string{"snapshot", "-F", bed.SSHConfig, "--wait", "300s"}, bed.Names()...)...)
 	cmd.Env = append(cmd.Environ(), "HOME="+t.TempDir())
-	var words bytes.Buffer
-	cmd.Stdout, cmd.Stderr = io.Discard, &words
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "words"))
+	must(t, err)
+	defer stderr.Close()
+	cmd.Stderr = stderr
 	must(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return cmd, &words
+	return cmd, stderr.Name()
 }
 
 // collecting waits for one collector, with a reader where the node has a driver, on each of the nodes.
-func collecting(t *testing.T, words *bytes.Buffer, nodes ...*testbed.Node) {
+func collecting(t *testing.T, words string, nodes ...*testbed.Node) {
 	t.Helper()
 	for _, n := range nodes {
 		eventually(t, 40*time.Second, func() string {
 			if len(processes(t, n, collectorsOn)) == 1 && len(processes(t, n, programs)) == 2 {
 				return ""
 			}
-			return n.Name + " runs " + list(processes(t, n, ".")) + "\n" + words.String()
+			said, err := os.ReadFile(words)
+			must(t, err)
+			return n.Name + " runs " + list(processes(t, n, ".")) + "\n" + string(said)
 		})
 	}
 }

@@ -84,6 +84,12 @@ func tmuxKey(name string) string {
 	return name
 }
 
+// isKey tells keys from the other words of the help screen: its shapes and the fields of filters.
+func isKey(word string) bool {
+	_, named := tmuxKeys[word]
+	return named || strings.HasPrefix(word, "ctrl+") || len(word) == 1
+}
+
 // helpLine is a line of the help screen: two blanks or more, the keys, two blanks or more, what they do.
 var helpLine = regexp.MustCompile(`^ {2,}(\S+(?: \S+){0,2}) {2,}\S`)
 
@@ -96,11 +102,10 @@ func (s *screen) helpKeys() []string {
 	for range 20 {
 		text := s.whole("?")
 		body := strings.Join(strings.Split(text, "\n")[2:s.h-1], "\n")
-		body, _, _ = strings.Cut(body, "\n Shapes")
 		for line := range strings.Lines(body) {
 			if m := helpLine.FindStringSubmatch(line); m != nil {
 				for _, k := range strings.Fields(m[1]) {
-					if !slices.Contains(keys, k) {
+					if isKey(k) && !slices.Contains(keys, k) {
 						keys = append(keys, k)
 					}
 				}
