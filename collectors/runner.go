@@ -131,6 +131,7 @@ func (w *worker) call(ctx context.Context, m *machine, read *reader) (err error)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("read %s: fault in the collector: %v", w.source.Name, p)
+			abandon(*read)
 			*read = nil
 		}
 	}()
@@ -140,6 +141,14 @@ func (w *worker) call(ctx context.Context, m *machine, read *reader) (err error)
 		}
 	}
 	return (*read).read(ctx)
+}
+
+// abandon closes a reader that panicked: its files and programs would stay open with each panic. It may be in any state, so that may panic as well.
+func abandon(r reader) {
+	defer func() { recover() }()
+	if r != nil {
+		r.close()
+	}
 }
 
 func (w *worker) finished(m *machine, err error, cost time.Duration) {

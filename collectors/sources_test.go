@@ -1,10 +1,12 @@
 package collectors
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -88,6 +90,27 @@ func TestPanickingSource(t *testing.T) {
 	}
 	if c := p.condition("memory"); c.state != facts.SourceState_SOURCE_OK {
 		t.Errorf("memory is %+v", c)
+	}
+}
+
+// faulty panics in each read, and in each close.
+type faulty struct{ open *atomic.Int32 }
+
+func (f faulty) read(context.Context) error { panic("no reading") }
+func (f faulty) close()                     { f.open.Add(-1); panic("no end") }
+
+// What a reader holds is given back when it panics, or each panic costs a descriptor.
+func TestPanickingReaderIsClosed(t *testing.T) {
+	var open, made atomic.Int32
+	p := play(t, extract(t, "laptop"), []Source{{"bad", time.Second, func(*machine) reader { open.Add(1); made.Add(1); return faulty{&open} }}})
+	for range 5 {
+		p.tick()
+	}
+	if made.Load() != 5 || open.Load() != 0 {
+		t.Errorf("%d were made, %d are left open", made.Load(), open.Load())
+	}
+	if c := p.condition("bad"); !strings.Contains(c.text, "no reading") {
+		t.Errorf("bad is %+v", c)
 	}
 }
 
