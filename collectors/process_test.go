@@ -229,6 +229,34 @@ func TestRealProcesses(t *testing.T) {
 	}
 }
 
+// How busy a process is takes two looks: until then it is unknown, not idle.
+func TestUsageTakesTwoLooks(t *testing.T) {
+	root := Root(t.TempDir())
+	write(t, root, "proc/uptime", "1000.0 1\n")
+	rank := "RANK=1 LOCAL_RANK=1 WORLD_SIZE=2"
+	fakeProc(t, root, 10, 1, "python3", "python3 t.py", rank, "/", 10)
+	p := play(t, root, sourcesOf("process"))
+	p.walk()
+	p.m.board.detail.Store(true)
+	r := newUsage(p.m)
+	for look, want := range []string{"", "10 0", "10 500"} {
+		p.ms.Add(2000)
+		if look == 2 {
+			write(t, root, "proc/10/stat", "10 (python3) S 1 1 1 0 -1 4194304 0 0 0 0 110 5 0 0 20 0 1 0 10 0 100 0\n")
+		}
+		if err := r.read(p.ctx); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, u := range p.m.board.usage.Told {
+			got += fmt.Sprintf("%d %d", u.Pid, u.CpuPermille)
+		}
+		if got != want {
+			t.Errorf("look %d: %q, want %q", look, got, want)
+		}
+	}
+}
+
 func TestUsers(t *testing.T) {
 	script(t, "getent", `test "$2" = 4711 && echo 'ldap-ann:*:4711:100:Ann:/home/ann:/bin/zsh'`)
 	u := newUsers("")

@@ -26,6 +26,7 @@ type busyProc struct {
 	p        *proc
 	stat     procStat
 	permille uint32
+	measured bool // permille is: it was looked at before
 }
 
 func newUsage(m *machine) reader { return &usageReader{m: m, table: m.procs} }
@@ -47,7 +48,9 @@ func (r *usageReader) read(context.Context) error {
 			continue
 		}
 		if p.fact != nil {
-			u.Told = append(u.Told, usageOf(&b))
+			if b.measured { // a share of nothing would read as 0 %
+				u.Told = append(u.Told, usageOf(&b))
+			}
 		} else if b.permille > 0 {
 			r.busy = append(r.busy, b)
 		}
@@ -86,10 +89,10 @@ func (r *usageReader) look(b *busyProc) bool {
 	}
 	b.stat.comm = nil
 	now := r.m.clock.MonoMS()
-	if p.usageSeen && now > p.usageMS {
+	if b.measured = p.usageSeen && now > p.usageMS; b.measured {
 		b.permille = uint32(grown(b.stat.cpuTicks, p.cpuTicks) * tickMS * 1000 / uint64(now-p.usageMS))
 	}
-	p.idle = p.usageSeen && b.permille == 0
+	p.idle = b.measured && b.permille == 0
 	p.usageSeen, p.usageMS, p.cpuTicks = true, now, b.stat.cpuTicks
 	return true
 }
