@@ -105,7 +105,7 @@ func (n *node) look() {
 	case now-max(n.last.Load(), l.answered) >= int64(t.Gone):
 		l.lost = &problem{state: Lost, again: pauseNear, cause: "no answer for " + seconds(time.Duration(now-max(n.last.Load(), l.answered))),
 			remedy: "the node or the network to it is down; foretop dials again by itself"}
-		l.carrier.Close()
+		go l.carrier.Close() // may take its time: this is the one goroutine that looks at all nodes
 	}
 }
 
