@@ -221,7 +221,9 @@ func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 	n.mu.Unlock()
 	begun := time.Now()
 
-	err = n.serve(&watched{n: n, rest: s.rest, r: s.process.stdout}, s.process.stdin)
+	first := &watched{n: n, rest: s.rest, r: s.process.stdout}
+	s.rest = nil // s lives as long as the stream
+	err = n.serve(first, s.process.stdin)
 
 	n.mu.Lock()
 	n.live, n.notes = nil, ""
