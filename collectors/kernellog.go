@@ -98,6 +98,7 @@ func (r *kernelReader) drain() error {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN || err == nil && n == 0:
+			r.m.kernel.end()
 			return nil
 		case err == syscall.EPIPE: // records were overwritten before they were read: the next sequence number says how many
 			continue

@@ -43,7 +43,7 @@ func TestKernelQueue(t *testing.T) {
 	t.Run("what is known is not told again", func(t *testing.T) {
 		q := &kernelQueue{via: viaKmsg}
 		fill(q, 10, 15)
-		q.resume(12)
+		q.resume("", 12)
 		got := q.take()
 		if d := cmp.Diff([]uint64{13, 14, 15}, sequences(got)); d != "" || got.Lost != 0 {
 			t.Error(d, got.Lost)
@@ -54,7 +54,7 @@ func TestKernelQueue(t *testing.T) {
 	})
 	t.Run("what was overwritten meanwhile is lost", func(t *testing.T) {
 		q := &kernelQueue{via: viaKmsg}
-		q.resume(12)
+		q.resume("", 12)
 		fill(q, 20, 21)
 		if got := q.take(); got.Lost != 7 || len(got.Records) != 2 {
 			t.Errorf("got %v", got)
@@ -62,10 +62,66 @@ func TestKernelQueue(t *testing.T) {
 	})
 	t.Run("journal sequences are times, gaps say nothing", func(t *testing.T) {
 		q := &kernelQueue{via: viaJournal}
-		q.resume(12)
+		q.resume("", 12)
 		fill(q, 20, 21)
 		if got := q.take(); got.Lost != 0 || len(got.Records) != 2 {
 			t.Errorf("got %v", got)
+		}
+	})
+	// Rights that are granted or taken change the way while the boot stays: the numbers of the other way say nothing.
+	for _, c := range []struct {
+		name            string
+		via, knownVia   string
+		known, from, to uint64
+		drained         bool
+		want            []uint64
+		lost            uint64
+	}{
+		{"from the journal to the ring, told so", viaKmsg, viaJournal, 11, 10, 12, false, []uint64{10, 11, 12}, 0},
+		{"from the journal to the ring, not told so", viaKmsg, "", 5_000_000_000, 10, 12, true, []uint64{10, 11, 12}, 0},
+		{"the ring may have more", viaKmsg, "", 13, 10, 12, false, nil, 0},
+		{"a number beyond the ring's, whoever says so", viaKmsg, viaKmsg, 13, 10, 12, true, []uint64{10, 11, 12}, 0},
+		{"from the ring to the journal", viaJournal, viaKmsg, 11, 10, 12, false, []uint64{10, 11, 12}, 0},
+		{"from an early journal to the ring", viaKmsg, viaJournal, 3, 10, 12, true, []uint64{10, 11, 12}, 0},
+		{"the same way", viaKmsg, viaKmsg, 11, 10, 12, true, []uint64{12}, 0},
+		{"the same way, the ring went on", viaKmsg, viaKmsg, 7, 10, 12, true, []uint64{10, 11, 12}, 2},
+		{"the journal again", viaJournal, viaJournal, 11, 10, 12, true, []uint64{12}, 0},
+	} {
+		for _, first := range []string{"the source", "the front end"} {
+			t.Run(c.name+", first speaks "+first, func(t *testing.T) {
+				q := &kernelQueue{}
+				if first == "the front end" {
+					q.resume(c.knownVia, c.known)
+				}
+				q.begin(c.via)
+				fill(q, c.from, c.to)
+				if c.drained {
+					q.end()
+				}
+				if first == "the source" {
+					q.resume(c.knownVia, c.known)
+				}
+				got := q.take()
+				if d := cmp.Diff(c.want, sequences(got)); d != "" || got.GetLost() != c.lost {
+					t.Error(d, got.GetLost())
+				}
+				if len(c.want) == 0 {
+					return
+				}
+				fill(q, c.to+1, c.to+2)
+				if d := cmp.Diff([]uint64{c.to + 1, c.to + 2}, sequences(q.take())); d != "" {
+					t.Errorf("later: %s", d)
+				}
+			})
+		}
+	}
+	t.Run("a source that starts anew reads everything again", func(t *testing.T) {
+		q := &kernelQueue{via: viaKmsg}
+		fill(q, 10, 12)
+		q.take()
+		fill(q, 10, 13)
+		if d := cmp.Diff([]uint64{13}, sequences(q.take())); d != "" {
+			t.Error(d)
 		}
 	})
 	t.Run("batches are bounded and the queue is", func(t *testing.T) {

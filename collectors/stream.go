@@ -199,7 +199,7 @@ func (s *stream) obey(c *facts.Control) error {
 			return fmt.Errorf("the front end speaks protocol %d, this collector %d", w.Start.ProtocolMajor, telemetry.ProtocolMajor)
 		}
 		if w.Start.BootId == s.bootID && s.bootID != "" {
-			s.kernel.resume(w.Start.KernelSequence)
+			s.kernel.resume(w.Start.KernelVia, w.Start.KernelSequence)
 		}
 		s.writer.kernelReady.Store(true)
 		s.writer.nudge(false)
