@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,29 +62,45 @@ func (e *exit) wait(limit time.Duration) int {
 	}
 }
 
-// tail keeps the first and the last of what a process says on stderr, at most 32 KiB in all, and takes in any amount.
+// tail keeps the first and the last of what a process says on stderr, at most 32 KiB in all.
 type tail struct {
-	mu    sync.Mutex
-	first []byte
-	last  []byte
-	done  chan struct{}
+	mu      sync.Mutex
+	first   []byte
+	last    []byte
+	done    chan struct{}
+	flooded atomic.Bool // more came than stderr is for
 }
 
 const (
 	tailFirst = 8 << 10
 	tailLast  = 24 << 10
+
+	stderrBurst = 1 << 20  // bytes that a node may say on stderr at any rate
+	stderrRate  = 16 << 10 // and bytes a second, which make up for them
 )
 
 func newTail() *tail { return &tail{done: make(chan struct{})} }
 
-// drain reads r to its end; it is a goroutine of its own.
-func (t *tail) drain(r io.Reader) {
+// drain reads r to its end; it is a goroutine of its own. When more comes than stderr is for, it stops and calls flood; without flood
+// any amount is taken in.
+func (t *tail) drain(r io.Reader, flood func()) {
 	defer close(t.done)
 	buf := make([]byte, 512)
+	left, at := stderrBurst, time.Now()
 	for {
 		n, err := r.Read(buf)
 		if n > 0 {
 			t.write(buf[:n])
+			now := time.Now()
+			since := min(now.Sub(at), time.Hour) // longer fills it too
+			if back := int(since.Seconds() * stderrRate); back > 0 {
+				left, at = min(stderrBurst, left+back), now
+			}
+			if left -= n; left < 0 && flood != nil {
+				t.flooded.Store(true)
+				flood()
+				return
+			}
 			if n == len(buf) && len(buf) < 16<<10 {
 				buf = make([]byte, 16<<10)
 			}
@@ -92,6 +109,15 @@ func (t *tail) drain(r io.Reader) {
 			return
 		}
 	}
+}
+
+// floodProblem is why a node is left that writes on stderr without end; nil when it does not.
+func (p *process) floodProblem() error {
+	if !p.stderr.flooded.Load() {
+		return nil
+	}
+	return &problem{state: Misbehaving, again: pauseLong, cause: "more than 1 MiB of error messages; they begin: " + firstLine(p.stderr.text(0)),
+		remedy: "the node may be broken or compromised: look at it before trusting what it says; foretop tries again later"}
 }
 
 func (t *tail) write(b []byte) {

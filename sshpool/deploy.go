@@ -112,6 +112,9 @@ func (d *deployment) timedOut(ctx context.Context, err error, what string) error
 
 // ended words a start that ended without a start line: restricted shells, nologin, a collector that fails at once.
 func (d *deployment) ended(p *process, notes string, code int) error {
+	if flood := p.floodProblem(); flood != nil {
+		return flood
+	}
 	said := lastLine(p.stderr.text(300 * time.Millisecond))
 	if said == "" {
 		said = lastLine(notes)

@@ -68,7 +68,7 @@ func (c *localCarrier) exec(cmd *exec.Cmd) (*process, error) {
 	p := &process{stdin: stdin, stdout: outR, stderr: newTail(), closeStdin: stdin.Close, exit: newExit()}
 	p.kill = func() { _ = cmd.Process.Kill() }
 	go func() {
-		p.stderr.drain(errR)
+		p.stderr.drain(errR, nil)
 		errR.Close()
 	}()
 	go func() {

@@ -237,6 +237,9 @@ func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 	if lost != nil {
 		return lived, lost
 	}
+	if flood := s.process.floodProblem(); flood != nil {
+		return lived, flood
+	}
 	var bad interface{ Misbehaving() bool }
 	if errors.As(err, &bad) && bad.Misbehaving() {
 		return lived, &problem{state: Misbehaving, again: pauseLong, cause: clean(err.Error()), err: err,

@@ -52,7 +52,7 @@ func dialCommand(ctx context.Context, r *Resolved) (net.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("start ProxyCommand: %w", err), inW.Close(), outR.Close())
 	}
 	go func() {
-		c.stderr.drain(errs)
+		c.stderr.drain(errs, nil)
 		_ = c.cmd.Wait()
 		c.exit.set(c.cmd.ProcessState.ExitCode(), "")
 	}()

@@ -62,7 +62,7 @@ func (c *sshCarrier) run(ctx context.Context, command string) (*process, error) 
 	p := &process{stdin: channel, stdout: channel, stderr: newTail(), closeStdin: channel.CloseWrite, exit: newExit()}
 	p.kill = func() { channel.Close() }
 	go serveRequests(requests, p.exit)
-	go p.stderr.drain(channel.Stderr())
+	go p.stderr.drain(channel.Stderr(), func() { c.conn.Close() }) // it ends with the connection only: the node may ignore a channel's close
 	ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{command}))
 	if err != nil {
 		return nil, c.runError(ctx, "start command", err)

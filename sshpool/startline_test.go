@@ -61,7 +61,7 @@ func FuzzScanStart(f *testing.F) {
 
 func TestTail(t *testing.T) {
 	tl := newTail()
-	go tl.drain(strings.NewReader("first" + strings.Repeat("x", 1<<20) + "last"))
+	go tl.drain(strings.NewReader("first"+strings.Repeat("x", 1<<20)+"last"), nil)
 	got := tl.text(patience)
 	if len(got) > tailFirst+tailLast || !strings.HasPrefix(got, "first") || !strings.HasSuffix(got, "last") {
 		t.Errorf("%d bytes: %.10q…", len(got), got)
