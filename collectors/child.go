@@ -17,6 +17,7 @@ type child struct {
 	cmd      *exec.Cmd
 	pipe     io.Closer
 	children *children
+	forget   func() bool // its end with the context
 	last     tail
 }
 
@@ -34,7 +35,7 @@ func startChild(ctx context.Context, kids *children, name string, args ...string
 	}
 	c.out, c.pipe = out, out
 	kids.add(c.cmd.Process.Pid)
-	context.AfterFunc(ctx, c.kill)
+	c.forget = context.AfterFunc(ctx, c.kill)
 	return c, nil
 }
 
@@ -48,6 +49,7 @@ func (c *child) kill() {
 
 // end waits for the program, whose output has ended, and gives its last words with the error.
 func (c *child) end() error {
+	c.forget()
 	c.kill()
 	err := c.cmd.Wait()
 	c.children.remove(c.cmd.Process.Pid)

@@ -18,14 +18,22 @@ const (
 	journalSilence = 5 * time.Second // a journal that may be read has the boot's lines; one without any is not shown to this user
 )
 
-// journal follows the kernel's lines in systemd's journal: journalctl, started once and streamed.
+// pauses are how long a program that ended is left alone before it is started again: twice as long each time, until it has run for as long as most.
+type pauses struct{ first, most time.Duration }
+
+func journalPauses() pauses { return pauses{first: 5 * time.Second, most: 5 * time.Minute} }
+
+// journal follows the kernel's lines in systemd's journal: journalctl, started once and streamed; started again where it ended.
 type journal struct {
-	child *child
+	m     *machine
+	ctx   context.Context
+	close func()
+	last  uint64 // sequence of the last line told
 
 	mu      sync.Mutex
 	lines   int
 	ended   error
-	isEnded bool
+	isEnded bool // and has not spoken since
 	began   int64
 }
 
@@ -33,52 +41,74 @@ type journal struct {
 var journalArgs = []string{"-k", "-f", "-o", "json", "-n", "2000", "--no-pager",
 	"--output-fields=MESSAGE,PRIORITY,_SOURCE_MONOTONIC_TIMESTAMP,__MONOTONIC_TIMESTAMP"}
 
-func startJournal(ctx context.Context, m *machine) (*journal, error) {
+func startJournal(ctx context.Context, m *machine, p pauses) (*journal, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	c, err := startChild(ctx, m.children, "journalctl", journalArgs...)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
 	m.kernel.begin(viaJournal)
-	j := &journal{child: c, began: m.clock.MonoMS()}
-	go j.follow(m)
+	j := &journal{m: m, ctx: ctx, close: cancel, began: m.clock.MonoMS()}
+	go j.keep(c, p)
 	return j, nil
 }
 
-func (j *journal) follow(m *machine) {
-	in := bufio.NewScanner(j.child.out)
+// keep follows one journalctl after another until the source is closed.
+func (j *journal) keep(c *child, p pauses) {
+	for pause := p.first; ; {
+		began := time.Now()
+		err := j.follow(c)
+		if time.Since(began) >= p.most {
+			pause = p.first
+		}
+		for c = nil; c == nil; pause = min(2*pause, p.most) {
+			j.mu.Lock()
+			j.isEnded, j.ended = true, err
+			j.mu.Unlock()
+			select {
+			case <-j.ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			c, err = startChild(j.ctx, j.m.children, "journalctl", journalArgs...)
+		}
+	}
+}
+
+// follow takes what a journalctl says until it ends.
+func (j *journal) follow(c *child) error {
+	in := bufio.NewScanner(c.out)
 	in.Buffer(make([]byte, 0, 4<<10), maxJournalLine)
-	last := uint64(0)
+	known := j.last // one that was started again begins with lines that are told
 	for in.Scan() {
 		r, err := parseJournal(in.Bytes())
 		if err != nil {
 			continue
 		}
-		// The journal's lines are numbered by their time, so that a later collector knows which were told.
-		if r.Sequence <= last {
-			r.Sequence = last + 1
+		j.mu.Lock()
+		j.lines++
+		j.isEnded, j.ended = false, nil
+		j.mu.Unlock()
+		if r.Sequence <= known {
+			continue
 		}
-		last = r.Sequence
-		for !m.kernel.room() { // the pipe holds the rest back
+		known = 0 // from here on all is new, also what is stamped earlier
+		// The journal's lines are numbered by their time, so that a later collector knows which were told.
+		r.Sequence = max(r.Sequence, j.last+1)
+		j.last = r.Sequence
+		for !j.m.kernel.room() { // the pipe holds the rest back
 			select {
-			case <-j.child.gone:
-				return
+			case <-c.gone:
+				return c.end()
 			case <-time.After(time.Second):
 			}
 		}
-		m.kernel.seen(r.Sequence)
-		m.kernel.put(r)
-		j.mu.Lock()
-		j.lines++
-		j.mu.Unlock()
+		j.m.kernel.seen(r.Sequence)
+		j.m.kernel.put(r)
 	}
-	err := j.child.end()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.isEnded = true
-	j.ended = errors.Join(in.Err(), err)
+	return errors.Join(in.Err(), c.end())
 }
-
-func (j *journal) close() { j.child.kill() }
 
 // condition says how it goes.
 func (j *journal) condition(nowMS int64) error {
@@ -88,9 +118,9 @@ func (j *journal) condition(nowMS int64) error {
 	case j.isEnded && j.lines == 0, j.lines == 0 && nowMS-j.began > journalSilence.Milliseconds():
 		return denied("neither /dev/kmsg nor the journal of the kernel may be read", kernelRemedy)
 	case j.isEnded && j.ended != nil:
-		return errors.New("journalctl ended: " + j.ended.Error())
+		return errors.New("journalctl ended and will be started again: " + j.ended.Error())
 	case j.isEnded:
-		return errors.New("journalctl ended")
+		return errors.New("journalctl ended and will be started again")
 	case j.lines == 0:
 		return undecided("asking the journal, for /dev/kmsg may not be read")
 	}

@@ -75,7 +75,7 @@ func (r *kernelReader) fallBack(ctx context.Context, cause error) error {
 		r.fd = -1
 	}
 	if r.m.root.real() {
-		j, err := startJournal(ctx, r.m)
+		j, err := startJournal(ctx, r.m, journalPauses())
 		if err == nil {
 			r.journal = j
 			return j.condition(r.m.clock.MonoMS())

@@ -193,7 +193,7 @@ func script(t *testing.T, name, body string) {
 func TestJournal(t *testing.T) {
 	begin := func(t *testing.T) *played {
 		p := play(t, "", nil)
-		j, err := startJournal(p.ctx, p.m)
+		j, err := startJournal(p.ctx, p.m, journalPauses())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,4 +243,53 @@ exec sleep 60`)
 			t.Errorf("got %+v", c)
 		}
 	})
+}
+
+// A journalctl that dies is started again, after a longer pause each time, and what it repeats is not told again.
+func TestJournalIsStartedAgain(t *testing.T) {
+	runs := filepath.Join(t.TempDir(), "runs")
+	script(t, "journalctl", fmt.Sprintf(`echo run >> %[1]s
+n=$(wc -l < %[1]s)
+line() { echo '{"MESSAGE":"'$1'","__MONOTONIC_TIMESTAMP":"'$1'"}'; }
+line 100; line 300; line 200
+test $n -ge 2 && line 400
+test $n -ge 4 && line 500 && line 450 && exec sleep 60
+test $n = 3 && echo 'journal was rotated' >&2
+exit $n`, runs))
+	p := play(t, "", nil)
+	j, err := startJournal(p.ctx, p.m, pauses{first: 20 * time.Millisecond, most: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.close)
+	var told []string
+	var failed bool
+	for late := time.Now().Add(20 * time.Second); len(told) < 6 && time.Now().Before(late); time.Sleep(time.Millisecond) {
+		for _, r := range p.m.kernel.take().GetRecords() {
+			told = append(told, fmt.Sprintf("%d %s", r.Sequence, r.Text))
+		}
+		c := conditionOf(j.condition(p.ms.Load()))
+		failed = failed || c.state == facts.SourceState_SOURCE_FAILING && strings.Contains(c.text, "started again: exit status 3: journal was rotated")
+	}
+	if d := cmp.Diff([]string{"100 100", "300 300", "301 200", "400 400", "500 500", "501 450"}, told); d != "" {
+		t.Error(d)
+	}
+	if !failed {
+		t.Error("that it ended was not told")
+	}
+	if c := conditionOf(j.condition(p.ms.Load())); c.state != facts.SourceState_SOURCE_OK {
+		t.Errorf("runs again, and says %+v", c)
+	}
+	j.close()
+	for late := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		p.m.children.mu.Lock()
+		n := len(p.m.children.pids)
+		p.m.children.mu.Unlock()
+		if n == 0 {
+			break
+		}
+		if time.Now().After(late) {
+			t.Fatalf("%d run on after the end", n)
+		}
+	}
 }
