@@ -172,8 +172,8 @@ func parseNeed(text string) need {
 	return n
 }
 
-// provide puts what is needed on the node: into the shared folder when that is usable (one node uploads, the others wait), else straight
-// into a folder of its own.
+// provide puts what is needed on the node: into the shared folder when that is usable (one node uploads, the others wait, but not long), else
+// straight into a folder of its own.
 func (d *deployment) provide(ctx context.Context, text string) error {
 	n := parseNeed(text)
 	bundle, err := d.node.pool.bundles.For(n.platform)
@@ -188,16 +188,23 @@ func (d *deployment) provide(ctx context.Context, text string) error {
 		return d.refused("denied")
 	}
 	if n.home == "" || d.noShared {
-		return d.send(ctx, bundle, n, n.folder)
+		return d.sendOwn(ctx, bundle, n, nil)
 	}
 	group, first := d.node.pool.uploads.join(n.home + " " + bundle.Collector.SHA256 + " " + digit(n.nv))
 	if first {
-		err := d.send(ctx, bundle, n, -1)
+		free, err := d.node.pool.uploads.slot(ctx, nil)
+		if err == nil {
+			defer free() // after finish: who waits for a place may not need it any more
+			err = d.send(ctx, bundle, n, -1, free)
+		}
 		d.node.pool.uploads.finish(group, err == nil && !d.noShared)
 		return err
 	}
 	d.node.report(Status{State: Deploying, Cause: "waiting for another node's upload into the shared home"})
-	ok, err := group.wait(ctx)
+	ok, err := group.wait(ctx, d.node.pool.cfg.Timing.Share)
+	if errors.Is(err, errLate) { // one slow node does not hold the others up
+		return d.sendOwn(ctx, bundle, n, group.done)
+	}
 	if err != nil {
 		return err
 	}
@@ -214,33 +221,42 @@ func (d *deployment) provide(ctx context.Context, text string) error {
 	return nil
 }
 
-// send uploads a bundle into one folder (-1: the shared one). When that folder cannot take it, it is struck off and nil is returned:
-// the next start finds another.
-func (d *deployment) send(ctx context.Context, b *payload.Bundle, n need, folder int) error {
-	free, err := d.node.pool.uploads.slot(ctx)
-	if err != nil {
+// sendOwn uploads a bundle for this node alone, unless that is closed before there is a place to.
+func (d *deployment) sendOwn(ctx context.Context, b *payload.Bundle, n need, unless <-chan struct{}) error {
+	free, err := d.node.pool.uploads.slot(ctx, unless)
+	if err != nil || free == nil {
 		return err
 	}
 	defer free()
+	return d.send(ctx, b, n, n.folder, free)
+}
+
+// send uploads a bundle into one folder (-1: the shared one). When that folder cannot take it, it is struck off and nil is returned:
+// the next start finds another. free gives its place among the uploads up.
+func (d *deployment) send(ctx context.Context, b *payload.Bundle, n need, folder int, free func()) error {
+	pause := d.node.pool.cfg.Timing.Still
+	still := time.AfterFunc(pause, free) // a node that takes nothing does not burden the line: others may
+	defer still.Stop()
+	moved := func() { still.Reset(pause) }
 	d.node.report(Status{State: Deploying, Cause: fmt.Sprintf("sending the collector (%.1f MB)", float64(b.Collector.Size)/1e6)})
 	run := folder >= 0 || n.folder < 0
 	if n.nv && b.Reader != nil {
-		if err := d.put(ctx, folder, "n", b.Reader, "", n.gz, false); err != nil {
+		if err := d.put(ctx, folder, "n", b.Reader, "", n.gz, false, moved); err != nil {
 			return err
 		}
 	}
 	if d.struck(folder) {
 		return nil
 	}
-	return d.put(ctx, folder, "c", b.Collector, b.Args, n.gz, run)
+	return d.put(ctx, folder, "c", b.Collector, b.Args, n.gz, run, moved)
 }
 
 func (d *deployment) struck(folder int) bool {
 	return folder < 0 && d.noShared || slices.Contains(d.skip, folder)
 }
 
-// put sends one file and waits for the node's word.
-func (d *deployment) put(ctx context.Context, folder int, prefix string, f *payload.File, args string, gz, run bool) error {
+// put sends one file and waits for the node's word; moved is called whenever the node has taken some of it.
+func (d *deployment) put(ctx context.Context, folder int, prefix string, f *payload.File, args string, gz, run bool, moved func()) error {
 	limit := d.node.pool.cfg.Timing.Upload
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -253,7 +269,7 @@ func (d *deployment) put(ctx context.Context, folder int, prefix string, f *payl
 	cut := context.AfterFunc(ctx, func() { d.carrier.Close() })
 	defer cut()
 	go func() { // an error here shows in what the node says, or in its silence
-		_ = write(p.stdin, f, gz)
+		_ = write(moving{p.stdin, moved}, f, gz)
 		_ = p.closeStdin()
 	}()
 	line, _, notes, err := scanStart(p.stdout, nonce)

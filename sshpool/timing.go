@@ -12,6 +12,8 @@ type Timing struct {
 	Handshake time.Duration // from TCP to authenticated: 20 s
 	Start     time.Duration // from the exec request to the start line: 30 s
 	Upload    time.Duration // putting one file on a node: 5 min
+	Share     time.Duration // waiting for another node's upload into a shared folder: 15 s from its begin
+	Still     time.Duration // an upload of which the node takes nothing for so long no longer counts among those in flight: 5 s
 	Quiet     time.Duration // silence of a stream until it is stale: 2.75 s (reported within 3 s)
 	Gone      time.Duration // silence without an answer to a keepalive until it is lost: 10 s
 	Reprobe   time.Duration // between keepalives to a stale but answering node: 5 s
@@ -39,6 +41,8 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Handshake, 20*time.Second)
 	set(&t.Start, 30*time.Second)
 	set(&t.Upload, 5*time.Minute)
+	set(&t.Share, 15*time.Second)
+	set(&t.Still, 5*time.Second)
 	set(&t.Quiet, 2750*time.Millisecond)
 	set(&t.Gone, 10*time.Second)
 	set(&t.Reprobe, 5*time.Second)

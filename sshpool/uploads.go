@@ -2,6 +2,8 @@ package sshpool
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 	"time"
 )
@@ -21,9 +23,10 @@ type uploads struct {
 
 // uploadGroup is one upload into one shared folder.
 type uploadGroup struct {
-	done chan struct{}
-	ok   bool      // set before done is closed
-	when time.Time // of the end; guarded by uploads.mu
+	begun time.Time
+	done  chan struct{}
+	ok    bool      // set before done is closed
+	when  time.Time // of the end; guarded by uploads.mu
 }
 
 func newUploads() *uploads {
@@ -38,7 +41,7 @@ func (u *uploads) join(key string) (g *uploadGroup, first bool) {
 	if g != nil && (g.when.IsZero() || time.Since(g.when) < uploadMemory) {
 		return g, false
 	}
-	g = &uploadGroup{done: make(chan struct{})}
+	g = &uploadGroup{begun: time.Now(), done: make(chan struct{})}
 	u.groups[key] = g
 	return g, true
 }
@@ -50,22 +53,58 @@ func (u *uploads) finish(g *uploadGroup, ok bool) {
 	close(g.done)
 }
 
-// wait waits for a group's upload and tells whether it went well.
-func (g *uploadGroup) wait(ctx context.Context) (bool, error) {
+// errLate says that a group's upload takes too long to be waited for.
+var errLate = errors.New("the upload into the shared folder takes too long")
+
+// wait waits for a group's upload and tells whether it went well; errLate when it has not ended so long after its begin.
+func (g *uploadGroup) wait(ctx context.Context, limit time.Duration) (bool, error) {
+	late := time.NewTimer(time.Until(g.begun.Add(limit)))
+	defer late.Stop()
 	select {
 	case <-g.done:
 		return g.ok, nil
+	default:
+	}
+	select {
+	case <-g.done:
+		return g.ok, nil
+	case <-late.C:
+		return false, errLate
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
 }
 
-// slot waits for a place among the uploads in flight.
-func (u *uploads) slot(ctx context.Context) (free func(), err error) {
+// slot waits for a place among the uploads in flight. When unless is closed before there is one, it gives nil: the upload is not needed
+// any more. free may be called more than once.
+func (u *uploads) slot(ctx context.Context, unless <-chan struct{}) (free func(), err error) {
 	select {
 	case u.slots <- struct{}{}:
-		return func() { <-u.slots }, nil
+		if unless != nil && isClosed(unless) {
+			<-u.slots
+			return nil, nil
+		}
+		return sync.OnceFunc(func() { <-u.slots }), nil
+	case <-unless:
+		return nil, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// moving tells when the other side has taken some of what is written to w.
+type moving struct {
+	w     io.Writer
+	moved func()
+}
+
+func (m moving) Write(b []byte) (n int, err error) {
+	const step = 8 << 10 // small, so that also a slow line is seen to move
+	for n < len(b) && err == nil {
+		var k int
+		k, err = m.w.Write(b[n:min(n+step, len(b))])
+		n += k
+		m.moved()
+	}
+	return n, err
 }
