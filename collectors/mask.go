@@ -1,7 +1,6 @@
 package collectors
 
 import (
-	"path"
 	"strings"
 	"unicode"
 )
@@ -9,28 +8,27 @@ import (
 const (
 	masked          = "***"
 	maxCommandBytes = 4000 // a Megatron command line has about 3,500
+	separators      = ",;&?|"
 )
 
 // maskCommand joins a command line with blanks, everything that looks like a secret replaced by ***. It would rather hide too much:
 // what it lets through is shown on other people's screens.
 func maskCommand(args []string) string {
 	var m masker
-	if len(args) > 0 {
-		m.flags = secretFlags[path.Base(args[0])]
-	}
 	out := make([]byte, 0, 256)
 	for i, a := range args {
 		if i > 0 {
 			out = append(out, ' ')
 		}
-		if i == 0 {
+		switch {
+		case i > 0:
+			out = m.arg(out, a)
+		case strings.ContainsAny(a, " \t"): // a title written over the arguments
+			out = m.text(out, a)
+		default:
+			m.program(a)
 			out = append(out, a...)
-			if strings.ContainsAny(a, " \t") { // a title written over the arguments
-				out = m.text(out[:0], a)
-			}
-			continue
 		}
-		out = m.arg(out, a)
 		if len(out) > maxCommandBytes+64 {
 			break
 		}
@@ -38,43 +36,63 @@ func maskCommand(args []string) string {
 	return string(out[:min(len(out), maxCommandBytes)])
 }
 
-// secretFlags are short options that take a secret, by program.
-var secretFlags = map[string][]string{
-	"mysql": {"-p"}, "mysqldump": {"-p"}, "mysqladmin": {"-p"}, "mariadb": {"-p"}, "sshpass": {"-p"}, "curl": {"-u", "-U", "-b", "--user", "--proxy-user", "--oauth2-bearer"},
-	"wget": {"--http-user"}, "redis-cli": {"-a"}, "ldapsearch": {"-w"}, "ldapmodify": {"-w"}, "docker": {"-p"}, "podman": {"-p"}, "skopeo": {"-p"}, "mongo": {"-p"},
-	"mongosh": {"-p"}, "smbclient": {"-U"}, "kinit": {"-w"}, "7z": {"-p"}, "zip": {"-P"}, "unzip": {"-P"}, "rclone": {"--sftp-pass"}, "openssl": {"-passin", "-passout", "-k", "-K"},
-}
+// expected is what the word to come may be.
+type expected uint8
 
-// masker goes through the words of a command line. next says that the word to come is a secret.
+const (
+	nothing expected = iota
+	sure             // a secret, unless it is a long option
+	named            // a secret after its bare name, unless it is any option
+	perhaps          // after a bare word such as "key": a secret if "=" or ":" stands between, or if it looks made by chance
+	signed           // the value of a short option: a secret if it holds the sign
+	hash             // a long value that is none: the option before it says so
+)
+
+// masker goes through the words of a command line.
 type masker struct {
-	flags []string
-	next  bool
-	quote byte // the secret goes on until this quotation mark
+	next  expected
+	sign  byte
+	flags []string // options that take a secret, of the programs named so far
+	alias alias
+	prev  string // the word before
+	quote byte   // the secret goes on until this quotation mark
 }
 
 func (m *masker) arg(out []byte, a string) []byte {
-	if m.next && m.quote == 0 {
-		if isScheme(a) {
-			return append(out, a...)
-		}
-		m.next = false
-		if a == "" {
+	if a == "" {
+		m.next = nothing
+		return out
+	}
+	if strings.IndexFunc(a, unicode.IsSpace) < 0 {
+		return m.text(out, a)
+	}
+	next := m.next
+	m.next = nothing
+	switch {
+	case m.alias == keysToCome && a[0] != '-', m.secret(next, a):
+		return append(out, masked...)
+	case a[0] == '-':
+		if out, ok := m.option(out, a); ok {
 			return out
 		}
-		if !startsOption(a) {
-			return append(out, masked...)
-		}
 	}
-	for _, f := range m.flags {
-		if a == f {
-			m.next = true
-			return append(out, a...)
-		}
-		if len(f) == 2 && strings.HasPrefix(a, f) && !strings.HasPrefix(a, "--") {
-			return append(append(out, f...), masked...)
-		}
-	}
+	m.next = next
 	return m.text(out, a)
+}
+
+// secret says whether a word is the secret that was expected.
+func (m *masker) secret(next expected, w string) bool {
+	switch next {
+	case sure:
+		return !startsOption(w)
+	case named:
+		return w[0] != '-' && nameAlone(w) != named // one name after another: the secret is still to come
+	case perhaps:
+		return w[0] != '-' && madeByChance(w)
+	case signed:
+		return strings.IndexByte(w, m.sign) >= 0 || w[0] == '"' || w[0] == '\''
+	}
+	return false
 }
 
 // isScheme says whether a word only names the way in which the secret after it is given (RFC 7235).
@@ -95,7 +113,11 @@ func (m *masker) text(out []byte, a string) []byte {
 			if m.quote == 0 {
 				out = append(out, ' ')
 			}
-			a = strings.TrimLeftFunc(a, unicode.IsSpace)
+			rest := strings.TrimLeftFunc(a, unicode.IsSpace)
+			if strings.IndexByte(a[:len(a)-len(rest)], '\n') >= 0 {
+				m.newCommand()
+			}
+			a = rest
 			continue
 		}
 		if i < 0 {
@@ -105,30 +127,79 @@ func (m *masker) text(out []byte, a string) []byte {
 		a = a[i:]
 	}
 	if m.quote != 0 { // never closed within its argument
-		m.quote, m.next = 0, false
+		m.quote, m.next = 0, nothing
 	}
 	return out
+}
+
+// newCommand notes that another command of a script begins. What options its programs have is kept: quotation marks are not understood so well.
+func (m *masker) newCommand() {
+	if m.next != sure {
+		m.next = nothing
+	}
+	m.alias = min(m.alias, noAlias)
+	m.prev = ""
 }
 
 func (m *masker) word(out []byte, w string) []byte {
 	if m.quote != 0 {
 		if strings.IndexByte(w, m.quote) >= 0 {
-			m.quote, m.next = 0, false
+			m.quote, m.next = 0, nothing
 		}
 		return out
 	}
-	if m.next {
+	if strings.IndexByte(";|&", w[0]) >= 0 {
+		m.newCommand()
+	}
+	m.program(w)
+	out = m.judge(out, w)
+	if m.alias == aliasBegun && strings.Contains(w, "://") {
+		m.alias = keysToCome
+	}
+	if c := w[len(w)-1]; c == ';' || c == '&' {
+		m.newCommand()
+	} else {
+		m.prev = w
+	}
+	return out
+}
+
+func (m *masker) judge(out []byte, w string) []byte {
+	if m.alias == keysToCome && w[0] != '-' {
+		m.open(w)
+		return append(out, masked...)
+	}
+	next := m.next
+	if next != nothing && next != hash && next != signed {
 		bare := strings.Trim(w, `"',;{}[]()`)
-		if isScheme(bare) || bare == "=" || bare == ":" || bare == "" {
+		if isScheme(bare) || bare == "" {
 			return append(out, w...) // the secret is the word after
 		}
-		m.next = false
-		if !startsOption(w) {
-			m.open(w)
-			return append(out, masked...)
+		if isAssignment(bare) {
+			m.next = sure
+			return append(out, w...)
 		}
 	}
-	return m.segments(out, w)
+	m.next = nothing
+	if m.secret(next, w) {
+		if nameAlone(w) == named { // or it was no secret, but the name of the next
+			m.next = named
+		}
+		m.open(w)
+		return append(out, masked...)
+	}
+	if out, ok := m.option(out, w); ok {
+		return out
+	}
+	return m.segments(out, hideLogins(w), next == hash)
+}
+
+func isAssignment(w string) bool {
+	switch w {
+	case "=", ":", ":=", "=>", "==", "+=":
+		return true
+	}
+	return false
 }
 
 // open notes that a secret in quotation marks goes on in the next words.
@@ -144,10 +215,10 @@ func (m *masker) open(value string) {
 }
 
 // segments masks a word, each part between the separators of lists, URLs and mount options by itself.
-func (m *masker) segments(out []byte, w string) []byte {
+func (m *masker) segments(out []byte, w string, hashed bool) []byte {
 	hiding := false // a secret may hold separators itself: it ends where another name begins
 	for len(w) > 0 {
-		i := strings.IndexAny(w, ",;&?|")
+		i := strings.IndexAny(w, separators)
 		var sep string
 		part := w
 		if i >= 0 {
@@ -164,14 +235,28 @@ func (m *masker) segments(out []byte, w string) []byte {
 			hiding = true
 			out = append(append(out, part[:len(part)-len(value)]...), masked...)
 			if value == "" || strings.Trim(value, `"'`) == "" && len(value) < 2 {
-				m.next = true
+				m.next = sure
 				out = out[:len(out)-len(masked)]
 				out = append(out, value...)
 			}
 			m.open(value)
 		default:
 			hiding = false
-			out = m.plain(out, part, name, value, found)
+			out = m.plain(out, part, name, value, found, hashed)
+			if found {
+				break
+			}
+			switch {
+			case w == "" && sep == "" && !passesNames[m.prev]:
+				m.next = max(m.next, nameAlone(part))
+			case sep == "," && strings.ContainsAny(part, `"'`) && nameAlone(part) == named: // f("API_KEY", "secret")
+				if w == "" {
+					m.next = sure
+				} else {
+					out, hiding = append(append(out, sep...), masked...), true
+					continue
+				}
+			}
 		}
 		out = append(out, sep...)
 	}
@@ -179,46 +264,23 @@ func (m *masker) segments(out []byte, w string) []byte {
 }
 
 // plain masks a part whose name, if it has one, says nothing of a secret.
-func (m *masker) plain(out []byte, part, name, value string, found bool) []byte {
+func (m *masker) plain(out []byte, part, name, value string, found, hashed bool) []byte {
 	if strings.Contains(part, "://") {
-		return m.url(out, part)
+		return append(out, part...)
 	}
 	bare := strings.Trim(part, `"'{}[]()`)
 	switch lower := strings.ToLower(bare); {
 	case strings.HasPrefix(bare, "-") && secretName(bare), lower == "bearer", strings.HasSuffix(lower, "authorization:"):
-		m.next = true
+		m.next = sure
 		return append(out, part...)
-	case found && !openNames[strings.TrimLeft(name, "-")] && (looksSecret(value) || longSecret(value)):
+	case found && !openNames[strings.TrimLeft(name, "-")] && (looksSecret(value) || longSecret(value) && !hashName(name)):
 		return append(append(out, part[:len(part)-len(value)]...), masked...)
-	case looksSecret(bare):
+	case looksSecret(bare), !hashed && strings.Trim(value, "=") == "" && strings.IndexByte(bare, '/') < 0 && longSecret(bare): // "=" ends base64
 		return append(out, masked...)
+	case !found && hashName(bare):
+		m.next = hash
 	}
 	return append(out, part...)
-}
-
-// url masks the credentials of a URL.
-func (m *masker) url(out []byte, part string) []byte {
-	head, rest, _ := strings.Cut(part, "://")
-	end := strings.IndexAny(rest, "/#")
-	if end < 0 {
-		end = len(rest)
-	}
-	out = append(append(out, head...), "://"...)
-	if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
-		user, _, hasPassword := strings.Cut(rest[:at], ":")
-		switch {
-		case hasPassword && !looksSecret(user):
-			out = append(append(append(out, user...), ':'), masked...)
-		case hasPassword, looksSecret(user), len(user) >= 20:
-			out = append(out, masked...)
-		default:
-			out = append(out, user...)
-		}
-		rest = rest[at:]
-	} else if strings.IndexByte(rest, '@') >= 0 { // a password with a slash in it
-		return append(out, masked...)
-	}
-	return append(out, rest...)
 }
 
 // cutName cuts a part at its first "=", or at a ":" that follows a name as in JSON, YAML and headers.

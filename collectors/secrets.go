@@ -1,6 +1,9 @@
 package collectors
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // secretName says whether a name (of an option, a variable, a field) is that of a secret. Words are separated by signs or by capital letters.
 func secretName(name string) bool {
@@ -53,6 +56,48 @@ var harmlessAuth = map[string]bool{"type": true, "mode": true, "method": true, "
 // openNames hold long encoded values that are no secrets and are of use: DeepSpeed's list of hosts.
 var openNames = map[string]bool{"world_info": true}
 
+// hashWords end the names of values that are long and hexadecimal and no secrets: commits, checksums and identities. A commit says which code
+// and which weights a job runs, so it is shown where its option says what it is; a long hexadecimal word without such an option is masked.
+var hashWords = map[string]bool{
+	"revision": true, "rev": true, "commit": true, "sha": true, "sha1": true, "sha256": true, "md5": true, "digest": true, "checksum": true, "hash": true, "checkout": true,
+	"id": true, "cid": true, "uuid": true,
+}
+
+// hashName says whether a name (of an option, a field) is that of a commit, a checksum or an identity. Who has a session's may be its user.
+func hashName(name string) bool {
+	if len(name) > 256 {
+		return false
+	}
+	words := nameWords(name)
+	return len(words) > 0 && hashWords[words[len(words)-1]] && !slices.Contains(words, "session") && !secretName(name)
+}
+
+// nameAlone says what follows a bare word that is a secret's name, as in "aws configure set aws_secret_access_key …" or "key = …".
+func nameAlone(w string) expected {
+	if len(w) > 256 || strings.ContainsAny(w, "/$") || strings.HasSuffix(w, ")") || strings.HasPrefix(w, "-") {
+		return nothing
+	}
+	dot := strings.LastIndexByte(w, '.')
+	words := nameWords(w[dot+1:])
+	if len(words) == 0 {
+		return nothing
+	}
+	last := words[len(words)-1]
+	switch {
+	case len(words) > 1 && secretName(last), last == "keys" && secretName(w[dot+1:]):
+		return named
+	case !secretName(last):
+		return nothing
+	case dot < 0:
+		for _, end := range []string{"password", "passwd", "passphrase", "passwort", "apikey", "accesskey", "privatekey", "authtoken"} {
+			if strings.HasSuffix(last, end) {
+				return named
+			}
+		}
+	}
+	return perhaps // "key", "token" and the like are words of other trades too
+}
+
 func nameWords(name string) []string {
 	var words []string
 	start := 0
@@ -97,32 +142,69 @@ func looksSecret(v string) bool {
 // longSecret says whether a value looks like a key in hexadecimal or base64: long, without the signs of a path, a list or a sentence.
 func longSecret(v string) bool {
 	v = strings.TrimRight(strings.Trim(v, `"'`), "=")
-	if len(v) < 32 {
+	if len(v) < 32 || strings.HasPrefix(v, "GPU-") || strings.HasPrefix(v, "MIG-") {
 		return false
 	}
-	hex, digits, upper, lower, slashes := true, 0, 0, 0, 0
+	hex := true
+	var counts [5]int // by class
+	changes, was := 0, sign
 	for i := range len(v) {
-		switch c := v[i]; {
-		case c >= '0' && c <= '9':
-			digits++
-		case c >= 'a' && c <= 'z':
-			lower++
-			hex = hex && c <= 'f'
-		case c >= 'A' && c <= 'Z':
-			upper++
-			hex = hex && c <= 'F'
-		case c == '/':
-			slashes++
-			hex = false
-		case c == '+' || c == '-' || c == '_':
-			hex = false
-		default:
+		now := classOf(v[i])
+		if now == other {
 			return false
 		}
+		hex = hex && (now == digit || v[i]|0x20 >= 'a' && v[i]|0x20 <= 'f')
+		counts[now]++
+		switch {
+		case v[i] == '/' || v[i] == '+':
+			changes++
+		case now != was && now != sign && was != sign && !(was == upper && now == lower):
+			changes++
+		}
+		was = now
 	}
-	if hex && digits > 0 {
+	if hex && counts[digit] > 0 {
 		return true
 	}
-	// Words of a path or a name are lower case; random text of this length has all three kinds, and few signs.
-	return digits >= 2 && upper >= 3 && lower >= 3 && slashes <= len(v)/12
+	// A name is made of words, which are lower case or begin with a capital letter, and signs between them. Random text of this length has all
+	// three kinds of characters in no order, and few signs.
+	return counts[digit] >= 2 && counts[upper] >= 3 && counts[lower] >= 3 && counts[sign] <= max(3, len(v)/10) && changes > len(v)/5
+}
+
+type class uint8
+
+const (
+	digit class = iota
+	lower
+	upper
+	sign // that base64 may have
+	other
+)
+
+func classOf(c byte) class {
+	switch {
+	case c >= '0' && c <= '9':
+		return digit
+	case c >= 'a' && c <= 'z':
+		return lower
+	case c >= 'A' && c <= 'Z':
+		return upper
+	case c == '/' || c == '+' || c == '-' || c == '_':
+		return sign
+	}
+	return other
+}
+
+// madeByChance says whether a short word may be a secret: letters and digits, and no part of a path or a number.
+func madeByChance(w string) bool {
+	letters, digits := false, false
+	for i := range len(w) {
+		switch classOf(w[i]) {
+		case digit:
+			digits = true
+		case lower, upper:
+			letters = true
+		}
+	}
+	return len(w) >= 6 && letters && digits && strings.IndexAny(w, "/.=") < 0
 }
