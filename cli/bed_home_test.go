@@ -55,10 +55,11 @@ func runsFrom(t *testing.T, n *testbed.Node) string {
 // Nodes that share one home: one of them is sent the collector, the others find it there and copy it to a folder of their own. The file server then hangs:
 // every stream goes on, because nothing runs from there.
 func TestBedSharedHome(t *testing.T) {
-	t.Parallel()
 	nodes := 12
 	if soak() {
-		nodes = 50
+		nodes = 50 // alone: fifty real nodes are all that two cores carry
+	} else {
+		t.Parallel()
 	}
 	bed := testbed.Nodes(t, nodes, testbed.SharedHome("lab"), testbed.FreezableHome())
 	before := card(t, bed)
@@ -67,6 +68,7 @@ func TestBedSharedHome(t *testing.T) {
 	t.Logf("%d nodes live after %v", nodes, time.Since(o.opened).Round(time.Second/10))
 	if sent := uploaded(t, bed, before); len(sent) != 1 {
 		t.Errorf("%d uploads into one home: %v", len(sent), sent)
+		o.tell()
 	}
 	for _, n := range bed.Nodes {
 		if dir := runsFrom(t, n); !strings.HasPrefix(dir, "/var/tmp/foretop-") {
@@ -87,10 +89,11 @@ func TestBedSharedHome(t *testing.T) {
 
 // Nodes whose own folders all refuse to execute anything share one home that does: one upload, and all run from it.
 func TestBedSharedHomeOnly(t *testing.T) {
-	t.Parallel()
 	nodes := 8
 	if soak() {
 		nodes = 50
+	} else {
+		t.Parallel()
 	}
 	opts := append(noexec("/tmp", "/var/tmp", "/dev/shm"), testbed.SharedHome("lab"))
 	bed := testbed.Nodes(t, nodes, opts...)
@@ -99,6 +102,7 @@ func TestBedSharedHomeOnly(t *testing.T) {
 	o.allLive(90*time.Second, bed.Names()...)
 	if sent := uploaded(t, bed, before); len(sent) != 1 {
 		t.Errorf("%d uploads into one home: %v", len(sent), sent)
+		o.tell()
 	}
 	for _, n := range bed.Nodes {
 		if dir := runsFrom(t, n); dir != "/home/ann/.cache/foretop" {
