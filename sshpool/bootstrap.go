@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"foretop/sshpool/payload"
 	"foretop/telemetry"
@@ -27,9 +28,13 @@ type bootstrap struct {
 	folders []string
 	shared  string
 	bundles []*payload.Bundle
+	home    time.Duration // how long a look into the shared folder may take
 }
 
-// common are the functions that both scripts use.
+// homeSeconds is home as sleep takes it everywhere: whole seconds, at least one.
+func (b *bootstrap) homeSeconds() int { return max(1, int(b.home/time.Second)) }
+
+// common are the functions that both scripts use. They leave the home folder first: it may hang (a dead file server).
 //
 //	say WORD…            a line for us
 //	own DIR              is a folder of ours alone: a real one (no link), 0700, owned by us
@@ -39,7 +44,7 @@ type bootstrap struct {
 //	can DIR              files made there may be executed (access(2) says no on noexec mounts). The file is empty, because a full disk is another
 //	                     trouble; and its name is this start's own: nodes that share the folder look at the same time, often under the same pid
 //	prune DIR            old programs of ours go: all but the newest two, when older than 30 days; and forgotten temporary files
-const common = `LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
+const common = `cd /;LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
 	`say(){ echo "FORETOP-$*";};` +
 	`own(){ case $(ls -ld "$1" 2>/dev/null) in drwx------*)[ -O "$1" ];;*)false;;esac;};` +
 	`mk(){ [ -d "$1" ]||mkdir -p "$1" 2>/dev/null;own "$1";};` +
@@ -75,15 +80,19 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	// all DIR: the programs that this node needs lie there, unharmed. ok DIR: and may be run there. go DIR: becomes the collector.
 	s.WriteString(`all(){ sum "$1/c-$c" $c $z&&{ [ $v = 0 ]||sum "$1/n-$r" $r $y;};};`)
 	s.WriteString(`ok(){ [ -x "$1/c-$c" ]&&own "$1"&&all "$1"&&{ [ $p = 0 ]||runs "$1/c-$c" $a;};};`)
-	s.WriteString(`go(){ cd /;if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >/proc/$$/oom_score_adj;} 2>/dev/null;` +
+	s.WriteString(`go(){ if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >/proc/$$/oom_score_adj;} 2>/dev/null;` +
 		`command -v nice >/dev/null 2>&1&&exec nice -n 10 "$1/c-$c" $a;exec "$1/c-$c" $a;};`)
 	fmt.Fprintf(&s, `for d in %s;do ok "$d"&&go "$d";done;`, b.words())
-	// Nothing to run here yet. The shared folder gets a mark, by which nodes that share it are known.
-	fmt.Fprintf(&s, `h="%s";k=-;if [ -n "$HOME" ];then mk "$h"||{ [ -O "$h" ]&&chmod 700 "$h" 2>/dev/null&&own "$h";}&&{ `+
-		`[ -f "$h/.id" ]||{ t="$h/.i.$$.%s";{ echo %s$$ >"$t";} 2>/dev/null&&ln "$t" "$h/.id" 2>/dev/null;rm -f "$t";};read k <"$h/.id";};fi 2>/dev/null;`, b.shared, nonce, nonce)
+	// Nothing to run here yet. The shared folder gets a mark, by which nodes that share it are known. look: 0 when it is usable and all is
+	// there, 3 when it is usable. It runs beside, for a time, and without our output: a home that hangs must not hold the node up.
+	fmt.Fprintf(&s, `h="%s";look(){ [ -n "$HOME" ]&&{ mk "$h"||{ [ -O "$h" ]&&chmod 700 "$h"&&own "$h";};}&&{ `+
+		`[ -f "$h/.id" ]||{ t="$h/.i.$$.%s";echo %s$$ >"$t"&&ln "$t" "$h/.id";rm -f "$t";};[ -s "$h/.id" ];}||return 1;all "$h"||return 3;};`, b.shared, nonce, nonce)
+	// The numbers of its processes come from /proc/self, not from the shell's dollar and exclamation mark, which csh may take for history.
+	fmt.Fprintf(&s, `k=-;{ (read l x </proc/self/stat;e=$({ read p x </proc/self/stat;echo $p;exec >/dev/null;sleep %d;kill -9 $l;} &);look;j=$?;kill $e;exit $j) >/dev/null;`+
+		`j=$?;case $j in 0|3)read k <"$h/.id";;esac;} 2>/dev/null;`, b.homeSeconds())
 	// cp1 DIR NAME SHA SIZE: one program from the shared folder into DIR, whole or not at all.
 	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$.$FORETOP_NONCE";cp "$h/$2-$3" "$t" 2>/dev/null&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
-	fmt.Fprintf(&s, `if all "$h";then p=1;for d in %s;do mk "$d"&&can "$d"&&cp1 "$d" c $c $z&&{ [ $v = 0 ]||cp1 "$d" n $r $y;}&&ok "$d"&&{ prune "$d" 2>/dev/null;go "$d";};done;ok "$h"&&go "$h";fi;`, b.words())
+	fmt.Fprintf(&s, `if [ $j = 0 ];then p=1;for d in %s;do mk "$d"&&can "$d"&&cp1 "$d" c $c $z&&{ [ $v = 0 ]||cp1 "$d" n $r $y;}&&ok "$d"&&{ prune "$d" 2>/dev/null;go "$d";};done;ok "$h"&&go "$h";fi;`, b.words())
 	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;break;fi;q=noexec;fi;;esac;i=$((i+1));done;`, b.words(), ints(skip))
 	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w$k" = -- ];then :;elif [ "$w" = - ];then if can "$h";then w=h;else q=noexec;fi;fi;if [ "$w" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)
 	return wrap(s.String())

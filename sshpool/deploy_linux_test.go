@@ -1,9 +1,11 @@
 package sshpool
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -106,4 +108,42 @@ func TestDiskFullEverywhere(t *testing.T) {
 	p, rec := newTestPool(t, deployConfig(t, fakeSet(t)))
 	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
 	check(t, rec, Refused, "disk full", "free some space")
+}
+
+// hangingMount mounts a file system whose server never answers: whoever looks into it hangs until it is unmounted, as on a dead NFS.
+func hangingMount(t *testing.T, path string) {
+	t.Helper()
+	needs(t, os.Getuid() == 0, "mounting needs root")
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("no FUSE here: %v", err) // also in CI: a kernel without it cannot play this
+	}
+	if err := unix.Mount("hanging", path, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd)); err != nil {
+		unix.Close(fd)
+		t.Skipf("no FUSE here: %v", err)
+	}
+	t.Cleanup(func() {
+		unix.Close(fd) // what hangs there fails now
+		_ = unix.Unmount(path, unix.MNT_DETACH)
+	})
+}
+
+// The home hangs before anything of ours is on the node: the collector goes into a folder of the node's own.
+func TestHomeHangs(t *testing.T) {
+	at := newPlace(t)
+	hangingMount(t, at.home)
+	key := newSigner(t)
+	s := newServer(t, shell("/bin/sh", at.env()...), key.PublicKey())
+	cfg := deployConfig(t, fakeSet(t))
+	cfg.Timing = quick()
+	cfg.Timing.Home = time.Second
+	p, rec := newTestPool(t, cfg)
+	p.Add(Target{Name: "n", Resolved: s.resolved(key)})
+	_, seen := rec.reached("n", Live, 0)
+	if got := exe(t, rec, "n"); !strings.HasPrefix(got, at.local+"/a/") {
+		t.Errorf("runs from %s", got)
+	}
+	rec.send("n", "exit 1")
+	_, seen = rec.reached("n", Lost, seen)
+	rec.reached("n", Live, seen)
 }

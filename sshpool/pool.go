@@ -176,5 +176,5 @@ func (p *Pool) scripts() (*bootstrap, error) {
 		return nil, &problem{state: Refused, again: pauseHold, cause: "no collectors to put on nodes: " + clean(err.Error()),
 			remedy: "build foretop with `make`", err: err}
 	}
-	return &bootstrap{folders: p.cfg.Folders, shared: p.cfg.Shared, bundles: bundles}, nil
+	return &bootstrap{folders: p.cfg.Folders, shared: p.cfg.Shared, bundles: bundles, home: p.cfg.Timing.Home}, nil
 }

@@ -11,6 +11,7 @@ type Timing struct {
 	Dial      time.Duration // TCP connect, jump hosts' channel included: 10 s
 	Handshake time.Duration // from TCP to authenticated: 20 s
 	Start     time.Duration // from the exec request to the start line: 30 s
+	Home      time.Duration // a node's look into its shared folder, which may hang: 10 s (whole seconds)
 	Upload    time.Duration // putting one file on a node: 5 min
 	Share     time.Duration // waiting for another node's upload into a shared folder: 15 s from its begin
 	Still     time.Duration // an upload of which the node takes nothing for so long no longer counts among those in flight: 5 s
@@ -40,6 +41,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Dial, 10*time.Second)
 	set(&t.Handshake, 20*time.Second)
 	set(&t.Start, 30*time.Second)
+	set(&t.Home, 10*time.Second)
 	set(&t.Upload, 5*time.Minute)
 	set(&t.Share, 15*time.Second)
 	set(&t.Still, 5*time.Second)
