@@ -28,17 +28,18 @@ func hideLogins(w string) string {
 func hideLogin(out []byte, url string) []byte {
 	login := url[:beforeSecret(url)]
 	at := strings.LastIndexByte(login, '@')
-	user, password, hasPassword := strings.Cut(login[:max(at, 0)], ":")
-	if at < 0 {
-		user, password, hasPassword = strings.Cut(login, ":")
-		if !hasPassword || isPort(password) || strings.IndexByte(url, '@') < 0 {
-			return append(out, url...)
-		}
-		at = len(login) // what looked like a secret's name is the password's own
+	cut := at < 0
+	if cut {
+		at = len(login)
+	}
+	user, password, hasPassword := strings.Cut(login[:at], ":")
+	// Without an @ before it, what looked like a secret's name may be the password's own; or the colon was a port's.
+	if cut && (!hasPassword || isPort(password) || strings.IndexByte(url, '@') < 0) {
+		return append(out, url...)
 	}
 	known := !looksSecret(user) && !longSecret(user)
 	switch {
-	case hasPassword && known && strings.IndexAny(user, "/#"+separators) < 0:
+	case hasPassword && known && !strings.ContainsAny(user, "/#"+separators):
 		out = append(append(append(out, user...), ':'), masked...)
 	case hasPassword, !known, isToken(user):
 		out = append(out, masked...)

@@ -206,5 +206,5 @@ func madeByChance(w string) bool {
 			letters = true
 		}
 	}
-	return len(w) >= 6 && letters && digits && strings.IndexAny(w, "/.=") < 0
+	return len(w) >= 6 && letters && digits && !strings.ContainsAny(w, "/.=")
 }
