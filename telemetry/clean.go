@@ -10,6 +10,9 @@ import (
 //
 // It is the one choke point: what passes it may be drawn, what did not may not.
 func Clean(s string, max int) string {
+	if max <= 0 {
+		return ""
+	}
 	if len(s) <= max && isClean(s) {
 		return s
 	}

@@ -28,6 +28,11 @@ func TestClean(t *testing.T) {
 			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
 		}
 	}
+	for _, max := range []int{0, -1, -1 << 40} {
+		if got := Clean("x\x1b", max); got != "" {
+			t.Errorf("within %d bytes: %q", max, got)
+		}
+	}
 	if got := Clean(strings.Repeat("é", 50), 20); got != strings.Repeat("é", 8)+"…" {
 		t.Errorf("cut: %q", got)
 	}
@@ -39,7 +44,7 @@ func FuzzClean(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string, max int) {
 		max = max % 300
 		got := Clean(s, max)
-		if !utf8.ValidString(got) || len(got) > max && max > 0 {
+		if !utf8.ValidString(got) || len(got) > max && len(got) > 0 {
 			t.Fatalf("Clean(%q, %d) = %q", s, max, got)
 		}
 		for _, r := range got {

@@ -60,9 +60,9 @@ type FrameReader struct {
 	buf []byte
 }
 
-// NewFrameReader returns a reader that takes a frame of more than max bytes as broken protocol.
-func NewFrameReader(r io.Reader, max int) *FrameReader {
-	return &FrameReader{r: bufio.NewReaderSize(r, 2048), max: max}
+// NewFrameReader returns a reader that takes a frame of more than limit bytes as broken protocol.
+func NewFrameReader(r io.Reader, limit int) *FrameReader {
+	return &FrameReader{r: bufio.NewReaderSize(r, 2048), max: max(limit, 1)}
 }
 
 // Read returns the next frame. The payload is valid until the next call. At a clean end of the stream the error is io.EOF; in the
