@@ -28,7 +28,8 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 	}
 	seen := look(j)
 	consider(noProgress(seen, at, m))
-	consider(broken(j))
+	consider(broken(j, nodes))
+	consider(hurt(j, nodes))
 	consider(missing(j, at, m))
 	consider(unlike(seen, at, m))
 	consider(idle(j))
@@ -57,7 +58,13 @@ func reached(j *fleet.Job, nodes func(string) *fleet.Node) (v fleet.Verdict, liv
 		}
 	}
 	out := func(s fleet.Severity, names []string, word string) fleet.Verdict {
-		v := fleet.Verdict{State: fleet.JobSuspect, Severity: s, Text: fmt.Sprintf("%d of %d nodes %s: %s", len(names), len(j.Nodes), word, list(names))}
+		v := fleet.Verdict{State: fleet.JobSuspect, Severity: s, Text: fmt.Sprintf("%s %s (%d of %d nodes)", list(names), word, len(names), len(j.Nodes))}
+		switch {
+		case len(j.Nodes) == 1:
+			v.Text = names[0] + " " + word
+		case len(names) == len(j.Nodes):
+			v.Text = fmt.Sprintf("all %d nodes %s", len(names), word)
+		}
 		if live == 0 {
 			v.State, v.Text = fleet.JobUnchecked, "not checked: "+v.Text
 		}
@@ -79,28 +86,86 @@ func reached(j *fleet.Job, nodes func(string) *fleet.Node) (v fleet.Verdict, liv
 }
 
 // broken finds a GPU of the job that cannot go on.
-func broken(j *fleet.Job) fleet.Verdict {
+func broken(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 	for i := range j.GPUs {
 		ref := &j.GPUs[i]
 		if !isBroken(ref) || ref.State != fleet.Live {
 			continue
 		}
-		word := "critical"
+		text := fmt.Sprintf("%s GPU%d critical", ref.Node, ref.Index)
 		switch ref.GPU.Status {
 		case telemetry.GPULost:
-			word = "lost"
+			text = fmt.Sprintf("%s GPU%d lost", ref.Node, ref.Index)
 		case telemetry.GPUUnanswered:
-			word = "not answering"
+			text = fmt.Sprintf("%s GPU%d not answering", ref.Node, ref.Index)
 		case telemetry.GPUFailing:
-			word = "failing"
+			text = fmt.Sprintf("%s GPU%d failing", ref.Node, ref.Index)
+		default:
+			if n := nodes(ref.Node); n != nil {
+				for k := range n.Problems {
+					if p := &n.Problems[k]; p.GPU == ref.Index && p.Severity == fleet.Critical {
+						text = ref.Node + " " + brief(p.Text)
+						break
+					}
+				}
+			}
 		}
-		text := fmt.Sprintf("%s GPU%d %s", ref.Node, ref.Index, word)
-		if ref.Rank >= 0 {
-			text += fmt.Sprintf(" (rank %d)", ref.Rank)
-		}
-		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: text}
+		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: text + rankOf(ref)}
 	}
 	return fleet.Verdict{}
+}
+
+// hurt finds what is wrong with what the job runs on but does not end it: a problem of its GPUs, or of a port that only it can use.
+func hurt(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
+	for _, name := range j.Nodes {
+		n := nodes(name)
+		if n == nil || n.State != fleet.Live {
+			continue
+		}
+		for i := range n.Problems { // worst first
+			p := &n.Problems[i]
+			if p.Severity < fleet.Warning {
+				break
+			}
+			v := fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: name + " " + brief(p.Text)}
+			if p.GPU >= 0 {
+				if ref := device(j, name, p.GPU); ref != nil {
+					v.Text += rankOf(ref)
+					return v
+				}
+			} else if p.Port >= 0 && len(j.GPUs) > 0 && len(n.Jobs) == 1 && n.Jobs[0] == j.Key {
+				return v
+			}
+		}
+	}
+	return fleet.Verdict{}
+}
+
+// device is the job's GPU of that index on a node, nil when it is not the job's.
+func device(j *fleet.Job, node string, index int) *fleet.GPURef {
+	for i := range j.GPUs {
+		if ref := &j.GPUs[i]; ref.Index == index && ref.Node == node {
+			return ref
+		}
+	}
+	return nil
+}
+
+// brief is a problem's text for where there is little room: what a GPU is slowed by says that it is slowed.
+func brief(text string) string {
+	if gpu, why, ok := strings.Cut(text, " slowed: "); ok {
+		why, _, _ = strings.Cut(why, " (")
+		return gpu + " " + why
+	}
+	return text
+}
+
+// rankOf is " (rank 21)", or nothing where no rank is known.
+func rankOf(ref *fleet.GPURef) string {
+	if ref.Rank < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (rank %d)", ref.Rank)
 }
 
 func isBroken(ref *fleet.GPURef) bool {

@@ -15,9 +15,9 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{job: &fleet.Job{World: 16, Nodes: []string{"a", "b"}, Start: noon.Add(-time.Hour)}, nodes: map[string]*fleet.Node{}}
+	w := &world{job: &fleet.Job{Key: "job", World: 16, Nodes: []string{"a", "b"}, Start: noon.Add(-time.Hour)}, nodes: map[string]*fleet.Node{}}
 	for i, name := range w.job.Nodes {
-		n := &fleet.Node{Name: name, State: fleet.Live}
+		n := &fleet.Node{Name: name, State: fleet.Live, Jobs: []string{"job"}}
 		for g := range 8 {
 			n.GPUs = append(n.GPUs, fineGPU(g))
 		}
@@ -34,6 +34,12 @@ func (w *world) each(f func(g *fleet.GPU)) {
 	for i := range w.job.GPUs {
 		f(w.job.GPUs[i].GPU)
 	}
+}
+
+// trouble gives a node a problem.
+func (w *world) trouble(node string, s fleet.Severity, gpu, port int, text string) {
+	n := w.nodes[node]
+	n.Problems = append(n.Problems, fleet.Problem{Severity: s, GPU: gpu, Port: port, Text: text})
 }
 
 func hang(g *fleet.GPU) { g.UtilPct, g.PowerW, g.NetRxBytesPerS, g.NetTxBytesPerS = 100, 140, 0, 0 }
@@ -54,12 +60,36 @@ func TestJob(t *testing.T) {
 		{"hung on a lost GPU", 41 * time.Second, func(w *world) {
 			w.each(hang)
 			w.job.GPUs[11].GPU.Status, w.job.GPUs[11].GPU.UtilPct = telemetry.GPULost, fleet.None()
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 41 s · suspect rank 11"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 41 s · rank 11?"}},
 		{"hung on a rank that does nothing", 41 * time.Second, func(w *world) {
 			w.each(hang)
 			w.job.GPUs[3].GPU.UtilPct, w.job.GPUs[3].GPU.PowerW = 0, 90
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s · suspect rank 3"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s · rank 3?"}},
 		{"a GPU with a critical problem", 0, func(w *world) { w.job.GPUs[3].GPU.Severity = fleet.Critical }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "a GPU3 critical (rank 3)"}},
+		{"a GPU with a critical Xid", 0, func(w *world) {
+			w.job.GPUs[3].GPU.Severity = fleet.Critical
+			w.trouble("a", fleet.Critical, 3, -1, "Xid 95 GPU3: uncontained memory error")
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "a Xid 95 GPU3: uncontained memory error (rank 3)"}},
+		{"a GPU too hot", 0, func(w *world) { w.trouble("b", fleet.Warning, 5, -1, "GPU5 slowed: too hot (hardware)") },
+			fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "b GPU5 too hot (rank 13)"}},
+		{"a GPU too hot that is another job's", 0, func(w *world) {
+			w.trouble("b", fleet.Warning, 5, -1, "GPU5 slowed: too hot (hardware)")
+			w.job.GPUs = append(w.job.GPUs[:13:13], w.job.GPUs[14:]...)
+		}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"a GPU with a notice", 0, func(w *world) { w.trouble("b", fleet.Notice, 5, -1, "Xid 31 GPU5: memory page fault") },
+			fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"a port of a node that is the job's", 0, func(w *world) { w.trouble("a", fleet.Critical, -1, 2, "mlx5_2 down") },
+			fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "a mlx5_2 down"}},
+		{"a port of a node that others use too", 0, func(w *world) {
+			w.trouble("a", fleet.Critical, -1, 2, "mlx5_2 down")
+			w.nodes["a"].Jobs = append(w.nodes["a"].Jobs, "another")
+		}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"a node's own warning", 0, func(w *world) { w.trouble("a", fleet.Warning, -1, -1, "/ 99 % full") },
+			fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"hung, and a GPU too hot", 41 * time.Second, func(w *world) {
+			w.each(hang)
+			w.trouble("b", fleet.Warning, 5, -1, "GPU5 slowed: too hot (hardware)")
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s?"}},
 		{"ranks not seen", 0, func(w *world) { w.job.MissingN, w.job.Missing = 2, []int{4, 5} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "2 of 16 ranks not seen: 4, 5"}},
 		{"many ranks not seen", 0, func(w *world) { w.job.World, w.job.MissingN, w.job.Missing = 80, 66, []int{0, 1, 2, 8, 11, 13, 15} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "66 of 80 ranks not seen: 0-2, 8, 11, 13, …"}},
 		{"nodes still connecting", 0, func(w *world) {
@@ -68,11 +98,11 @@ func TestJob(t *testing.T) {
 		{"starting", 0, func(w *world) {
 			w.job.MissingN, w.job.Start, w.job.Ranks = 2, noon.Add(-30*time.Second), w.job.Ranks[:14]
 		}, fleet.Verdict{State: fleet.JobStarting, Text: "starting: 14 of 16 ranks"}},
-		{"one slower", time.Minute, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 unlike its peers: clock 1005 MHz, theirs 1755"}},
+		{"one slower", time.Minute, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower: clock 1005 MHz, peers 1755"}},
 		{"one works while all wait", time.Minute, func(w *world) {
 			w.each(func(g *fleet.GPU) { g.PowerW = 420 })
 			w.job.GPUs[11].GPU.PowerW = 680
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 unlike its peers: power 97 %, theirs 60 %"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower? power 97 %, peers 60 %"}},
 		{"one slower, not for long", 10 * time.Second, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 		{"two kinds of ranks", time.Hour, func(w *world) {
 			for i := range 8 {
@@ -85,9 +115,9 @@ func TestJob(t *testing.T) {
 			for i := range 8 {
 				w.job.GPUs[8+i].State = fleet.Lost
 			}
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "1 of 2 nodes lost: b"}},
-		{"a node stale", 0, func(w *world) { w.nodes["b"].State = fleet.Stale }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "1 of 2 nodes stale: b"}},
-		{"all nodes lost", time.Hour, func(w *world) { w.nodes["a"].State, w.nodes["b"].State = fleet.Lost, fleet.Refused }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Critical, Text: "not checked: 2 of 2 nodes lost: a, b"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "b lost (1 of 2 nodes)"}},
+		{"a node stale", 0, func(w *world) { w.nodes["b"].State = fleet.Stale }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "b stale (1 of 2 nodes)"}},
+		{"all nodes lost", time.Hour, func(w *world) { w.nodes["a"].State, w.nodes["b"].State = fleet.Lost, fleet.Refused }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Critical, Text: "not checked: all 2 nodes lost"}},
 		{"no readings", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { g.UtilPct, g.PowerW = fleet.None(), fleet.None() }) }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"}},
 		{"a CPU job", time.Hour, func(w *world) { w.job.GPUs = nil }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 	} {

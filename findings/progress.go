@@ -91,7 +91,7 @@ func noProgress(s seen, at time.Time, m fleet.Memory) fleet.Verdict {
 		v.Text += "?"
 		return v
 	}
-	v.Text += " · suspect " + who(&s.gpus[suspect])
+	v.Text += " · " + who(&s.gpus[suspect]) + "?"
 	return v
 }
 
@@ -121,7 +121,7 @@ func unlike(s seen, at time.Time, m fleet.Memory) fleet.Verdict {
 	if i < 0 || m.Since(key, true, at) < unlikeFor {
 		return fleet.Verdict{}
 	}
-	return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: who(&s.gpus[i]) + " unlike its peers: " + how}
+	return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: who(&s.gpus[i]) + " " + how}
 }
 
 // oddOne returns the index of the GPU that is alone in one of the three quantities, and how; -1 where all are alike or several differ.
@@ -134,18 +134,27 @@ func oddOne(gpus []fleet.GPURef) (int, string) {
 	clock := column(gpus, func(g *fleet.GPU) fleet.Reading { return g.SMClockMHz })
 	if mid := median(clock); mid > 0 {
 		if i := alone(clock, mid, (1-unlikeClock)*mid); i >= 0 && clock[i].v < mid {
-			return clock[i].gpu, fmt.Sprintf("clock %.0f MHz, theirs %.0f", clock[i].v, mid)
+			return clock[i].gpu, fmt.Sprintf("slower: clock %.0f MHz, peers %.0f", clock[i].v, mid)
 		}
 	}
 	power := column(gpus, func(g *fleet.GPU) fleet.Reading { return g.PowerPct() })
 	mid := median(power)
 	if i := alone(power, mid, unlikePoints); i >= 0 {
-		return power[i].gpu, fmt.Sprintf("power %.0f %%, theirs %.0f %%", power[i].v, mid)
+		return power[i].gpu, differs("power", power[i].v, mid)
 	}
 	if i := alone(util, middle, unlikePoints); i >= 0 {
-		return util[i].gpu, fmt.Sprintf("use %.0f %%, theirs %.0f %%", util[i].v, middle)
+		return util[i].gpu, differs("use", util[i].v, middle)
 	}
 	return -1, ""
+}
+
+// differs puts a difference in words. A GPU that works while its peers wait is perhaps the one that they wait for.
+func differs(what string, v, peers float64) string {
+	word := "unlike its peers"
+	if v > peers {
+		word = "slower?"
+	}
+	return fmt.Sprintf("%s %s %.0f %%, peers %.0f %%", word, what, v, peers)
 }
 
 // point is one GPU's value.
