@@ -279,7 +279,7 @@ func TestBedHostileNodes(t *testing.T) {
 	for _, print := range []func(io.Writer) error{
 		func(w io.Writer) error { return export.JSON(w, snap) },
 		func(w io.Writer) error { return export.Table(w, snap, 0) },
-		func(w io.Writer) error { _ = notLive(w, snap, nil); return nil },
+		func(w io.Writer) error { _ = notLive(w, snap, time.Second, nil); return nil },
 	} {
 		var b bytes.Buffer
 		must(t, print(&b))

@@ -25,10 +25,12 @@ func newDemo(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a simulated fleet",
-		Long: `Opens the screen on a simulated fleet: jobs of several frameworks, and faults that come and go. It is the real program; only the nodes are
-simulated, each by an SSH server of its own on a loopback address. Nothing is read from or written to your SSH files.`,
-		Args: cobra.NoArgs,
+		Long:  `Opens the screen on a simulated fleet: jobs of several frameworks, and faults that come and go. It is the real program; only the nodes are simulated, each by an SSH server of its own on a loopback address. Nothing is read from or written to your SSH files.`,
+		Args:  cobra.NoArgs,
 		RunE: running(func(cmd *cobra.Command, _ []string) error {
+			if sim.Nodes < 1 {
+				return usage(fmt.Errorf("--nodes %d: a fleet has at least one", sim.Nodes))
+			}
 			cfg, err := opts.load()
 			if err != nil {
 				return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"foretop/export"
 	"foretop/fleet"
 	"foretop/sshpool"
+	"foretop/telemetry/facts"
 
 	"github.com/charmbracelet/x/term"
 )
@@ -26,15 +29,18 @@ func newSnapshot(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "snapshot [NODE...]",
 		Short: "Print the fleet once and exit",
-		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some
-are not, each named with its cause on standard error. Without nodes it is this machine.
+		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some are not, each named with its cause on standard error. Without nodes it is this machine.
 
 The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known.`,
+		ValidArgsFunction: opts.completeNodes,
 		Example: `foretop snapshot 'gpu[001-064]'
 foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 		RunE: running(func(cmd *cobra.Command, args []string) error {
-			if format != "table" && format != "json" {
-				return usage(fmt.Errorf("unknown format %q%s", format, didYouMean(format, []string{"table", "json"})))
+			if !slices.Contains(formats, format) {
+				return usage(fmt.Errorf("unknown format %q: write one of %s", format, strings.Join(formats, ", ")))
+			}
+			if wait < 0 {
+				return usage(fmt.Errorf("--wait %v: no time runs backward", wait))
 			}
 			cfg, err := opts.load()
 			if err != nil {
@@ -53,22 +59,22 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 			if err := printSnapshot(cmd.OutOrStdout(), snap, format); err != nil {
 				return err
 			}
-			return notLive(cmd.ErrOrStderr(), snap, opts.aliases(cfg))
+			return notLive(cmd.ErrOrStderr(), snap, wait, opts.aliases(cfg))
 		}),
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }
+
+var formats = []string{"table", "json"}
 
 // detailNodes is up to how many nodes are asked for all they have.
 const detailNodes = 64
 
-// settleFor is how long at most a live node is waited for to say everything: rates need two readings, and jobs the first walk over its processes.
-const settleFor = 3 * time.Second
-
-// settle waits until every node is live and has rates, or has given an answer that will not change by itself.
+// settle waits until every node is live and has said everything, or has given an answer that will not change by itself.
 func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot {
 	deadline := time.Now().Add(wait)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
@@ -93,11 +99,18 @@ func settled(snap *fleet.Snapshot) bool {
 		switch {
 		case n.State.Pending():
 			return false
-		case n.State == fleet.Live && snap.At.Sub(n.Since) < settleFor && !(n.Host.CPUBusyPct.Known() && n.ProcessesTold):
+		case n.State == fleet.Live && !complete(n):
 			return false
 		}
 	}
 	return true
+}
+
+// complete says that a live node has told all of its first picture: rates need two readings, jobs the first walk over its processes, and each source its
+// first answer.
+func complete(n *fleet.Node) bool {
+	asked := slices.ContainsFunc(n.Sources, func(s fleet.Source) bool { return s.State == facts.SourceState_SOURCE_UNKNOWN })
+	return n.Host.CPUBusyPct.Known() && n.ProcessesTold && !asked
 }
 
 func printSnapshot(w io.Writer, snap *fleet.Snapshot, format string) error {
@@ -116,7 +129,7 @@ func terminalWidth() int {
 }
 
 // notLive names the nodes that are not live and why; nil when all are.
-func notLive(w io.Writer, snap *fleet.Snapshot, aliases []string) error {
+func notLive(w io.Writer, snap *fleet.Snapshot, wait time.Duration, aliases []string) error {
 	missing := 0
 	for _, n := range snap.Nodes {
 		if n.State == fleet.Live {
@@ -124,14 +137,17 @@ func notLive(w io.Writer, snap *fleet.Snapshot, aliases []string) error {
 		}
 		missing++
 		text := fmt.Sprintf("foretop: %s is %s", n.Name, n.State)
-		if n.Cause != "" {
+		switch {
+		case n.Cause != "":
 			text += ": " + n.Cause
+		case n.State.Pending():
+			text += fmt.Sprintf(": no answer within %v (--wait waits longer)", wait)
 		}
 		if n.Remedy != "" {
 			text += " (" + n.Remedy + ")"
 		}
 		if unresolved(n) {
-			text += didYouMean(n.Name, aliases)
+			text += didYouMean(n.Name, slices.DeleteFunc(slices.Clone(aliases), func(a string) bool { return a == n.Name }))
 		}
 		fmt.Fprintln(w, text)
 	}

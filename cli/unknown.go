@@ -20,9 +20,22 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		err = fmt.Errorf("--%s needs a value: %s", missing.GetFlag().Name, missing.GetFlag().Usage)
 	case errors.As(err, &invalid):
-		err = fmt.Errorf("--%s %s: %w", invalid.GetFlag().Name, invalid.GetValue(), errors.Unwrap(invalid))
+		err = fmt.Errorf("--%s %s: %s is needed", invalid.GetFlag().Name, invalid.GetValue(), kindOfValue(invalid.GetFlag().Value.Type()))
 	}
 	return usage(fmt.Errorf("%w\n%s --help lists the flags", err, cmd.CommandPath()))
+}
+
+// kindOfValue words what a flag takes, by pflag's name of its type.
+func kindOfValue(kind string) string {
+	switch kind {
+	case "duration":
+		return "a time such as 5s"
+	case "int", "uint64":
+		return "a whole number"
+	case "bool":
+		return "true or false"
+	}
+	return "another value"
 }
 
 func unknownFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {

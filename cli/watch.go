@@ -28,6 +28,7 @@ type screenFlags struct {
 
 func (f *screenFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.theme, "theme", "", "colours: "+strings.Join(config.Themes(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("theme", cobra.FixedCompletions(config.Themes(), cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	cmd.Flags().BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
 	cmd.Flags().BoolVar(&f.mouse, "mouse", false, "take the mouse: clicks and the wheel")
 }
@@ -36,7 +37,7 @@ func (f *screenFlags) add(cmd *cobra.Command) {
 func (f *screenFlags) over(cmd *cobra.Command, cfg *config.Config) error {
 	if cmd.Flags().Changed("theme") {
 		if !slices.Contains(config.Themes(), f.theme) {
-			return usage(fmt.Errorf("unknown theme %q%s", f.theme, didYouMean(f.theme, config.Themes())))
+			return usage(fmt.Errorf("unknown theme %q: write one of %s", f.theme, strings.Join(config.Themes(), ", ")))
 		}
 		cfg.Theme = f.theme
 	}

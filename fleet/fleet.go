@@ -109,6 +109,11 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	now := f.opt.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if s.State == Connecting && s.Attempt > 1 && n.status.State.Out() {
+		// The outage lasts until it is over: trying again is no better state, and rows do not jump with each try.
+		n.status.Attempt, n.status.NextTry, n.changed = s.Attempt, time.Time{}, true
+		return
+	}
 	switch {
 	case !s.Since.IsZero():
 		n.since = s.Since

@@ -35,6 +35,9 @@ func (s State) String() string {
 	return "unknown"
 }
 
+// Out says that the node was reached, or was tried, and cannot be watched.
+func (s State) Out() bool { return s >= NeedsTrust && s != Deploying && s != Live }
+
 // Pending says that the node may still become live without anybody doing anything.
 func (s State) Pending() bool { return s == Waiting || s == Connecting || s == Deploying }
 

@@ -219,11 +219,13 @@ func TestOutageKeepsItsBeginning(t *testing.T) {
 	f.Add("a")
 	began := c.now()
 	for range 5 {
-		f.SetStatus("a", Status{State: Lost, Since: began})
+		f.SetStatus("a", Status{State: Lost, Cause: "no route to host", Since: began})
 		c.tick(time.Minute)
-		f.SetStatus("a", Status{State: Connecting, Since: began})
+		f.SetStatus("a", Status{State: Connecting, Since: began, Attempt: 2})
+		if got := f.Publish().Nodes[0]; got.State != Lost || got.Cause != "no route to host" || got.Attempt != 2 {
+			t.Fatalf("while it is dialled again: %v %q", got.State, got.Cause)
+		}
 	}
-	f.SetStatus("a", Status{State: Lost, Since: began})
 	if got := f.Publish().Nodes[0].Since; !got.Equal(began) {
 		t.Fatalf("since %v, want %v", got, began)
 	}
