@@ -81,15 +81,15 @@ func TestLengthAloneCostsNothing(t *testing.T) {
 func FuzzFrameReader(f *testing.F) {
 	f.Add([]byte("\x05\x01abcd\x01\x02"), 100)
 	f.Add([]byte("\xff\xff\xff\xff\x0f"), MaxFrameBytes)
-	f.Fuzz(func(t *testing.T, b []byte, max int) {
-		r := NewFrameReader(bytes.NewReader(b), max)
+	f.Fuzz(func(t *testing.T, b []byte, limit int) {
+		r := NewFrameReader(bytes.NewReader(b), limit)
 		for {
 			_, p, err := r.Read()
 			if err != nil {
 				return
 			}
-			if len(p)+1 > max {
-				t.Fatalf("a frame of %d bytes where %d are allowed", len(p)+1, max)
+			if len(p)+1 > max(limit, 1) {
+				t.Fatalf("a frame of %d bytes where %d are allowed", len(p)+1, limit)
 			}
 		}
 	})
