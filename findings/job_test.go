@@ -125,7 +125,9 @@ func TestJob(t *testing.T) {
 			w, m := newWorld(), fleet.Memory{}
 			tt.change(w)
 			find := func(name string) *fleet.Node { return w.nodes[name] }
-			Job(w.job, find, noon.Add(-tt.after), m)
+			for ago := tt.after; ago > 0; ago -= max(time.Second, tt.after/100) {
+				Job(w.job, find, noon.Add(-ago), m)
+			}
 			if got := Job(w.job, find, noon, m); got != tt.want {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
@@ -140,6 +142,58 @@ func TestARankThatWentAwayIsAWarning(t *testing.T) {
 	w.job.MissingN, w.job.Missing, w.job.Start = 1, []int{7}, noon
 	if got := Job(w.job, find, noon.Add(time.Second), m); got.State != fleet.JobPartial || got.Severity != fleet.Warning {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAStragglerIsTheOneThatIsOddMostOfTheTime(t *testing.T) {
+	slow := func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }
+	other := func(w *world) { w.job.GPUs[3].GPU.SMClockMHz = 1005 }
+	for _, tt := range []struct {
+		name   string
+		second func(s int) func(*world)
+		told   bool
+	}{
+		{"always", func(int) func(*world) { return slow }, true},
+		{"but in every fourth second", func(s int) func(*world) {
+			if s%4 == 0 {
+				return nil
+			}
+			return slow
+		}, true},
+		{"every other second", func(s int) func(*world) {
+			if s%2 == 0 {
+				return nil
+			}
+			return slow
+		}, false},
+		{"another each second", func(s int) func(*world) {
+			if s%2 == 0 {
+				return other
+			}
+			return slow
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, told := fleet.Memory{}, 0
+			for s := range 120 {
+				w := newWorld()
+				if change := tt.second(s); change != nil {
+					change(w)
+				}
+				v := Job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, noon.Add(time.Duration(s)*time.Second), m)
+				if told > 0 && v.State == fleet.JobRunning {
+					t.Fatalf("taken back after %d s", s)
+				}
+				if v.Text == "rank 11 slower: clock 1005 MHz, peers 1755" {
+					told++
+				} else if v.State != fleet.JobRunning {
+					t.Fatalf("after %d s: %+v", s, v)
+				}
+			}
+			if (told > 0) != tt.told {
+				t.Errorf("told in %d seconds", told)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,182 @@
+package findings
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"foretop/fleet"
+	"foretop/simfleet"
+	"foretop/telemetry"
+	"foretop/telemetry/facts"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// sim is a simulated fleet told to a real one, second by second of virtual time.
+type sim struct {
+	t     testing.TB
+	model *simfleet.Model
+	fleet *fleet.Fleet
+	at    time.Duration
+	nodes []*simNode
+}
+
+// simNode is one node's collector.
+type simNode struct {
+	*simfleet.Node
+	phase    time.Duration // when in a second it reads
+	boot     string
+	up       bool
+	enc      telemetry.Encoder
+	version  uint64
+	sequence uint64
+}
+
+func newSim(t testing.TB, nodes int, seed uint64, scenario string) *sim {
+	t.Helper()
+	s, err := simfleet.Parse("test", []byte(scenario))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := simfleet.NewModel(simfleet.ModelOptions{Nodes: nodes, Seed: seed, Scenario: s, Epoch: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return playing(t, m)
+}
+
+func playing(t testing.TB, m *simfleet.Model) *sim {
+	s := &sim{t: t, model: m}
+	s.fleet = fleet.New(fleet.Options{Now: func() time.Time { return noon.Add(s.at) }, Rules: Rules(), Nodes: len(m.Nodes())})
+	for i, n := range m.Nodes() {
+		s.nodes = append(s.nodes, &simNode{Node: n, phase: time.Duration(i*617%1000) * time.Millisecond})
+		s.fleet.Add(n.Name())
+	}
+	return s
+}
+
+// step lets a second pass and publishes at its end.
+func (s *sim) step() *fleet.Snapshot {
+	for _, n := range s.nodes {
+		s.tell(n, s.at+n.phase)
+	}
+	s.at += time.Second
+	return s.fleet.Publish()
+}
+
+func (s *sim) tell(n *simNode, at time.Duration) {
+	switch c := n.Condition(at); {
+	case c.Dead:
+		if n.up {
+			n.up = false
+			s.fleet.SetStatus(n.Name(), fleet.Status{State: fleet.Lost, Cause: "connection refused"})
+		}
+		return
+	case c.Frozen, c.HalfOpen:
+		return
+	}
+	if !n.up || n.boot != n.BootID(at) {
+		if n.boot != n.BootID(at) {
+			n.sequence = 0
+		}
+		n.up, n.boot, n.version, n.enc = true, n.BootID(at), 0, telemetry.Encoder{}
+		s.fleet.SetStatus(n.Name(), fleet.Status{State: fleet.Live})
+		s.say(n, telemetry.KindHello, n.Hello(at), at)
+		s.say(n, telemetry.KindInventory, n.Inventory(), at)
+	}
+	n.Sample(at, telemetry.Base, func(st *telemetry.State, mono time.Duration) {
+		s.apply(n, telemetry.KindSample, n.enc.Encode(nil, st, 1, mono.Milliseconds(), telemetry.Base, false), at)
+	})
+	if n.version == 0 || n.version != n.ProcessVersion(at) {
+		version, list := n.Processes(at)
+		n.version = version
+		s.say(n, telemetry.KindProcesses, &facts.Processes{Whole: true, Set: list}, at)
+	}
+	if lines := n.KernelLog(at, n.sequence); len(lines) > 0 {
+		n.sequence = lines[len(lines)-1].Sequence
+		s.say(n, telemetry.KindKernelLog, &facts.KernelLog{Records: lines, Via: "kmsg"}, at)
+	}
+}
+
+func (s *sim) say(n *simNode, k telemetry.Kind, m proto.Message, at time.Duration) {
+	b, err := facts.Encode(m)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.apply(n, k, b, at)
+}
+
+func (s *sim) apply(n *simNode, k telemetry.Kind, payload []byte, at time.Duration) {
+	if r, err := s.fleet.Apply(n.Name(), k, payload, noon.Add(at)); err != nil || r.Whole {
+		s.t.Fatalf("%s at %s, frame of kind %d: %v, whole %t", n.Name(), at, k, err, r.Whole)
+	}
+}
+
+// accuses says whether a job's row names one rank among peers.
+func accuses(j *fleet.Job) bool {
+	return strings.Contains(j.StateText, "peers")
+}
+
+func TestNobodyIsAStragglerInAHealthyFleet(t *testing.T) {
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			s := newSim(t, 64, seed, "name: healthy\nfaults: []\n")
+			for range 240 {
+				jobs := s.step().Jobs
+				if len(jobs) < 10 {
+					t.Fatalf("after %s: %d jobs", s.at, len(jobs))
+				}
+				for _, j := range jobs {
+					if accuses(j) || j.Severity >= fleet.Warning {
+						t.Fatalf("after %s: %s: %s", s.at, j.Name, j.StateText)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAStragglerIsFound(t *testing.T) {
+	for _, tt := range []struct {
+		job, name   string
+		member, gpu int
+		factor      float64
+	}{
+		{"deepspeed", "dpo_train.py", 1, 3, 1.9},
+		{"pretrain", "llama3-70b-pt", 27, 6, 1.5},
+		{"fsdp", "gemma-9b-sft", 2, 5, 1.6},
+		{"jax", "t5x-xl-v2", 1, 0, 1.7},
+		{"finetune", "finetune_whisper.py", 0, 7, 1.8},
+	} {
+		t.Run(tt.job, func(t *testing.T) {
+			t.Parallel()
+			s := newSim(t, 64, 1, fmt.Sprintf("name: straggler\nfaults:\n  - {at: 60s, for: 50s, fault: straggler, job: %s, member: %d, gpu: %d, factor: %g}\n", tt.job, tt.member, tt.gpu, tt.factor))
+			found, told := time.Duration(0), 0
+			for s.at < 150*time.Second {
+				for _, j := range s.step().Jobs {
+					if !accuses(j) {
+						continue
+					}
+					i := 8*tt.member + tt.gpu
+					if j.Name != tt.name || !strings.HasPrefix(j.StateText, who(&j.GPUs[i])+" ") || j.GPUs[i].Index != tt.gpu {
+						t.Fatalf("after %s: %s: %s", s.at, j.Name, j.StateText)
+					}
+					told++
+					if found == 0 {
+						found = s.at
+						t.Logf("after %s: %s", s.at-time.Minute, j.StateText)
+					}
+				}
+			}
+			if found == 0 || found > 95*time.Second {
+				t.Fatalf("found after %s", found-time.Minute)
+			}
+			if told < int((110*time.Second-found)/time.Second) {
+				t.Errorf("told in %d s only: it flickers", told)
+			}
+		})
+	}
+}
