@@ -131,7 +131,7 @@ func (m *Model) drawHelp(a area) {
 	}
 }
 
-// wrap cuts text at blanks into lines of at most w cells; there is always one.
+// wrap cuts text at blanks, and words that are longer than a line, into lines of at most w cells; there is always one.
 func wrap(s string, w int, ascii bool) []string {
 	var lines []string
 	line := ""
@@ -143,9 +143,25 @@ func wrap(s string, w int, ascii bool) []string {
 		if line != "" {
 			line += " "
 		}
+		for w > 0 && line == "" && textWidth(word, ascii) > w {
+			n := fitting(word, w, ascii)
+			lines, word = append(lines, word[:n]), word[n:]
+		}
 		line += word
 	}
 	return append(lines, line)
+}
+
+// fitting is how many bytes of s fit into w cells; one character at least.
+func fitting(s string, w int, ascii bool) int {
+	at := 0
+	for i, r := range s {
+		_, rw := drawable(r, ascii)
+		if at += rw; at > w && i > 0 {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // placeOf is where the keyboard was on a screen that Esc leads back to.

@@ -18,7 +18,7 @@ func (m *Model) drawInfo(a area) {
 	case placeJobs, placeGrid:
 		lines = m.jobInfo(a)
 	case placeNodes:
-		lines = m.nodeInfo()
+		lines = m.nodeInfo(a)
 	case placeNode:
 		lines = m.gpuInfo(a)
 	default:
@@ -217,8 +217,9 @@ func holderOf(g *fleet.GPU, rank int) *fleet.Holder {
 	return nil
 }
 
-// nodeInfo is the selected row of the nodes table in full: the note may have been cut there.
-func (m *Model) nodeInfo() [][]span {
+// nodeInfo is the selected row of the nodes table in full: the note may have been cut there. A note that is longer than a line takes the second,
+// before anything else may have it.
+func (m *Model) nodeInfo(a area) [][]span {
 	n := m.index.node(m.nodes.selected())
 	if n == nil {
 		return nil
@@ -248,6 +249,12 @@ func (m *Model) nodeInfo() [][]span {
 	}
 	if n.Banner != "" && n.State != fleet.Live {
 		more = append(more, "it said: "+n.Banner)
+	}
+	if spansWidth(a, head) > a.w-1 && a.h > 1 {
+		return wrapSpans(head, a.w-1, a.h, a.c.ascii)
+	}
+	if len(more) == 0 {
+		return [][]span{head}
 	}
 	return [][]span{head, {{strings.Join(more, " · "), fg(colDim)}}}
 }

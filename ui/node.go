@@ -33,6 +33,7 @@ type nodeScreen struct {
 	folded   [numSections]bool
 	top      int // first line of the page on screen
 	reveal   bool
+	plain    bool // as last drawn: no sections, only why the node is not live
 	// As last drawn: where each section is on the page, how long the page is and how much of it is seen.
 	at           [numSections]box
 	length, seen int
@@ -91,7 +92,7 @@ func (s *nodeScreen) fold() {
 
 // step moves the selection among the GPUs while they have the focus, else the page.
 func (s *nodeScreen) step(do action) {
-	gpus := s.focused == secGPUs && !s.folded[secGPUs]
+	gpus := !s.plain && s.focused == secGPUs && !s.folded[secGPUs]
 	switch do {
 	case actUp:
 		if gpus {
@@ -168,17 +169,30 @@ func (m *Model) drawNode(a area) {
 	if a.h >= 6 {
 		head = 2
 	} else if a.h > 0 {
-		m.nodeState(a, 0, n)
+		m.nodeState(a, 0, n, true)
 		head = 1
 	}
+	var why []whyLine
+	if s.plain = neverSeen(n); s.plain || explained(n) && a.h >= 12 {
+		why = m.whyLines(n, a.w)
+	}
+	if s.plain {
+		m.drawUnseen(a, n, head, why)
+		return
+	}
+	why = why[:min(len(why), a.h/2)]
 	m.layoutNode(n, a.w)
+	if head == 2 {
+		head += len(why)
+	}
 	s.seen = max(0, a.h-head)
 	if s.reveal {
 		s.revealFocus()
 	}
 	s.top = max(0, min(s.top, s.length-s.seen))
-	if head == 2 {
-		m.nodeHead(a, n)
+	if head >= 2 {
+		m.nodeHead(a, n, len(why) == 0)
+		drawWhy(a.sub(0, 2, a.w, len(why)), why)
 	}
 	view := a.sub(0, head, a.w, s.seen)
 	for id := range numSections {
@@ -188,6 +202,22 @@ func (m *Model) drawNode(a area) {
 		}
 		m.drawSection(view.sub(b.x, b.y-s.top, b.w, b.h), id, n)
 	}
+}
+
+// drawUnseen draws the page of a node that never told anything: why, and what to do.
+func (m *Model) drawUnseen(a area, n *fleet.Node, head int, why []whyLine) {
+	s := &m.node
+	gap := 0
+	if a.h >= 10 {
+		gap = 1
+	}
+	s.at = [numSections]box{}
+	s.length, s.seen = len(why)+gap, max(0, a.h-head)
+	s.top = max(0, min(s.top, s.length-s.seen))
+	if head == 2 {
+		m.nodeHead(a, n, false)
+	}
+	drawWhy(a.sub(0, head, a.w, s.seen).sub(0, gap-s.top, a.w, len(why)), why)
 }
 
 // revealFocus scrolls so that the focused section is seen: all of it, or its beginning; of the GPUs, the selected one.
@@ -307,9 +337,9 @@ func (m *Model) drawSection(a area, id section, n *fleet.Node) {
 	}
 }
 
-// nodeHead draws two lines: who the node is and how it does, and where on its page we are.
-func (m *Model) nodeHead(a area, n *fleet.Node) {
-	m.nodeState(a, 0, n)
+// nodeHead draws two lines: who the node is and how it does, and where on its page we are. note says that the first is to tell what is wrong.
+func (m *Model) nodeHead(a area, n *fleet.Node, note bool) {
+	m.nodeState(a, 0, n, note)
 	var parts []string
 	add := func(s string) {
 		if s != "" {
@@ -341,8 +371,8 @@ func (m *Model) nodeHead(a area, n *fleet.Node) {
 	a.text(a.w-w+1, 1, page, fg(colAccent))
 }
 
-// nodeState draws one line: name, state, jobs, what is wrong.
-func (m *Model) nodeState(a area, y int, n *fleet.Node) {
+// nodeState draws one line: name, state, jobs, and with note what is wrong.
+func (m *Model) nodeState(a area, y int, n *fleet.Node, note bool) {
 	k := nodeMark(n)
 	x := a.text(1, y, n.Name+"  ", fg(colStrong))
 	words := string(k.r) + " " + nodeState(n, m.snap.At)
@@ -359,9 +389,12 @@ func (m *Model) nodeState(a area, y int, n *fleet.Node) {
 	if !n.Boot.IsZero() {
 		x = a.text(x, y, "  up "+formatLong(m.snap.At.Sub(n.Boot)), fg(colDim))
 	}
-	if note := nodeNote(n, m.snap.At); note != "" {
+	if words := nodeNote(n, m.snap.At); note && words != "" {
 		st := severityMark(nodeSeverity(n)).st
-		a.cut(x, y, a.w-x, "  "+note, st)
+		a.cut(x, y, a.w-x, "  "+words, st)
+		return
+	}
+	if n.State != fleet.Live && n.State != fleet.Stale {
 		return
 	}
 	cost := collectorCost(n)

@@ -118,7 +118,7 @@ func (m *Model) drawKernel(a area) {
 		return
 	}
 	if a.h > 1 {
-		m.nodeState(a, 0, n)
+		m.nodeState(a, 0, n, true)
 		a = a.sub(0, 1, a.w, a.h-1)
 	}
 	v := &m.node.log

@@ -291,6 +291,10 @@ func (m *Model) copy() tea.Cmd {
 		}
 	case placeNode:
 		what = []string{m.node.name}
+		if n := m.index.node(m.node.name); n != nil && explained(n) {
+			m.notice = "copied why " + n.Name + " is " + n.State.String() + ", and what to do"
+			return tea.SetClipboard(copyWhy(n))
+		}
 	case placeKernel:
 		return m.copyLog()
 	}
