@@ -272,3 +272,18 @@ func TestFleetFinding(t *testing.T) {
 		t.Fatal("shown as if it were this job's")
 	}
 }
+
+// TestWorseElsewhere shows that while the selected job has but a notice, the home screen names the node that is lost.
+func TestWorseElsewhere(t *testing.T) {
+	f := &fixture{seed: 6}
+	f.addNodes("gpu%03d", 1, 4, 8)
+	j := f.addJob("1", "eval", "bob", "", 1, 2, 8, load{11, 0, 0, 2, 0})
+	j.State, j.Severity, j.StateText = fleet.JobIdle, fleet.Notice, "7 of 8 GPUs idle"
+	f.state(4, fleet.Lost, time.Minute, "no route to host", "")
+	d := drive(f.snapshot(), 80, 24, Options{})
+	d.shows(t, "gpu004 lost: no route to host")
+	d.keys("enter")
+	if strings.Contains(d.text(), "gpu004") {
+		t.Errorf("another node's trouble on the job's own screen:\n%s", d.text())
+	}
+}

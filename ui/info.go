@@ -56,7 +56,8 @@ func (m *Model) jobInfo(a area) [][]span {
 	return [][]span{finding, cell}
 }
 
-// findingLine is the worst problem on the selected job's nodes, with when and where it was seen; where that job has none, the worst of the fleet.
+// findingLine is the worst problem on the selected job's nodes, with when and where it was seen; where another node of the fleet is worse off than
+// that job, what is wrong there.
 func (m *Model) findingLine() []span {
 	j := m.jobs.selectedJob()
 	if j == nil {
@@ -69,9 +70,18 @@ func (m *Model) findingLine() []span {
 			node = n
 		}
 	}
+	how := j.Severity
+	if node != nil {
+		how = max(how, nodeSeverity(node))
+	}
+	if n := m.tally.worst; n != nil && how < nodeSeverity(n) || how < fleet.Notice {
+		if finding := m.fleetFinding(); finding != nil {
+			return finding
+		}
+	}
 	if node == nil {
 		if j.Severity < fleet.Notice {
-			return m.fleetFinding()
+			return nil
 		}
 		k := jobMark(j)
 		return []span{{string(k.r) + " " + jobText(j), k.st}}
