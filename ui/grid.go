@@ -11,6 +11,7 @@ type gridRow struct {
 	node  string
 	label string
 	state fleet.State
+	alarm bool   // its host key has changed or is revoked
 	ranks string // "128-135"
 	refs  []fleet.GPURef
 }
@@ -66,7 +67,7 @@ func (g *grid) ofFleet(snap *fleet.Snapshot) {
 			}
 			refs = append(refs, fleet.GPURef{Node: n.Name, Index: n.GPUs[i].Index, Rank: rank, GPU: &n.GPUs[i], State: n.State})
 		}
-		g.rows = append(g.rows, gridRow{node: n.Name, state: n.State, refs: refs[from:]})
+		g.rows = append(g.rows, gridRow{node: n.Name, state: n.State, alarm: n.State != fleet.Live && reachSeverity(n) == fleet.Critical, refs: refs[from:]})
 	}
 }
 

@@ -147,7 +147,7 @@ func (p *gridPainter) label(a area, x, y, row int) {
 	switch {
 	case p.cursor.row == row:
 		st = fg(colStrong)
-	case stateSeverity(r.state) >= fleet.Critical:
+	case r.alarm || stateSeverity(r.state) >= fleet.Critical:
 		st = fg(colCrit)
 	case r.state != fleet.Live:
 		st = fg(colStale)
@@ -261,7 +261,7 @@ func (p *gridPainter) nodes(a area) {
 // worstOf is how a node appears as one cell: as its worst GPU, by shape, then by value. Never as a mean, in which a sick one would drown.
 func (p *gridPainter) worstOf(r *gridRow) look {
 	switch {
-	case stateSeverity(r.state) >= fleet.Critical:
+	case r.alarm || stateSeverity(r.state) >= fleet.Critical:
 		return look{mark: markCritical, level: -1}
 	case r.state.Pending():
 		return look{mark: markIdle, level: -1}

@@ -95,3 +95,19 @@ func TestCopyWhy(t *testing.T) {
 	d.keys("2", "enter", "y")
 	d.shows(t, "copied why gpu00")
 }
+
+// TestChangedKeyIsAnAlarm shows that a host key which has changed stands with the lost nodes, above one that is not known.
+func TestChangedKeyIsAnAlarm(t *testing.T) {
+	snap := unreached()
+	d := drive(snap, 120, 40, Options{})
+	d.shows(t, "✖ 2 critical ▲ 1 warning")
+	d.keys("2")
+	d.shows(t, "gpu002   ✖ needs-trust", "gpu001   ▲ needs-trust")
+	if got, want := strings.Join(d.nodes.keys, " "), "gpu002 gpu003 gpu001"; got != want {
+		t.Errorf("the rows are %s, want %s", got, want)
+	}
+	revoked := &fleet.Node{State: fleet.NeedsTrust, Cause: "HOST KEY OF a IS REVOKED: ED25519 SHA256:x"}
+	if got := nodeSeverity(revoked); got != fleet.Critical {
+		t.Errorf("a revoked key is %s", got)
+	}
+}

@@ -113,7 +113,11 @@ func (m *Model) titleStates() phrase {
 		if n == 0 && s != fleet.Live {
 			continue
 		}
-		one := span{" " + strconv.Itoa(n) + " " + s.String(), stateStyle(s)}
+		st := stateStyle(s)
+		if s == fleet.NeedsTrust && m.tally.alarms > 0 {
+			st = fg(colCrit)
+		}
+		one := span{" " + strconv.Itoa(n) + " " + s.String(), st}
 		full, short = append(full, one), append(short, one)
 	}
 	short[0].text = short[0].text[1:]
@@ -133,6 +137,7 @@ func stateStyle(s fleet.State) style {
 
 // tally is what the title says that the snapshot's totals do not.
 type tally struct {
+	alarms            int         // nodes whose host key has changed or is revoked
 	coming            int         // nodes that have not yet answered for the first time
 	critical, warning int         // problems, with nodes that are not live counted as one each
 	worst             *fleet.Node // the first of those with the worst problem; nil when all is well
@@ -148,10 +153,13 @@ func tallyOf(s *fleet.Snapshot) tally {
 		if n.State == fleet.Live {
 			continue
 		}
+		if n.State == fleet.NeedsTrust && reachSeverity(n) == fleet.Critical {
+			t.alarms++
+		}
 		if n.State.Pending() && n.LastFrame.IsZero() && n.Attempt <= 1 {
 			t.coming++
 		}
-		how := stateSeverity(n.State)
+		how := reachSeverity(n)
 		if p := n.Worst(); p != nil && p.Severity >= how {
 			continue // it is among the problems already
 		}

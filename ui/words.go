@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strings"
 	"time"
 
 	"foretop/fleet"
@@ -10,11 +11,20 @@ import (
 
 // nodeSeverity ranks a node by the worst of how it is reached and what is wrong on it.
 func nodeSeverity(n *fleet.Node) fleet.Severity {
-	s := stateSeverity(n.State)
+	s := reachSeverity(n)
 	if p := n.Worst(); p != nil {
 		s = max(s, p.Severity)
 	}
 	return s
+}
+
+// reachSeverity ranks how a node is reached. A host key that has changed or is revoked is an alarm, which package sshpool's words begin with; one
+// that is only not known yet is a question.
+func reachSeverity(n *fleet.Node) fleet.Severity {
+	if n.State == fleet.NeedsTrust && strings.HasPrefix(n.Cause, "HOST KEY") {
+		return fleet.Critical
+	}
+	return stateSeverity(n.State)
 }
 
 // stateSeverity ranks the ways in which a node is not live. Waiting for its turn is nothing wrong.
@@ -54,7 +64,7 @@ func nodeMark(n *fleet.Node) mark {
 	case fleet.Stale:
 		return mark{markStale, fg(colStale)}
 	case fleet.NeedsTrust, fleet.NeedsAuth:
-		return mark{markUnknown, fg(colWarn)}
+		return severityMark(reachSeverity(n))
 	case fleet.Lost, fleet.Refused, fleet.Misbehaving:
 		return mark{markCritical, fg(colCrit)}
 	}
