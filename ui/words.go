@@ -212,10 +212,10 @@ func jobMark(j *fleet.Job) mark {
 		return mark{markStale, fg(colAccent)}
 	case fleet.JobPartial, fleet.JobSuspect:
 		return mark{markWarning, fg(colWarn)}
-	case fleet.JobIdle:
-		return mark{markNotice, fg(colDefault)}
+	case fleet.JobUnchecked:
+		return mark{markUnknown, fg(colStale)}
 	}
-	return mark{markUnknown, fg(colStale)}
+	return mark{markNotice, fg(colDefault)} // idle, and what there is no shape of its own for
 }
 
 // jobText is a job's condition in words; never empty.
