@@ -30,26 +30,34 @@ type foldedNodes struct {
 	text  string
 }
 
-// jobColumns are the columns of the table; limits says that some job has a time limit.
-func jobColumns(limits bool) []column {
+// jobColumns are the columns of a table w cells wide; limits says that some job has a time limit. The state names the place of what is wrong: room
+// for that comes before the averages.
+func jobColumns(limits bool, w int) []column {
+	state, name := 24, 10
+	switch {
+	case w >= 120:
+		state, name = 34, 12
+	case w >= 80:
+		state = 28
+	}
 	columns := []column{
 		{id: "job", title: "JOB", width: 6, ideal: 10},
-		{id: "name", title: "NAME", width: 10, ideal: 24, drop: 3},
+		{id: "name", title: "NAME", width: name, ideal: 24, drop: 3},
 		{id: "user", title: "USER", width: 5, ideal: 10, drop: 5},
 		{id: "ranks", title: "RANKS", width: 9, ideal: 11, right: true, drop: 6, down: true},
 		{id: "nodes", title: "NODES", width: 12, ideal: 20, drop: 12, down: true},
 		{id: "gpu", title: "GPU", width: 4, ideal: 5, right: true, drop: 7, down: true},
 		{id: "power", title: "POWER", width: 5, right: true, drop: 4, down: true},
 		{id: "util", title: "UTIL", width: 4, ideal: 5, right: true, drop: 13, down: true},
-		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 8, down: true},
+		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 15, down: true},
 		{id: "mem", title: "MEM", width: 7, ideal: 8, right: true, drop: 10, down: true},
 		{id: "temp", title: "TEMP", width: 4, right: true, drop: 14, down: true},
-		{id: "net", title: "NET", width: 9, right: true, drop: 11, down: true},
+		{id: "net", title: "NET", width: 9, right: true, drop: 17, down: true},
 	}
 	if limits {
-		columns = append(columns, column{id: "left", title: "LEFT", width: 6, right: true, drop: 9})
+		columns = append(columns, column{id: "left", title: "LEFT", width: 6, right: true, drop: 16})
 	}
-	return append(columns, column{id: "state", title: "STATE", width: 24, ideal: 40, rest: true, down: true})
+	return append(columns, column{id: "state", title: "STATE", width: state, ideal: 48, rest: true, down: true})
 }
 
 // refresh takes over a snapshot; force puts the rows in order whatever the cursor does.
@@ -73,7 +81,7 @@ func (s *jobsScreen) refresh(snap *fleet.Snapshot, touched time.Time, force bool
 
 // descending says whether the greatest come first.
 func (s *jobsScreen) descending() bool {
-	for _, c := range jobColumns(true) {
+	for _, c := range jobColumns(true, 0) {
 		if c.id == s.sort {
 			return c.down != s.reverse
 		}
@@ -155,7 +163,7 @@ func (s *jobsScreen) limits() bool {
 // drawTable draws the heading and as many rows as a has lines for.
 func (m *Model) drawJobTable(a area) {
 	s := &m.jobs
-	s.placed = placeColumns(jobColumns(s.limits()), a.w)
+	s.placed = placeColumns(jobColumns(s.limits(), a.w), a.w)
 	y := 0
 	if a.h > 2 {
 		drawHeader(a, 0, s.placed, s.sort, s.descending())

@@ -1,0 +1,40 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+
+	"foretop/fleet"
+)
+
+// TestStateColumn shows that where a job stands still can be read with its place, whatever else has to go.
+func TestStateColumn(t *testing.T) {
+	for _, c := range []struct{ w, least int }{{80, 28}, {100, 28}, {119, 28}, {120, 34}, {160, 34}, {200, 34}} {
+		for _, limits := range []bool{false, true} {
+			placed := placeColumns(jobColumns(limits, c.w), c.w)
+			state := placed[len(placed)-1]
+			if state.id != "state" || state.cells < c.least || state.x+state.cells > c.w {
+				t.Errorf("%d columns, limits %v: %s has %d cells from %d, want %d at least", c.w, limits, state.id, state.cells, state.x, c.least)
+			}
+		}
+	}
+}
+
+// TestUnknownJobState shows that a state this version has no word for is marked by how bad it is, and said in its own words.
+func TestUnknownJobState(t *testing.T) {
+	for _, c := range []struct {
+		severity fleet.Severity
+		want     rune
+	}{{fleet.Fine, markNotice}, {fleet.Notice, markNotice}, {fleet.Warning, markWarning}, {fleet.Critical, markCritical}} {
+		j := &fleet.Job{State: 99, Severity: c.severity, StateText: "ended: 8 ranks went away"}
+		if got := jobMark(j).r; got != c.want {
+			t.Errorf("%s: %q, want %q", c.severity, got, c.want)
+		}
+		if got := jobText(j); got != j.StateText {
+			t.Errorf("%q", got)
+		}
+	}
+	if got := jobText(&fleet.Job{State: 99}); strings.TrimSpace(got) == "" {
+		t.Error("a state without words")
+	}
+}
