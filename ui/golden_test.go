@@ -135,7 +135,7 @@ func TestStateWithoutColour(t *testing.T) {
 		return d.text()
 	}
 	for _, c := range []struct{ keys, want string }{
-		{"", "✖ no progress 41 s"}, {"", "▲ rank 11 slower"}, {"", "○ 7 of 8 GPUs idle"}, {"", "● running"}, {"", "✖3 ▲3"}, {"", "21 21 ✖  21"},
+		{"", "✖ no progress 41 s"}, {"", "▲ rank 11 slower"}, {"", "○ 7 of 8 GPUs idle"}, {"", "● running"}, {"", "✖3 ▲3"}, {"", "21  21  ✖   21"},
 		{"2", "✖ lost 3m"}, {"2", "◌ stale 12s"}, {"2", "▲ live"}, {"2", "● live"}, {"2", "◌◌◌◌◌◌◌◌"},
 		{"2 enter", "✖ Xid 79 GPU3: fell off the bus"}, {"2 L", "✖ GPU3 Xid 79"}, {"Z", "‖ paused"},
 	} {

@@ -72,8 +72,8 @@ func (p *gridPainter) cells(a area) {
 			for c := range r.refs {
 				l := p.look(&r.refs[c])
 				at := x + s.blockAt() + c*s.cell
-				if s.cell == 3 {
-					p.digits(a, at, y, &l)
+				if s.mode == gridDigits {
+					p.digits(a, at, y, s.cell, &l)
 				} else {
 					p.block(a, at, y, &l)
 				}
@@ -99,14 +99,19 @@ func noCells(r *gridRow) string {
 	return "no GPU"
 }
 
-func (p *gridPainter) digits(a area, x, y int, l *look) {
+// digits draws a GPU as its number. One of three digits would touch its neighbour in a narrow cell: ">99" is set off by its sign.
+func (p *gridPainter) digits(a area, x, y, w int, l *look) {
 	st := l.style()
 	if l.mark != 0 {
-		a.text(x, y, "   ", st)
-		a.text(x+1, y, string(l.mark), st)
+		a.fill(x, y, x+w, st)
+		a.text(x+w-2, y, string(l.mark), st)
 		return
 	}
-	a.right(x, y, 3, formatWhole(min(l.value, 999)), st)
+	number := formatWhole(min(l.value, 999))
+	if len(number) >= w {
+		number = ">99"
+	}
+	a.right(x, y, w, number, st)
 }
 
 // block draws a GPU as one column: a shape, else on a ramp of colour a blank, and without one the tenths of its scale.

@@ -4,7 +4,7 @@ package ui
 type gridMode uint8
 
 const (
-	gridDigits gridMode = iota // three columns, its number in full
+	gridDigits gridMode = iota // four columns, or three, its number in full
 	gridBlocks                 // one column
 	gridHalves                 // two GPUs in a column, one above the other; needs colour
 	gridNodes                  // a whole node in a column, as its worst GPU
@@ -32,14 +32,23 @@ const (
 	gridLabelMax = 14 // columns of a node's name
 )
 
+// Columns of a number's cell: three digits are kept apart by a blank in the wide one.
+const (
+	digitsWide   = 4
+	digitsNarrow = 3
+)
+
 // shapeGrid chooses the largest cells with which all nodes fit in w × h; when none does, the smallest, to be scrolled.
 func shapeGrid(w, h, nodes, cols, label, ranks int, color bool) gridShape {
 	var last gridShape
-	for mode := gridDigits; mode <= gridNodes; mode++ {
-		if mode == gridHalves && !color {
+	for _, c := range []struct {
+		mode gridMode
+		cell int
+	}{{gridDigits, digitsWide}, {gridDigits, digitsNarrow}, {gridBlocks, 1}, {gridHalves, 1}, {gridNodes, 1}} {
+		if c.mode == gridHalves && !color {
 			continue
 		}
-		s := shapeMode(mode, w, h, nodes, cols, min(label, gridLabelMax), ranks)
+		s := shapeMode(c.mode, c.cell, w, h, nodes, cols, min(label, gridLabelMax), ranks)
 		if s.stacks < 1 {
 			continue
 		}
@@ -50,8 +59,8 @@ func shapeGrid(w, h, nodes, cols, label, ranks int, color bool) gridShape {
 	return last
 }
 
-func shapeMode(mode gridMode, w, h, nodes, cols, label, ranks int) gridShape {
-	s := gridShape{mode: mode, nodes: nodes, cols: max(1, cols), cell: 1, label: label}
+func shapeMode(mode gridMode, cell, w, h, nodes, cols, label, ranks int) gridShape {
+	s := gridShape{mode: mode, nodes: nodes, cols: max(1, cols), cell: cell, label: label}
 	if s.window = max(0, h); h >= 4 && mode <= gridBlocks {
 		s.head = true
 		s.window--
@@ -69,7 +78,6 @@ func shapeMode(mode gridMode, w, h, nodes, cols, label, ranks int) gridShape {
 		return s
 	}
 	if mode == gridDigits {
-		s.cell = 3
 		s.ranks, s.label = ranks, s.label+ranks
 	}
 	s.gap = gridGap
@@ -119,6 +127,15 @@ func (s *gridShape) line(row int) int {
 		return row % s.deep / 2
 	}
 	return row % s.deep
+}
+
+// height is how many lines it uses, its heading among them.
+func (s *gridShape) height() int {
+	n := min(s.lines, s.window)
+	if s.head {
+		n++
+	}
+	return n
 }
 
 // move gives the place one step away: dx GPUs, dy nodes. Going over the side of a stack enters the next one at the same height.

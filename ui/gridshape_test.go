@@ -1,6 +1,11 @@
 package ui
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"foretop/fleet"
+)
 
 // TestShapeGrid shows how cells shrink as room does.
 func TestShapeGrid(t *testing.T) {
@@ -31,6 +36,28 @@ func TestShapeGrid(t *testing.T) {
 				t.Errorf("%d stacks of %d are wider than %d", s.stacks, s.width(), c.w)
 			}
 		})
+	}
+}
+
+// TestNumbersStayApart shows that three digits do not touch their neighbours: with room each cell has a blank, without it a sign.
+func TestNumbersStayApart(t *testing.T) {
+	full := func() *fleet.Snapshot {
+		s := healthy()
+		for i := range s.Jobs[0].GPUs {
+			s.Jobs[0].GPUs[i].GPU.UtilPct = 100
+		}
+		return s
+	}
+	for _, c := range []struct {
+		w, h int
+		want string
+	}{{200, 60, " 100 100 100 100 100 100 100 100"}, {110, 26, ">99>99>99>99>99>99>99>99"}} {
+		d := drive(full(), c.w, c.h, Options{})
+		d.keys("m")
+		d.shows(t, c.want)
+		if strings.Contains(d.text(), "100100") {
+			t.Errorf("%d×%d: numbers run together:\n%s", c.w, c.h, d.text())
+		}
 	}
 }
 

@@ -58,13 +58,18 @@ func (v *gridView) worstOf(row int) int {
 	return worst
 }
 
-// draw fills a with the grid. focused says that the keyboard is here.
-func (v *gridView) draw(a area, t *theme, m metric, focused bool) {
+// shapeIn is the shape that the grid takes in a w × h area.
+func (v *gridView) shapeIn(w, h int, halves bool) gridShape {
 	ranks := 0
-	if v.ranks && len(v.rows) <= a.w*a.h/24 { // more nodes than that are not drawn with digits anyhow
+	if v.ranks && len(v.rows) <= w*h/24 { // more nodes than that are not drawn with digits anyhow
 		ranks = v.rankRoom()
 	}
-	v.shape = shapeGrid(a.w, a.h, len(v.rows), v.cols, v.label, ranks, t.color && !a.c.ascii)
+	return shapeGrid(w, h, len(v.rows), v.cols, v.label, ranks, halves)
+}
+
+// draw fills a with the grid. focused says that the keyboard is here.
+func (v *gridView) draw(a area, t *theme, m metric, focused bool) {
+	v.shape = v.shapeIn(a.w, a.h, t.color && !a.c.ascii)
 	s := &v.shape
 	if s.stacks < 1 || a.h < 1 {
 		return

@@ -13,14 +13,32 @@ func (m *Model) drawJobs(a area) {
 	if len(m.snap.Nodes) == 0 {
 		table, grid = a.h, 0
 	}
-	m.drawJobTable(a.sub(0, 0, a.w, table))
 	m.syncGrid()
+	if more := len(m.jobs.keys) + 1 - table; grid > 0 && more > 0 {
+		more = min(more, grid-m.gridNeeds(a.w, grid))
+		table, grid = table+more, grid-more
+	}
+	m.drawJobTable(a.sub(0, 0, a.w, table))
 	if grid > 0 {
 		m.drawGrid(a.sub(0, table, a.w, grid), m.jobs.inGrid)
 	} else {
 		m.jobs.view.shape = gridShape{}
 	}
 }
+
+// gridNeeds is how many of h lines the grid and its rule use: the table may have the rest.
+func (m *Model) gridNeeds(w, h int) int {
+	v := &m.jobs.view
+	v.ranks = m.screen == screenJob
+	if len(v.rows) == 0 || v.cols == 0 {
+		return min(h, gridLeast)
+	}
+	s := v.shapeIn(w-1, h-1, m.theme.color && !m.opt.ASCII)
+	return min(h, max(gridLeast, s.height()+1))
+}
+
+// gridLeast is how many lines the grid and its rule keep, however few they use.
+const gridLeast = 6
 
 // splitJobs shares h lines between the table of n jobs, with its heading, and the grid under it, with its rule: a grid of fewer lines than five tells
 // nothing.
@@ -148,13 +166,32 @@ func (m *Model) gridRule(a area, j *fleet.Job, focused bool) {
 	legend := m.legendWidth()
 	at := max(2, a.w-a.width(right)-legend-1)
 	x := 2
-	for _, part := range []span{{title, st}, {how, style{}}, {m.jobs.view.words(), fg(colDim)}} {
+	for _, part := range []span{{m.moreJobs(), fg(colAccent)}, {title, st}, {how, style{}}, {m.jobs.view.words(), fg(colDim)}} {
 		if n := a.width(part.text) + 2; part.text != "" && x+n < at {
 			x = a.text(x, 0, " "+part.text+" ", part.st) + 2
 		}
 	}
 	a.text(at, 0, right, fg(colAccent))
 	m.legend(a.sub(at+a.width(right), 0, legend, 1))
+}
+
+// moreJobs says that the table over the grid has more rows than are seen: "14 of 16 ↓".
+func (m *Model) moreJobs() string {
+	s := &m.jobs
+	n := len(s.keys)
+	if m.screen != screenJobs || n <= s.page {
+		return ""
+	}
+	last := min(n, s.top+s.page)
+	words := strconv.Itoa(last) + " of " + strconv.Itoa(n)
+	if s.top > 0 {
+		words = strconv.Itoa(s.top+1) + "–" + words + " ↑"
+		if last < n {
+			words += "↓"
+		}
+		return words
+	}
+	return words + " ↓"
 }
 
 // legendWidth is the room that the scale of colours takes.
