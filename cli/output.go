@@ -4,71 +4,123 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	tea "charm.land/bubbletea/v2"
 )
 
-// pacedOutput is the terminal, and knows when it is slow: over a thin line a write blocks once the buffers between are full, and every key would wait for all
-// that is in them. It learns how many bytes a second go through and says when what was written should have been read, so that new pictures wait
-// for that while keys do not.
+// line is the way to the terminal, and knows how long it is. Over a thin line everything written waits in buffers that nobody here sees, and every key's echo
+// behind it. So after each picture the terminal is asked where its cursor is: when the answer comes, all before it was read. The longer that took, the
+// longer the line is then left free, so that most keys find it so. A terminal that never answers is taken for fast, as long as writes do not block.
 //
 // It is the file itself for whoever asks (Bubble Tea looks for a terminal's descriptor).
-type pacedOutput struct {
+type line struct {
 	*os.File
 	now func() time.Time
 
 	mu     sync.Mutex
-	rate   float64   // bytes a second; 0: never seen to block
-	clear  time.Time // when the terminal should have read everything
 	writes int       // in progress
+	asked  time.Time // when the terminal was asked; zero: it was not, or answered
+	free   time.Time // until when the line is left free
+	deaf   bool      // the terminal does not answer
+	heard  bool      // it has answered
+	slow   int       // slow answers in a row
+	last   time.Duration
 }
 
-func newPacedOutput(f *os.File) *pacedOutput { return &pacedOutput{File: f, now: time.Now} }
+func newLine(f *os.File) *line { return &line{File: f, now: time.Now} }
 
-// slowWrite is when a write counts as having blocked.
-const slowWrite = 25 * time.Millisecond
+const (
+	quickAnswer = 150 * time.Millisecond // an answer this quick calls for no pause: half a second would be noticed
+	mostRest    = 12                     // how much longer, at most, the line is left free than a picture took
+	longestRest = 20 * time.Second
+	deafAfter   = 3 * time.Second // a terminal that did not answer by then never will, and of one that does the answer was lost, unless it is this slow
+)
 
 // Write writes to the terminal.
-func (p *pacedOutput) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	p.writes++
-	p.mu.Unlock()
-	start := p.now()
-	n, err := p.File.Write(b)
-	p.wrote(n, start, p.now())
+func (l *line) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	l.writes++
+	l.mu.Unlock()
+	n, err := l.File.Write(b)
+	l.mu.Lock()
+	l.writes--
+	l.mu.Unlock()
 	return n, err
 }
 
-func (p *pacedOutput) wrote(n int, start, end time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.writes--
-	switch took := end.Sub(start); {
-	case took > slowWrite:
-		seen := float64(n) / took.Seconds()
-		if p.rate == 0 {
-			p.rate = seen
+// ready says that a new picture may be sent.
+func (l *line) ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if waited := now.Sub(l.asked); !l.asked.IsZero() {
+		switch {
+		case l.writes == 0 && waited > max(deafAfter, 5*l.last):
+			l.deaf, l.asked = !l.heard, time.Time{}
+		default:
+			return false
 		}
-		p.rate += (seen - p.rate) / 4
-	case p.rate > 0 && end.After(p.clear):
-		p.rate *= 1.02 // it may have become faster: try, little by little
 	}
-	if p.rate > 0 {
-		if p.clear.Before(start) {
-			p.clear = start
-		}
-		p.clear = p.clear.Add(time.Duration(float64(n) / p.rate * float64(time.Second)))
-	}
-	if p.rate > 4<<20 {
-		p.rate = 0
-	}
+	return l.writes == 0 && !now.Before(l.free)
 }
 
-// ready says that a new picture would be drawn at once. On a slow line it leaves as long a pause after each picture as the picture took: then most
-// keys find the line free.
-func (p *pacedOutput) ready() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.writes > 0 {
+// ask notes that the terminal is about to be asked; false where that is of no use, or it already was.
+func (l *line) ask() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.deaf || !l.asked.IsZero() {
 		return false
 	}
-	return p.rate == 0 || !p.now().Before(p.clear)
+	l.asked = l.now()
+	return true
+}
+
+// answered notes the terminal's answer; false when it was not asked.
+func (l *line) answered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asked.IsZero() {
+		return false
+	}
+	now := l.now()
+	l.last = now.Sub(l.asked)
+	l.asked, l.heard = time.Time{}, true
+	if l.last <= quickAnswer {
+		l.slow = 0
+		return true
+	}
+	// One slow answer may be a hiccup of this machine; a line that stays slow is given more and more room.
+	l.slow++
+	l.free = now.Add(min(l.last*time.Duration(min(mostRest, 1<<min(l.slow, 8))), longestRest))
+	return true
+}
+
+// afterPicture is how long the renderer takes at most to have written a picture: the question must come behind it.
+const afterPicture = 40 * time.Millisecond
+
+// picture sends a picture if the line is free, and then asks the terminal. It blocks while the program is busy.
+func (l *line) picture(program *tea.Program, msg tea.Msg) {
+	if !l.ready() {
+		return
+	}
+	program.Send(msg)
+	time.AfterFunc(afterPicture, func() {
+		if l.ask() {
+			program.Send(tea.RequestCursorPosition())
+		}
+	})
+}
+
+// filter takes the terminal's answers out of what the screen is told. On the first line of a terminal an answer reads like the key F3 with modifiers.
+func (l *line) filter(_ tea.Model, msg tea.Msg) tea.Msg {
+	switch msg := msg.(type) {
+	case tea.CursorPositionMsg:
+		l.answered()
+		return nil
+	case tea.KeyPressMsg:
+		if msg.Code == tea.KeyF3 && l.answered() {
+			return nil
+		}
+	}
+	return msg
 }

@@ -6,46 +6,54 @@ import (
 	"time"
 )
 
-// TestPacedOutput plays a line of 4 KB/s: pictures wait until the line is free again, and a fast line is never waited for.
-func TestPacedOutput(t *testing.T) {
+// TestLine: a line is left free for longer the longer a picture took to be read; a quick terminal, and one that answers nothing, are never waited for.
+func TestLine(t *testing.T) {
 	now := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
-	p := &pacedOutput{now: func() time.Time { return now }}
-	write := func(n int, took time.Duration) {
-		p.writes++
-		start := now
-		now = now.Add(took)
-		p.wrote(n, start, now)
-	}
-	for range 50 {
-		write(5000, 100*time.Microsecond)
-		if !p.ready() {
-			t.Fatal("a fast terminal is waited for")
+	pass := func(d time.Duration) { now = now.Add(d) }
+	l := &line{now: func() time.Time { return now }}
+	picture := func(took time.Duration) {
+		t.Helper()
+		if !l.ready() || !l.ask() || l.ready() {
+			t.Fatal("a picture before the last one was read, or none although it was")
+		}
+		pass(took)
+		if !l.answered() || l.answered() {
+			t.Fatal("one answer to one question")
 		}
 	}
 	for range 10 {
-		write(4096, time.Second)
+		picture(20 * time.Millisecond)
 	}
-	write(4000, 10*time.Millisecond) // into the buffer between: it takes about a second to be read
-	if p.ready() {
-		t.Fatal("a picture into a full buffer")
+	for _, rest := range []time.Duration{1200, 2400, 4800, 7200, 7200} {
+		picture(600 * time.Millisecond)
+		pass(rest*time.Millisecond - 1)
+		if l.ready() {
+			t.Fatalf("a thin line is not left free for %d ms", rest)
+		}
+		pass(1)
 	}
-	now = now.Add(2 * time.Second)
-	if !p.ready() {
-		t.Fatal("no picture although the line must be free")
+	picture(20 * time.Millisecond) // it became fast
+	picture(600 * time.Millisecond)
+	pass(1200 * time.Millisecond)
+	l.ask()
+	pass(2900 * time.Millisecond)
+	if l.ready() {
+		t.Fatal("a picture although the last one is on its way")
 	}
-	p.writes = 1
-	if p.ready() {
+	pass(200 * time.Millisecond)
+	if !l.ready() {
+		t.Fatal("a lost answer ends all pictures")
+	}
+	l.writes = 1
+	if l.ready() {
 		t.Fatal("a picture while a write is in progress")
 	}
-	p.writes = 0
-	for range 2000 { // fast again: it is found out
-		write(500, 100*time.Microsecond)
-		now = now.Add(200 * time.Millisecond)
-	}
-	write(5000, 100*time.Microsecond)
-	now = now.Add(20 * time.Millisecond)
-	if !p.ready() {
-		t.Fatal("the terminal became fast and is still waited for")
+
+	deaf := &line{now: func() time.Time { return now }}
+	deaf.ask()
+	pass(4 * time.Second)
+	if !deaf.ready() || deaf.ask() {
+		t.Fatal("a terminal that answers nothing is waited for, or asked again")
 	}
 }
 

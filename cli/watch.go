@@ -85,16 +85,14 @@ func needTerminal() error {
 
 // show opens the screen on a station until the user leaves it.
 func show(ctx context.Context, s *station, cfg config.Config, name string) error {
-	out := newPacedOutput(os.Stdout)
+	out := newLine(os.Stdout)
 	model := ui.New(ui.Options{
 		Source: s, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
 	})
-	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out))
+	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithFilter(out.filter))
 	failed := make(chan error, 1)
 	s.publish(ctx, cfg.Refresh, func(snap *fleet.Snapshot) {
-		if out.ready() {
-			program.Send(ui.SnapshotMsg{Snapshot: snap})
-		}
+		out.picture(program, ui.SnapshotMsg{Snapshot: snap})
 	}, func(err error) {
 		failed <- err
 		program.Kill()

@@ -36,6 +36,12 @@ type Chunk struct {
 	Bytes []byte
 }
 
+// Where the cursor is: what a program asks, and what a terminal answers (ECMA-48, DSR and CPR).
+const (
+	cursorQuery  = "\x1b[6n"
+	cursorAnswer = "\x1b[40;1R"
+)
+
 // slowStep is how often the line takes its share of output.
 const slowStep = 20 * time.Millisecond
 
@@ -90,11 +96,18 @@ func (s *SlowTerm) read() {
 		}
 		chunk := bytes.Clone(buf[:n])
 		s.mu.Lock()
+		tail := bytes.Clone(s.output[max(0, len(s.output)-len(cursorQuery)+1):]) // too short to hold a question of its own
+		asked := bytes.Count(append(tail, chunk...), []byte(cursorQuery))
 		s.output = append(s.output, chunk...)
 		s.chunks = append(s.chunks, Chunk{At: time.Now(), Bytes: chunk})
 		pause := time.Duration(n) * time.Second / time.Duration(s.rate)
 		s.mu.Unlock()
 		time.Sleep(pause)
+		for range asked { // a terminal answers once it has read the question
+			if _, err := s.master.WriteString(cursorAnswer); err != nil {
+				return
+			}
+		}
 	}
 }
 
