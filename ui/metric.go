@@ -21,8 +21,8 @@ type metricDef struct {
 	read     func(g *fleet.GPU) fleet.Reading // in the unit shown
 }
 
-// networkFullGBps is the ramp's upper end for the network: one 400 Gbit/s port.
-const networkFullGBps = 50
+// networkFullGBps is the ramp's upper end for the network: one 400 Gbit/s port, both ways, since what is shown is the sum of both.
+const networkFullGBps = 2 * 50
 
 // metrics are in the order of config.Metrics.
 var metrics = []metricDef{
@@ -32,7 +32,7 @@ var metrics = []metricDef{
 	{"memory used %", "mem", "%", fleet.SeriesMem, true, 0, 100, (*fleet.GPU).MemPct},
 	{"temperature °C", "temp", "°", fleet.SeriesTempC, true, 25, 90, func(g *fleet.GPU) fleet.Reading { return g.TempC }},
 	{"SM clock % of maximum", "clock", "%", fleet.SeriesClock, false, 0, 100, (*fleet.GPU).ClockPct},
-	{"network GB/s", "net", " GB/s", fleet.SeriesNet, false, 0, networkFullGBps, networkGBps},
+	{"network in+out GB/s", "net", " GB/s", fleet.SeriesNet, false, 0, networkFullGBps, networkGBps},
 }
 
 func networkGBps(g *fleet.GPU) fleet.Reading { return sum(g.NetRxBytesPerS, g.NetTxBytesPerS) / 1e9 }
