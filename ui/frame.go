@@ -157,7 +157,7 @@ func (m *Model) chosenWords() (string, style) {
 func (m *Model) checkedWords() (string, style) {
 	t := m.snap.Totals
 	live := t.ByState[fleet.Live]
-	if live == 0 {
+	if live == 0 || !m.tally.liveGPU { // Xids are what GPUs tell
 		return "", style{}
 	}
 	words, st := "Xid: read on "+strconv.Itoa(t.KernelLogRead)+"/"+strconv.Itoa(live), fg(colDim)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,8 +82,18 @@ func (s *nodeScreen) gpu(n *fleet.Node) *fleet.GPU {
 
 // focus goes on to another section, unfolded or not, and brings it into sight.
 func (s *nodeScreen) focus(d int) {
-	s.focused = section((int(s.focused) + d + int(numSections)) % int(numSections))
+	for range numSections {
+		s.focused = section((int(s.focused) + d + int(numSections)) % int(numSections))
+		if s.at[s.focused].h > 0 {
+			break
+		}
+	}
 	s.reveal = true
+}
+
+// leftOut says that a node has nothing for a section to show, ever: GPUs, and their curves.
+func leftOut(n *fleet.Node, id section) bool {
+	return id == secGPUs && noGPU(n) || id == secHistory && len(n.GPUs) == 0
 }
 
 func (s *nodeScreen) fold() {
@@ -197,7 +208,7 @@ func (m *Model) drawNode(a area) {
 	view := a.sub(0, head, a.w, s.seen)
 	for id := range numSections {
 		b := s.at[id]
-		if b.y-s.top >= s.seen || b.y+b.h <= s.top {
+		if b.h == 0 || b.y-s.top >= s.seen || b.y+b.h <= s.top {
 			continue
 		}
 		m.drawSection(view.sub(b.x, b.y-s.top, b.w, b.h), id, n)
@@ -251,7 +262,11 @@ func (m *Model) layoutNode(n *fleet.Node, w int) {
 		}
 	}
 	y := 0
+	s.at = [numSections]box{}
 	for _, row := range rows {
+		if row = slices.DeleteFunc(row, func(id section) bool { return leftOut(n, id) }); len(row) == 0 {
+			continue
+		}
 		cells := w / len(row)
 		tallest := 0
 		for i, id := range row {
@@ -270,6 +285,9 @@ func (m *Model) layoutNode(n *fleet.Node, w int) {
 		y += tallest
 	}
 	s.length = y
+	if s.at[s.focused].h == 0 {
+		s.focus(1)
+	}
 }
 
 // sectionRows is how many lines a section takes under its rule.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"foretop/fleet"
+	"foretop/telemetry/facts"
 )
 
 // portColumns are the columns of a node's RDMA ports.
@@ -29,11 +30,7 @@ func (m *Model) drawPorts(a area, n *fleet.Node) {
 	columns := placeColumns(portColumns(), a.w)
 	drawHeader(a, 0, columns, "", false)
 	if len(n.Ports) == 0 {
-		text := "no RDMA port on this node"
-		if s := nodeSource(n, "rdma"); s != nil && s.Text != "" {
-			text = "not checked: " + s.Text
-		}
-		a.cut(tableIndent, 1, a.w-tableIndent, text, fg(colDim))
+		a.cut(tableIndent, 1, a.w-tableIndent, noPorts(n), fg(colDim))
 		return
 	}
 	for i := range n.Ports {
@@ -47,6 +44,24 @@ func (m *Model) drawPorts(a area, n *fleet.Node) {
 			portCell(a.sub(c.x, i+1, c.cells, 1), c, p)
 		}
 	}
+}
+
+// noPorts says why no port is known: that there is none is told only where somebody looked.
+func noPorts(n *fleet.Node) string {
+	s := nodeSource(n, "rdma")
+	switch {
+	case s == nil:
+		return "not told yet"
+	case s.State == facts.SourceState_SOURCE_OK || s.State == facts.SourceState_SOURCE_UNSUPPORTED && s.Text == "":
+		return "no RDMA port on this node"
+	case s.State == facts.SourceState_SOURCE_UNSUPPORTED:
+		return s.Text
+	}
+	text := "not checked: " + sourceWord(s.State)
+	if s.Text != "" {
+		text += ": " + s.Text
+	}
+	return text
 }
 
 func portCell(a area, c *placed, p *fleet.Port) {

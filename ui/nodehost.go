@@ -112,7 +112,10 @@ func drawCores(a area, n *fleet.Node) int {
 }
 
 func swapWords(h *fleet.Host) string {
-	if h.SwapTotalBytes == 0 {
+	switch {
+	case !h.SwapTotalBytes.Known() && !h.SwapUsedBytes.Known():
+		return ""
+	case h.SwapTotalBytes == 0:
 		return " no swap"
 	}
 	return " swap " + formatBytes(h.SwapUsedBytes) + "/" + formatBytes(h.SwapTotalBytes)

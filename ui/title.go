@@ -139,6 +139,7 @@ func stateStyle(s fleet.State) style {
 type tally struct {
 	alarms            int         // nodes whose host key has changed or is revoked
 	coming            int         // nodes that have not yet answered for the first time
+	liveGPU           bool        // some live node has a GPU
 	critical, warning int         // problems, with nodes that are not live counted as one each
 	worst             *fleet.Node // the first of those with the worst problem; nil when all is well
 }
@@ -151,6 +152,7 @@ func tallyOf(s *fleet.Snapshot) tally {
 			severity, t.worst = how, n
 		}
 		if n.State == fleet.Live {
+			t.liveGPU = t.liveGPU || len(n.GPUs) > 0
 			continue
 		}
 		if n.State == fleet.NeedsTrust && reachSeverity(n) == fleet.Critical {

@@ -134,23 +134,36 @@ func nodeNet(n *fleet.Node) (rx, tx fleet.Reading) {
 	return rx, tx
 }
 
-// nodeXid is the worst Xid that the known part of the kernel log tells of, of several the newest. When the log cannot be read it is "?": not
-// checked, which is not "none".
+// xidIncident is how long after one Xid another may come and still belong to it: 154 (recovery needed) follows the 79 that it is about.
+const xidIncident = 10 * time.Minute
+
+// nodeXid is the worst Xid that the known part of the kernel log tells of; of several as bad, the first of the latest incident: what came first is
+// the cause. When the log cannot be read it is "?": not checked, which is not "none".
 func nodeXid(n *fleet.Node) string {
-	worst, xid := fleet.Fine, 0
+	var chosen *fleet.KernelLine
 	for i := len(n.Kernel) - 1; i >= 0; i-- {
-		if c := &n.Kernel[i].Class; c.Xid != 0 && (xid == 0 || c.Severity > worst) {
-			worst, xid = c.Severity, c.Xid
+		k := &n.Kernel[i]
+		switch {
+		case k.Class.Xid == 0:
+		case chosen == nil || k.Class.Severity > chosen.Class.Severity,
+			k.Class.Severity == chosen.Class.Severity && chosen.At.Sub(k.At) <= xidIncident:
+			chosen = k
 		}
 	}
-	if xid != 0 {
-		return formatWhole(float64(xid))
+	if chosen != nil {
+		return formatWhole(float64(chosen.Class.Xid))
+	}
+	if noGPU(n) {
+		return absent
 	}
 	if s := nodeSource(n, fleet.KernelLogSource); s == nil || s.State != facts.SourceState_SOURCE_OK {
 		return "?"
 	}
 	return absent
 }
+
+// noGPU says that a node has told what it has, and that no GPU is among it.
+func noGPU(n *fleet.Node) bool { return n.Inventory != nil && len(n.GPUs) == 0 }
 
 func nodeSource(n *fleet.Node, name string) *fleet.Source {
 	for i := range n.Sources {
