@@ -15,6 +15,9 @@ const startingFor = time.Minute
 
 // Job says how a job does: the worst of what is found, in words.
 func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+	if !j.Ended.IsZero() {
+		return ended(j, nodes, at)
+	}
 	worst := fleet.Verdict{State: fleet.JobRunning, Text: "running"}
 	consider := func(v fleet.Verdict) {
 		if v.Text != "" && (v.Severity > worst.Severity || worst.State == fleet.JobRunning) {

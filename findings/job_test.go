@@ -135,6 +135,38 @@ func TestJob(t *testing.T) {
 	}
 }
 
+func TestJobEnded(t *testing.T) {
+	oom := func(ago time.Duration) fleet.KernelLine {
+		return line(ago, -1, "Out of memory: Killed process 22 (python3) total-vm:1kB")
+	}
+	for _, tt := range []struct {
+		name  string
+		lines []fleet.KernelLine // of node b; the job ended twelve seconds before noon
+		want  fleet.Verdict
+	}{
+		{"of itself", nil, fleet.Verdict{State: fleet.JobEnded, Text: "ended 12 s ago"}},
+		{"OOM kill", []fleet.KernelLine{oom(15 * time.Second)}, fleet.Verdict{State: fleet.JobEnded, Severity: fleet.Critical, Text: "ended 12 s ago: OOM kill on b (python3)"}},
+		{"OOM kill long before", []fleet.KernelLine{oom(2 * time.Minute)}, fleet.Verdict{State: fleet.JobEnded, Text: "ended 12 s ago"}},
+		{"OOM kill after it", []fleet.KernelLine{oom(0)}, fleet.Verdict{State: fleet.JobEnded, Text: "ended 12 s ago"}},
+		{"GPU lost", []fleet.KernelLine{line(14*time.Second, 3, "NVRM: Xid (PCI:0000:3b:00): 79, pid=1, name=x, GPU has fallen off the bus.")},
+			fleet.Verdict{State: fleet.JobEnded, Severity: fleet.Critical, Text: "ended 12 s ago: b Xid 79 GPU3: fell off the bus"}},
+		{"its own fault", []fleet.KernelLine{line(14*time.Second, 3, "NVRM: Xid (PCI:0000:3b:00): 31, x")},
+			fleet.Verdict{State: fleet.JobEnded, Severity: fleet.Warning, Text: "ended 12 s ago: b Xid 31 GPU3: memory page fault"}},
+		{"what a killed process leaves", []fleet.KernelLine{line(14*time.Second, 3, "NVRM: Xid (PCI:0000:3b:00): 45, x")}, fleet.Verdict{State: fleet.JobEnded, Text: "ended 12 s ago"}},
+		{"a GPU of another job", []fleet.KernelLine{line(14*time.Second, 9, "NVRM: Xid (PCI:0000:3b:00): 79, x")}, fleet.Verdict{State: fleet.JobEnded, Text: "ended 12 s ago"}},
+		{"something else", []fleet.KernelLine{line(14*time.Second, -1, "nfs: server a not responding, still trying")}, fleet.Verdict{State: fleet.JobEnded, Text: "ended 12 s ago"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			w.job.Ended, w.job.GPUs = noon.Add(-12*time.Second), nil
+			w.nodes["b"].Kernel = tt.lines
+			if got := Job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, noon, fleet.Memory{}); got != tt.want {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestARankThatWentAwayIsAWarning(t *testing.T) {
 	w, m := newWorld(), fleet.Memory{}
 	find := func(name string) *fleet.Node { return w.nodes[name] }

@@ -180,3 +180,39 @@ func TestAStragglerIsFound(t *testing.T) {
 		})
 	}
 }
+
+func TestTheDemosFaultsReachTheirJobs(t *testing.T) {
+	m, err := simfleet.NewModel(simfleet.ModelOptions{Nodes: 64, Seed: 1, Scenario: simfleet.Demo(), Epoch: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := playing(t, m)
+	told := map[string]bool{}
+	for s.at < 150*time.Second {
+		for _, j := range s.step().Jobs {
+			told[j.Name+": "+j.StateText] = true
+		}
+	}
+	for _, want := range []string{
+		"gemma-9b-sft: gpu035 GPU5 too hot (rank 21)",
+		"llama3-70b-pt: gpu017 GPU3 lost (rank 131)",
+		"llama3-70b-pt: no progress 30 s · rank 131?",
+		"clip-vitl: ended 5 s ago: OOM kill on gpu043 (python3)",
+		"dpo_train.py: rank 11 slower? power ",
+	} {
+		found := false
+		for text := range told {
+			found = found || strings.HasPrefix(text, want)
+		}
+		if !found {
+			t.Errorf("%q was never told", want)
+		}
+	}
+	if t.Failed() {
+		for text := range told {
+			if !strings.HasSuffix(text, ": running") {
+				t.Log(text)
+			}
+		}
+	}
+}

@@ -27,6 +27,8 @@ type jobBook struct {
 	on         map[string][]string              // jobs by node
 	memory     map[string]Memory                // of the rules, by job
 	plans      []plan
+	ended      []ending          // oldest first
+	whole      map[string]ending // jobs of which processes went away, as they were before
 }
 
 // placed is a process's place in a job.
@@ -69,7 +71,9 @@ func (b *jobBook) update(live []*node, generation uint64, now time.Time) {
 	b.generation, b.at = generation, now
 	b.version++
 	b.jobs = jobs.Assemble(facts)
+	was, plans := b.ranks, b.plans
 	b.index()
+	b.retire(was, plans, live, now)
 }
 
 func (b *jobBook) index() {
@@ -109,7 +113,7 @@ func (b *jobBook) index() {
 
 // views makes the snapshot's jobs, worst first.
 func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
-	out := make([]*Job, 0, len(b.jobs))
+	out := make([]*Job, 0, len(b.jobs)+len(b.ended))
 	pending := 0
 	for _, n := range s.Nodes {
 		if n.State.Pending() {
@@ -117,18 +121,28 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 		}
 	}
 	for i := range b.plans {
-		v := b.plans[i].view(s)
+		out = append(out, b.plans[i].view(s))
+	}
+	out = append(out, b.farewells(s, now)...)
+	for _, v := range out {
 		v.NodesPending = pending
 		if f.opt.Rules.Job != nil {
-			verdict := f.opt.Rules.Job(v, s.Node, now, b.memory[v.Key])
+			verdict := f.opt.Rules.Job(v, s.Node, now, b.remembers(v.Key))
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text
 		}
-		out = append(out, v)
 	}
 	slices.SortStableFunc(out, func(a, b *Job) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(len(a.GPUs), len(b.GPUs)), compareNames(a.ID, b.ID), cmp.Compare(a.Key, b.Key))
 	})
 	return out
+}
+
+// remembers is the rules' memory of a job; one that ended has a new one each time.
+func (b *jobBook) remembers(key string) Memory {
+	if m := b.memory[key]; m != nil {
+		return m
+	}
+	return Memory{}
 }
 
 // plan is what of a job stays the same until its processes change: snapshots share it.

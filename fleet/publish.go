@@ -64,7 +64,7 @@ func (n *node) aged(f *Fleet, now time.Time) bool {
 }
 
 func count(s *Snapshot) Totals {
-	t := Totals{Nodes: len(s.Nodes), Jobs: len(s.Jobs)}
+	t := Totals{Nodes: len(s.Nodes)}
 	for _, n := range s.Nodes {
 		t.ByState[n.State]++
 		t.GPUs += len(n.GPUs)
@@ -91,6 +91,9 @@ func count(s *Snapshot) Totals {
 		}
 	}
 	for _, j := range s.Jobs {
+		if j.Ended.IsZero() {
+			t.Jobs++
+		}
 		t.add(j.Severity)
 	}
 	return t

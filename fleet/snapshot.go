@@ -87,7 +87,7 @@ type Totals struct {
 	GPUsHeld int // a process holds it
 	GPUsIdle int // held, but below idleUtilPct for idleAfter
 	GPUsBad  int // lost, failing or not answering
-	Jobs     int
+	Jobs     int // that run
 	// KernelLogRead is how many live nodes let us read their kernel log: the others are "not checked", not "fine".
 	KernelLogRead int
 	Critical      int // problems on nodes and jobs, by severity
@@ -332,6 +332,7 @@ type Job struct {
 	Restarts     int
 	Start        time.Time // of its oldest rank; zero unknown
 	EndLimit     time.Time // when its time limit ends; zero unknown
+	Ended        time.Time // when its last process was seen to be gone; zero: it runs. Then Ranks and Nodes are those that it had, and it holds no GPU
 	World        int       // ranks there should be; 0 unknown
 	Ranks        []Rank    // those seen, by rank number
 	Missing      []int     // ranks that should be there and are not seen, at most MaxMissing of them
@@ -363,6 +364,7 @@ const (
 	JobIdle               // it holds GPUs and uses none
 	JobSuspect            // something is wrong, perhaps: see StateText
 	JobUnchecked          // its nodes are not live
+	JobEnded              // its processes are gone, not long ago
 )
 
 // Rank is one rank of a job as seen on a node; [Snapshot.Process] finds its process.

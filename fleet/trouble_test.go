@@ -36,7 +36,7 @@ func TestRebootEndsItsProcesses(t *testing.T) {
 	apply(t, f, "a", telemetry.KindHello, encode(t, h), c.now())
 	n.enc = telemetry.Encoder{}
 	run(t, f, c, "a", n, 3)
-	if s := f.Publish(); len(s.Jobs) != 0 || s.Totals.GPUsHeld != 0 || len(s.Nodes[0].Processes) != 0 || s.Nodes[0].ProcessesTold {
+	if s := f.Publish(); s.Totals.Jobs != 0 || s.Totals.GPUsHeld != 0 || len(s.Nodes[0].Processes) != 0 || s.Nodes[0].ProcessesTold {
 		t.Fatalf("after the reboot: %d jobs, %+v", len(s.Jobs), s.Totals)
 	}
 }
