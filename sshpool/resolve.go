@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -68,7 +69,7 @@ func (r *resolver) resolve(ctx context.Context, name string) (*Resolved, error) 
 		return hit.r, nil
 	}
 	if r.program == "" {
-		return withoutProgram(s, r.env)
+		return withoutProgram(s, r.config, r.env)
 	}
 	select {
 	case r.slots <- struct{}{}:
@@ -110,13 +111,21 @@ func (r *resolver) ask(ctx context.Context, s spec) (*Resolved, []fileState, err
 				remedy: "look at Match exec and CanonicalizeHostname in your ssh configuration", err: err}
 		}
 		return nil, nil, &problem{state: Lost, again: pauseHold, cause: "ssh configuration: " + lastWords(errs.String(), err),
-			remedy: "run `ssh -G " + s.Host + "` and mend what it names", err: err}
+			remedy: "run `" + r.question(s) + "` and mend what it names", err: err}
 	}
 	answer, err := parseG(out.Bytes(), s.Host, r.env)
 	if err != nil {
 		return nil, nil, &problem{state: Lost, again: pauseHold, cause: err.Error(), err: err}
 	}
 	return answer, r.filesRead(errs.String()), nil
+}
+
+// question is what was asked, as a person would type it.
+func (r *resolver) question(s spec) string {
+	if r.config != "" {
+		return "ssh -F " + quote(r.config) + " -G " + s.Host
+	}
+	return "ssh -G " + s.Host
 }
 
 // filesRead gives the state of each file that decides the answer; absent ones count too, for they may appear.
@@ -138,13 +147,19 @@ func (r *resolver) filesRead(verbose string) []fileState {
 	return states
 }
 
-// lastWords picks the last line of a program's stderr that is not a debug line.
+// atLine finds where a file is named with a line of it.
+var atLine = regexp.MustCompile(`(?i)\bline [0-9]+`)
+
+// lastWords picks the first line of a program's stderr that names a line of a file, else the last that is not a debug line.
 func lastWords(stderr string, err error) string {
 	last := ""
 	for line := range strings.Lines(stderr) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "debug") && !strings.HasPrefix(line, "OpenSSH_") &&
 			!strings.HasPrefix(line, "Pseudo-terminal") {
 			last = line
+			if atLine.MatchString(line) {
+				break
+			}
 		}
 	}
 	if last == "" {

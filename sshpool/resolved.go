@@ -17,6 +17,7 @@ type Resolved struct {
 	HostKeyAlias      string   // looked up in known_hosts in place of the host name; empty: the host name
 	UserKnownHosts    []string // files, in order
 	GlobalKnownHosts  []string
+	Strict            bool     // StrictHostKeyChecking yes: ssh itself would not even ask about an unknown key
 	HostKeyAlgorithms []string // as configured, in order; nil: ours
 
 	IdentityFiles    []string // private keys, or public ones whose private half an agent holds

@@ -37,6 +37,8 @@ func parseG(out []byte, alias string, env environment) (*Resolved, error) {
 			users = strings.Fields(value)
 		case "globalknownhostsfile":
 			globals = strings.Fields(value)
+		case "stricthostkeychecking":
+			r.Strict = value == "true" || value == "yes"
 		case "hostkeyalgorithms":
 			r.HostKeyAlgorithms = strings.Split(value, ",")
 		case "identityfile":
@@ -114,9 +116,12 @@ func defaultIdentities(home string) []string {
 }
 
 // withoutProgram is how a host is reached where no ssh program is installed: OpenSSH's defaults, no configuration.
-func withoutProgram(s spec, env environment) (*Resolved, error) {
-	config := filepath.Join(env.Home, ".ssh", "config")
-	if _, err := os.Stat(config); err == nil {
+func withoutProgram(s spec, named string, env environment) (*Resolved, error) {
+	config := named
+	if config == "" {
+		config = filepath.Join(env.Home, ".ssh", "config")
+	}
+	if _, err := os.Stat(config); err == nil || named != "" {
 		return nil, &problem{state: Lost, again: pauseHold, cause: "no ssh program to read " + config,
 			remedy: "install the OpenSSH client (ssh), which foretop asks what the configuration means"}
 	}

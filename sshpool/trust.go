@@ -151,6 +151,9 @@ func trustProblem(e *HostKeyError, r *Resolved, connect string) *problem {
 	} else if len(r.UserKnownHosts) > 0 {
 		file = r.UserKnownHosts[0]
 	}
+	if r.Strict {
+		connect = strings.Replace(connect, "ssh ", "ssh -o StrictHostKeyChecking=ask ", 1)
+	}
 	switch e.Verdict {
 	case KeyChanged:
 		p.remedy = fmt.Sprintf("ask the node's admin whether it was reinstalled; only then: ssh-keygen -f %s -R %s, and %s to take the new key", quote(file), quote(e.Name), connect)
