@@ -16,6 +16,7 @@ const (
 	criticalLines = 24 * time.Hour
 	warningLines  = time.Hour
 	noticeLines   = 10 * time.Minute
+	calmAfter     = 5 * time.Minute // a warning that is not repeated for so long is the past: a notice that says its age
 )
 
 // Node lists what is wrong on a node, worst first. Of a node that is not live only what its kernel said counts: its last readings are no longer true.
@@ -96,10 +97,17 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 		if g.count > 1 {
 			p.Text += fmt.Sprintf(" ×%d", g.count)
 		}
+		if since := at.Sub(g.line.At); p.Severity == fleet.Warning && since >= calmAfter && !takenBack(g.line.Class.Kind) {
+			p.Severity = fleet.Notice
+			p.Text += ", " + ago(since)
+		}
 		found = append(found, p)
 	}
 	return found
 }
+
+// takenBack says that the kernel tells when such a thing is well again: until then it lasts.
+func takenBack(kind string) bool { return kind == "nfs" || kind == "lustre" || kind == "link" }
 
 func lasting(s fleet.Severity) time.Duration {
 	switch s {

@@ -62,6 +62,18 @@ func TestNode(t *testing.T) {
 		{"an application's Xid", func(n *fleet.Node) {
 			n.Kernel = []fleet.KernelLine{line(time.Minute, 0, "NVRM: Xid (PCI:0000:3b:00): 31, x"), line(30*time.Second, 0, "NVRM: Xid (PCI:0000:3b:00): 31, y")}
 		}, []string{"notice gpu0 port-1 Xid 31 GPU0: memory page fault ×2"}},
+		{"a warning that is past", func(n *fleet.Node) {
+			n.Kernel = []fleet.KernelLine{line(7*time.Minute, -1, "Out of memory: Killed process 1 (x) total-vm:1kB")}
+		}, []string{"notice gpu-1 port-1 OOM kill: x (node out of memory), 7 min ago"}},
+		{"a warning that would be taken back", func(n *fleet.Node) {
+			n.Kernel = []fleet.KernelLine{line(7*time.Minute, -1, "nfs: server a not responding, still trying")}
+		}, []string{"warning gpu-1 port-1 NFS server a: does not answer"}},
+		{"a warning that was repeated", func(n *fleet.Node) {
+			n.Kernel = []fleet.KernelLine{line(40*time.Minute, -1, "Out of memory: Killed process 1 (x) total-vm:1kB"), line(4*time.Minute, -1, "Out of memory: Killed process 2 (x) total-vm:1kB")}
+		}, []string{"warning gpu-1 port-1 OOM kill: x (node out of memory) ×2"}},
+		{"a critical line is never past", func(n *fleet.Node) {
+			n.Kernel = []fleet.KernelLine{line(5*time.Hour, 0, "NVRM: Xid (PCI:0000:3b:00): 79, x")}
+		}, []string{"critical gpu0 port-1 Xid 79 GPU0: fell off the bus"}},
 		{"old lines are no problem any more", func(n *fleet.Node) {
 			n.Kernel = []fleet.KernelLine{line(time.Hour, 0, "NVRM: Xid (PCI:0000:3b:00): 31, x"), line(2*time.Hour, -1, "Out of memory: Killed process 1 (x) total-vm:1kB"), line(48*time.Hour, 0, "NVRM: Xid (PCI:0000:3b:00): 79, x")}
 		}, []string{}},
@@ -147,10 +159,13 @@ func TestPortGoesDownAndComesBack(t *testing.T) {
 	step(2*time.Second, portDown, 4, "critical gpu-1 port0 mlx5_0 down", "warning gpu-1 port0 mlx5_0 link went down ×1")
 	step(3*time.Second, portActive, 4, "warning gpu-1 port0 mlx5_0 link went down ×1")
 	step(time.Minute, portActive, 6, "warning gpu-1 port0 mlx5_0 link went down ×3")
-	step(12*time.Minute, portActive, 6)
-	step(13*time.Minute, portActive, 6)
-	step(14*time.Minute, portActive, 0) // reset
-	step(15*time.Minute, portActive, 1, "warning gpu-1 port0 mlx5_0 link went down ×1")
+	step(5*time.Minute, portActive, 6, "warning gpu-1 port0 mlx5_0 link went down ×3")
+	step(6*time.Minute, portActive, 6, "notice gpu-1 port0 mlx5_0 link went down ×3, 5 min ago")
+	step(60*time.Minute, portActive, 6, "notice gpu-1 port0 mlx5_0 link went down ×3, 59 min ago")
+	step(61*time.Minute, portActive, 6)
+	step(62*time.Minute, portActive, 6)
+	step(63*time.Minute, portActive, 0) // reset
+	step(64*time.Minute, portActive, 1, "warning gpu-1 port0 mlx5_0 link went down ×1")
 }
 
 func BenchmarkNode(b *testing.B) {

@@ -16,8 +16,8 @@ const (
 	physDisabled = 3
 )
 
-// flapFor is how long a link that went down and came back stays a problem.
-const flapFor = 10 * time.Minute
+// flapFor is how long a link that went down and came back is told: a warning until it was quiet for calmAfter, then a notice.
+const flapFor = time.Hour
 
 // portProblems adds what is wrong with one RDMA port. A port that was down ever since we look may simply have no cable: that is a notice.
 func portProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m remembered) []fleet.Problem {
@@ -43,7 +43,11 @@ func portProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m r
 		add(fleet.Warning, text, at.Add(-down))
 	}
 	if n, last := m.downed(i, p.LinkDowned, at); n > 0 && at.Sub(last) < flapFor {
-		add(fleet.Warning, fmt.Sprintf("link went down ×%d", n), last)
+		s, text := fleet.Warning, fmt.Sprintf("link went down ×%d", n)
+		if quiet := at.Sub(last); quiet >= calmAfter {
+			s, text = fleet.Notice, text+", "+ago(quiet)
+		}
+		add(s, text, last)
 	}
 	return found
 }
