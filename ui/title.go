@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strconv"
 
 	"foretop/fleet"
@@ -24,24 +25,15 @@ func (m *Model) drawTitle(a area) {
 	left := []phrase{name, states, gpus, jobs, problems}
 	right := []phrase{m.titleClock(), m.titleLive()}
 	all := append(left[:len(left):len(left)], right...)
-	at := make([]int, len(all))
-	// Which phrase gives way next: 0 name, 1 states, 2 GPUs, 3 jobs, 4 problems, 5 clock, 6 live.
-	steps := []int{0, 4, 2, 0, 3, 2, 5, 1, 6, 1, 6, 6, 1}
-	if m.tally.critical+m.tally.warning == 0 { // that nothing is wrong is what one wants to read
-		steps = []int{0, 2, 0, 3, 2, 5, 1, 4, 6, 1, 6, 6, 1}
+	at := m.titleChoice(a.w)
+	for i := range at {
+		at[i] = min(at[i], len(all[i])-1)
 	}
-	for _, i := range steps {
+	for _, i := range titleSteps() { // more states and longer numbers than were reckoned with
 		if titleWidth(a, all, at) <= a.w {
 			break
 		}
 		at[i] = min(at[i]+1, len(all[i])-1)
-	}
-	for k := len(steps) - 1; k >= 0; k-- { // what the last step left over may be enough for an earlier one
-		if i := steps[k]; at[i] > 0 {
-			if at[i]--; titleWidth(a, all, at) > a.w {
-				at[i]++
-			}
-		}
 	}
 	x := 1
 	for i := range left {
@@ -65,6 +57,49 @@ func (m *Model) drawTitle(a area) {
 		}
 		return s.on(colTitleBG)
 	})
+}
+
+// titleSteps says which phrase of the title gives way next as room lacks: 0 name, 1 states, 2 GPUs, 3 jobs, 4 problems, 5 clock, 6 live.
+func titleSteps() []int { return []int{0, 4, 2, 0, 3, 2, 5, 1, 4, 6, 1, 6, 6, 1} }
+
+// titleChoice says how far each phrase gives way in w cells. It reckons with what the phrases may grow to in a fleet of this size, not with what they
+// just say: words that come and go each second are not read.
+func (m *Model) titleChoice(w int) []int {
+	nodes, gpus := len(strconv.Itoa(len(m.snap.Nodes))), len(strconv.Itoa(8*len(m.snap.Nodes)))
+	room := [][]int{
+		{len("foretop  ") + min(20, textWidth(m.opt.Name, m.opt.ASCII)), len("foretop"), 0},
+		{nodes + len(" nodes ·") - 1 + 3*nodes + len(" live stale lost "), 3*nodes + len("live stale lost "), 2*nodes + len("/ live"), 2*nodes + 1},
+		{gpus + len(" GPUs ·") - 1 + 3*gpus + len(" held idle-held failed "), gpus + len(" GPUs 1 failed"), 0},
+		{len("100 jobs"), 0},
+		{len("x 10 critical x 10 warnings"), len("x10 x10")},
+		{len("15:04:05"), 0},
+		{len("x live"), len("x"), 0},
+	}
+	at := make([]int, len(room))
+	width := func() int {
+		n := -2
+		for i := range room {
+			if cells := room[i][at[i]]; cells > 0 {
+				n += cells + 3
+			}
+		}
+		return n
+	}
+	steps := titleSteps()
+	for _, i := range steps {
+		if width() <= w {
+			break
+		}
+		at[i] = min(at[i]+1, len(room[i])-1)
+	}
+	for _, i := range slices.Backward(steps) { // what the last step left over may be enough for an earlier one
+		if at[i] > 0 {
+			if at[i]--; width() > w {
+				at[i]++
+			}
+		}
+	}
+	return at
 }
 
 func drawPhrase(a area, x int, spans []span) int {
@@ -255,7 +290,8 @@ func (m *Model) titleProblems() phrase {
 	case t.ByState[fleet.Live] == 0:
 		return phrase{nil}
 	}
-	return phrase{{{string(markFine) + " no problem seen", fg(colGood)}}, {{string(markFine), fg(colGood)}}}
+	fine := []span{{string(markFine) + " no problem seen", fg(colGood)}} // in short too: that is what one wants to read
+	return phrase{fine, fine, {{string(markFine), fg(colGood)}}}
 }
 
 func (m *Model) titleClock() phrase {
