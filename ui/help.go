@@ -38,7 +38,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && b.at.has(from) {
-				lines = append(lines, helpLine{key: strings.Join(b.keys, " "), say: b.help})
+				lines = append(lines, helpLine{key: b.keyNames(), say: b.help})
 			}
 		}
 	}
@@ -46,7 +46,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && !b.at.has(from) && b.at != at(placeHelp) {
-				lines = append(lines, helpLine{key: strings.Join(b.keys, " "), say: b.help, where: placeWords(b.at)})
+				lines = append(lines, helpLine{key: b.keyNames(), say: b.help, where: placeWords(b.at)})
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func (m *Model) drawHelp(a area) {
 		from = m.placeOf(m.back[len(m.back)-1])
 	}
 	s := &m.help
-	keyRoom := min(16, a.w/3)
+	keyRoom := min(17, a.w/3)
 	var rows []helpLine
 	for _, l := range m.helpLines(from) {
 		text := l.say

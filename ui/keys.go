@@ -1,5 +1,7 @@
 package ui
 
+import "strings"
+
 // action is what a key asks for.
 type action uint8
 
@@ -86,25 +88,25 @@ func bindings() []binding {
 	tables := at(placeJobs, placeNodes)
 	lists := tables | at(placeGrid)
 	return []binding{
-		{[]string{"up", "k"}, actUp, "↑", "Up", "", "up (also k)", "Move", everywhere},
-		{[]string{"down", "j"}, actDown, "↑↓", "Up/Down", "move", "down (also j)", "Move", everywhere},
-		{[]string{"left", "h"}, actLeft, "←", "Left", "", "left, one GPU (also h)", "Move", at(placeGrid)},
-		{[]string{"right", "l"}, actRight, "→", "Right", "", "right, one GPU (also l)", "Move", at(placeGrid)},
+		{[]string{"up", "k"}, actUp, "↑", "Up", "", "up", "Move", everywhere},
+		{[]string{"down", "j"}, actDown, "↑↓", "Up/Down", "move", "down", "Move", everywhere},
+		{[]string{"left", "h"}, actLeft, "←", "Left", "", "left, one GPU", "Move", at(placeGrid)},
+		{[]string{"right", "l"}, actRight, "→", "Right", "", "right, one GPU", "Move", at(placeGrid)},
 		{[]string{"pgup", "ctrl+b"}, actPageUp, "PgUp", "", "", "a page up", "Move", everywhere},
 		{[]string{"pgdown", "ctrl+f"}, actPageDown, "PgDn", "", "", "a page down", "Move", everywhere},
-		{[]string{"home", "g"}, actFirst, "g", "", "", "to the first (also Home)", "Move", everywhere},
-		{[]string{"end", "G"}, actLast, "G", "", "", "to the last (also End)", "Move", everywhere},
+		{[]string{"home", "g"}, actFirst, "g", "", "", "to the first", "Move", everywhere},
+		{[]string{"end", "G"}, actLast, "G", "", "", "to the last", "Move", everywhere},
 
 		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "a job: its grid on the whole screen", "Go", at(placeJobs)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "node", "the node of the selected GPU", "Go", at(placeGrid)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "the node", "Go", at(placeNodes)},
-		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section (also Enter)", "Go", at(placeNode)},
+		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeNode)},
 		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeKernel, placeHelp)},
 		{[]string{"esc", "backspace"}, actBack, "Esc", "", "", "ends a range; it never quits", "Go", tables},
 		{[]string{"tab"}, actNextPane, "Tab", "", "grid", "to the grid, then the next view", "Go", at(placeJobs)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "", "to the next part or view", "Go", at(placeGrid, placeNodes)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "section", "to the next section", "Go", at(placeNode)},
-		{[]string{"shift+tab"}, actPrevPane, "S-Tab", "", "", "the other way round", "Go", lists | at(placeNode)},
+		{[]string{"shift+tab"}, actPrevPane, "Shift-Tab", "", "", "the other way round", "Go", lists | at(placeNode)},
 		{[]string{"1"}, actJobs, "1", "", "", "Jobs", "Go", everywhere},
 		{[]string{"2"}, actNodes, "2", "", "nodes", "Nodes", "Go", at(placeJobs)},
 		{[]string{"2"}, actNodes, "2", "", "", "Nodes", "Go", everywhere &^ at(placeJobs)},
@@ -125,14 +127,14 @@ func bindings() []binding {
 		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode)},
 		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode)},
 		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
-		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeKernel)},
-		{[]string{"ctrl+r", "f5"}, actRefresh, "C-r", "", "retry", "sort afresh, and dial now what is not live", "Show", at(placeNodes, placeNode)},
-		{[]string{"ctrl+r", "f5"}, actRefresh, "C-r", "", "", "sort afresh, and dial now what is not live", "Show", at(placeJobs, placeGrid)},
+		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeKernel)},
+		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, and dial now what is not live", "Show", at(placeNodes, placeNode)},
+		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, and dial now what is not live", "Show", at(placeJobs, placeGrid)},
 		{[]string{"?", "f1"}, actHelp, "?", "", "help", "all keys", "Show", everywhere &^ at(placeHelp)},
 		{[]string{"?", "f1"}, actBack, "?", "", "", "back", "Show", at(placeHelp)},
 		{[]string{"q"}, actQuit, "q", "", "quit", "quit; on a screen opened from another: back", "Show", tables},
 		{[]string{"q"}, actQuit, "q", "", "back", "back", "Show", everywhere &^ tables},
-		{[]string{"ctrl+c"}, actInterrupt, "C-c", "", "", "quit, wherever one is", "Show", everywhere},
+		{[]string{"ctrl+c"}, actInterrupt, "Ctrl-c", "", "", "quit, wherever one is", "Show", everywhere},
 	}
 }
 
@@ -191,4 +193,31 @@ func (b *binding) shown(ascii bool) string {
 		return b.ascii
 	}
 	return b.label
+}
+
+// keyNames are the keys of a binding as the help writes them: "Ctrl-r", the way that all else here writes them.
+func (b *binding) keyNames() string {
+	names := make([]string, len(b.keys))
+	for i, k := range b.keys {
+		names[i] = keyName(k)
+	}
+	return strings.Join(names, " ")
+}
+
+// keyName is how a key that tea.KeyPressMsg.String names is written.
+func keyName(k string) string {
+	modifier, key, found := strings.Cut(k, "+")
+	if found && key != "" {
+		return strings.ToUpper(modifier[:1]) + modifier[1:] + "-" + keyName(key)
+	}
+	switch k {
+	case "pgup":
+		return "PgUp"
+	case "pgdown":
+		return "PgDn"
+	}
+	if len(k) > 1 { // a word: Enter, Esc, F5
+		return strings.ToUpper(k[:1]) + k[1:]
+	}
+	return k
 }

@@ -81,3 +81,29 @@ func TestLaterKeysSaySo(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysAreWrittenOneWay shows that help and hints write a key alike, and that no help repeats its keys.
+func TestKeysAreWrittenOneWay(t *testing.T) {
+	for key, want := range map[string]string{"ctrl+r": "Ctrl-r", "shift+tab": "Shift-Tab", "pgdown": "PgDn", "G": "G", "f5": "F5", "+": "+", "esc": "Esc", "up": "Up"} {
+		if got := keyName(key); got != want {
+			t.Errorf("%s is written %s, want %s", key, got, want)
+		}
+	}
+	for _, b := range bindings() {
+		if strings.Contains(b.help, "also") {
+			t.Errorf("%s: the help repeats keys: %s", b.keyNames(), b.help)
+		}
+		for _, label := range strings.Split(b.label, " ") {
+			if strings.HasPrefix(label, "C-") || strings.HasPrefix(label, "S-") || strings.Contains(label, "+") {
+				t.Errorf("%s is shown as %s", b.keyNames(), label)
+			}
+		}
+	}
+	d := drive(hang(), 120, 60, Options{})
+	d.keys("?")
+	for _, not := range []string{"ctrl+", "C-r", "(also"} {
+		if strings.Contains(d.text(), not) {
+			t.Errorf("%q in\n%s", not, d.text())
+		}
+	}
+}
