@@ -168,25 +168,6 @@ func TestSilentNodeBecomesStaleOthersStay(t *testing.T) {
 	}
 }
 
-func TestIdleHeldGPUs(t *testing.T) {
-	c := newClock()
-	f := New(Options{Now: c.now, IdleAfter: 10 * time.Second})
-	n := newFakeNode(2)
-	n.state.Set(telemetry.GPUUtilPct, 0, 0)
-	n.state.Set(telemetry.GPUUtilPct, 1, 0)
-	join(t, f, "a", n, c.now())
-	apply(t, f, "a", telemetry.KindProcesses, encode(t, &facts.Processes{Whole: true, Set: []*facts.Process{rankOf(5, "0", "1", 0)}}), c.now())
-	f.Publish()
-	for range 12 {
-		c.tick(time.Second)
-		apply(t, f, "a", telemetry.KindSample, n.sample(), c.now())
-	}
-	s := f.Publish()
-	if g := s.Node("a").GPUs; g[0].IdleSince.IsZero() || !g[1].IdleSince.IsZero() || s.Totals.GPUsIdle != 1 || s.Jobs[0].IdleGPUs != 1 {
-		t.Fatalf("idle: %v, %v, totals %+v", g[0].IdleSince, g[1].IdleSince, s.Totals)
-	}
-}
-
 func TestHistory(t *testing.T) {
 	c := newClock()
 	f := New(Options{Now: c.now})

@@ -35,8 +35,10 @@ type node struct {
 	notes       []*facts.SourceNote
 	top         []*facts.ProcessUsage
 	groupAt     [telemetry.NumGroups]groupTime
-	idleSince   []time.Time // by GPU: held and doing nothing since
-	nearest     []int       // by port: the GPU it belongs to
+	idleSince   []time.Time     // by GPU: held and doing nothing since
+	busyFor     []time.Duration // by GPU: how much of late speaks against its idleness
+	idleAt      time.Time       // when that was last looked at
+	nearest     []int           // by port: the GPU it belongs to
 	past        *past
 	memory      Memory // of the rules
 	shown       *shownProcesses
@@ -205,22 +207,36 @@ func (n *node) applyNotes(payload []byte) error {
 	return nil
 }
 
-// idleUtilPct is the utilisation below which a held GPU does nothing.
-const idleUtilPct = 5
+// A held GPU below idleUtilPct does nothing. A moment of work does not end its idleness: work of busyEnough does, where each second of work counts and
+// ten without take one away. Who works for more than about a tenth of the time is thus never idle.
+const (
+	idleUtilPct = 5
+	busyEnough  = 5 * time.Second
+	busyForgets = 10
+)
 
 func (n *node) noteIdle(at time.Time) {
 	st := n.decoder.State()
 	if more := st.Count(telemetry.ScopeGPU) - len(n.idleSince); more > 0 {
 		n.idleSince = append(n.idleSince, make([]time.Time, more)...)
+		n.busyFor = append(n.busyFor, make([]time.Duration, more)...)
 	}
 	stale := n.groupAt[telemetry.GroupGPU].stale(at)
+	passed := min(max(0, at.Sub(n.idleAt)), busyEnough)
+	n.idleAt = at
 	for i := range n.idleSince {
 		util := st.Get(telemetry.GPUUtilPct, i)
-		switch {
-		case stale || util == telemetry.Absent || util >= idleUtilPct || !n.processes.holds(i):
-			n.idleSince[i] = time.Time{}
-		case n.idleSince[i].IsZero():
-			n.idleSince[i] = at
+		switch idle, busy := &n.idleSince[i], &n.busyFor[i]; {
+		case stale || util == telemetry.Absent || !n.processes.holds(i):
+			*idle, *busy = time.Time{}, 0
+		case idle.IsZero() && util < idleUtilPct:
+			*idle, *busy = at, 0
+		case util < idleUtilPct:
+			*busy = max(0, *busy-passed/busyForgets)
+		case !idle.IsZero():
+			if *busy += passed; *busy >= busyEnough {
+				*idle, *busy = time.Time{}, 0
+			}
 		}
 	}
 }
