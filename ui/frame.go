@@ -197,6 +197,9 @@ func (m *Model) drawKeys(a area) {
 		a.text(max(1, a.w-a.width(help)-1), 0, help, fg(colDim))
 	}
 	for _, b := range m.keys.hints[here] {
+		if here == placeNode && m.node.plain && (b.do == actNextPane || b.do == actMetric || b.do == actFold || b.do == actKernel) {
+			continue // of a node that never told anything there is none of these
+		}
 		key, hint := b.shown(a.c.ascii), b.hint
 		if b.do == actPause && m.paused {
 			hint = "go on"

@@ -34,6 +34,9 @@ func TestUnknownJobState(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+	if got := jobWord(fleet.JobEnded); got != "ended" {
+		t.Errorf("filters name an ended job %q", got)
+	}
 	if got := jobText(&fleet.Job{State: 99}); strings.TrimSpace(got) == "" {
 		t.Error("a state without words")
 	}

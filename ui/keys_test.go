@@ -42,7 +42,7 @@ func TestEveryKeyIsExplained(t *testing.T) {
 		if b.help == "" || b.group == "" || b.label == "" || len(b.keys) == 0 || b.at == 0 {
 			t.Errorf("binding %v lacks something", b)
 		}
-		if b.at != at(placeHelp) && (!strings.Contains(help, b.keys[0]) || !strings.Contains(help, strings.Fields(b.help)[0])) {
+		if b.at != at(placeHelp) && (!strings.Contains(help, b.keyNames()) || !strings.Contains(help, strings.Fields(b.help)[0])) {
 			t.Errorf("the help does not show %q: %s", b.keys, b.help)
 		}
 	}

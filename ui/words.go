@@ -207,7 +207,7 @@ func sourceMark(s facts.SourceState) mark {
 
 // jobWord is a job's condition as filters name it.
 func jobWord(s fleet.JobState) string {
-	words := [...]string{"running", "starting", "partial", "idle", "suspect", "unchecked"}
+	words := [...]string{"running", "starting", "partial", "idle", "suspect", "unchecked", "ended"}
 	if int(s) < len(words) {
 		return words[s]
 	}
