@@ -41,7 +41,6 @@ func noexec(paths ...string) []testbed.Option {
 
 // Every trouble of a real cluster at once, among healthy nodes: each is told by its state, its cause and what to do; none delays a healthy node.
 func TestBedTroubles(t *testing.T) {
-	t.Parallel()
 	troubles := []trouble{
 		{what: "unknown host key", state: fleet.NeedsTrust, cause: "unknown|not known|not in", remedy: "ssh", opts: []testbed.Option{testbed.UnknownHostKey()}},
 		{what: "changed host key", state: fleet.NeedsTrust, cause: "(?i)changed", remedy: "ssh-keygen -R|attack|reinstall", opts: []testbed.Option{testbed.ChangedHostKey()}},
@@ -80,27 +79,30 @@ func TestBedTroubles(t *testing.T) {
 	must(t, bed.Node(byWhat["silent server"].node).Freeze(true))
 
 	o := observe(t, sshpool.Config{ConfigFile: asUser(t, bed, byWhat["wrong user"].node, "nobody-we-know")}, named(bed.Names()...)...)
-	healthy := o.reaches(byWhat["healthy"].node, fleet.Live, "", time.Time{}, 60*time.Second).at
+	var live []time.Time
 	for i := range troubles {
 		c := &troubles[i]
-		within := max(c.within, 20*time.Second)
+		within := max(c.within, 40*time.Second)
 		m := o.reaches(c.node, c.state, c.cause, time.Time{}, within)
 		took := m.at.Sub(o.opened)
 		t.Logf("%-24s %6.2f s  %v", c.what, took.Seconds(), m)
 		if c.state != fleet.Live && !matches(c.remedy, m.remedy) {
 			t.Errorf("%s: remedy %q has no %q", c.what, m.remedy, c.remedy)
 		}
-		// All that is healthy is live while the slow troubles are still being waited for. The bound is that of a loaded machine on which eight nodes are
-		// sent a collector each, some through a megabyte of noise.
-		if c.state == fleet.Live && took > 12*time.Second {
-			t.Errorf("%s: live only after %v", c.what, took)
+		if c.state == fleet.Live {
+			live = append(live, m.at)
 		}
 		if strings.ContainsAny(m.cause+m.remedy, "\x1b\n\r\t") {
 			t.Errorf("%s: raw text %q %q", c.what, m.cause, m.remedy)
 		}
 	}
-	if slow := o.reaches(byWhat["silent server"].node, fleet.Lost, "", time.Time{}, time.Second).at; !healthy.Before(slow) {
-		t.Error("the healthy node waited for the silent one")
+	// All that is healthy is live while the slow troubles are still being waited for, on the slowest machine: eight nodes are sent a collector each, some through a
+	// megabyte of noise. Whoever waited for a bad one would be later than it.
+	slow := o.reaches(byWhat["silent server"].node, fleet.Lost, "", time.Time{}, time.Second).at
+	for _, at := range live {
+		if !at.Before(slow) {
+			t.Errorf("a healthy node was live %v after the silent one was given up", at.Sub(slow))
+		}
 	}
 	for i := range troubles {
 		if c := &troubles[i]; c.state == fleet.Live {
