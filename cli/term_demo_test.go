@@ -105,6 +105,9 @@ func (s *screen) helpKeys() []string {
 		for line := range strings.Lines(body) {
 			if m := helpLine.FindStringSubmatch(line); m != nil {
 				for _, k := range strings.Fields(m[1]) {
+					if len(k) > 1 { // named keys are written Ctrl-r, Shift-Tab, PgUp
+						k = strings.Replace(strings.ToLower(k), "-", "+", 1)
+					}
 					if isKey(k) && !slices.Contains(keys, k) {
 						keys = append(keys, k)
 					}
