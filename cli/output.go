@@ -89,9 +89,11 @@ func (l *line) answered() bool {
 		l.slow = 0
 		return true
 	}
-	// One slow answer may be a hiccup of this machine; a line that stays slow is given more and more room.
-	l.slow++
-	l.free = now.Add(min(l.last*time.Duration(min(mostRest, 1<<min(l.slow, 8))), longestRest))
+	// One slow answer may be a hiccup, as at the start; a line that stays slow is given more and more room.
+	if l.slow++; l.slow == 1 {
+		return true
+	}
+	l.free = now.Add(min(l.last*time.Duration(min(mostRest, 1<<min(l.slow-1, 8))), longestRest))
 	return true
 }
 

@@ -43,7 +43,7 @@ func TestTermChild(t *testing.T) {
 
 // childWithBadRule is the whole screen on a simulated fleet, with a rule that panics after a while, as one with a fault on rare input would.
 func childWithBadRule() {
-	after := time.Now().Add(2 * time.Second)
+	after := time.Now().Add(5 * time.Second)
 	opt := fleet.Options{}
 	opt.Rules.Node = func(n *fleet.Node, at time.Time, _ fleet.Memory) []fleet.Problem {
 		if at.After(after) && n.State == fleet.Live {
@@ -86,6 +86,7 @@ func TestTermRestored(t *testing.T) {
 		{"Ctrl-C at the filter", 0, func(s *testbed.SlowTerm) { s.Type("/gp"); time.Sleep(300 * time.Millisecond); s.Type("\x03") }},
 		{"SIGTERM", 0, func(s *testbed.SlowTerm) { s.Signal(syscall.SIGTERM) }},
 		{"SIGINT", 0, func(s *testbed.SlowTerm) { s.Signal(syscall.SIGINT) }},
+		{"SIGHUP", 0, func(s *testbed.SlowTerm) { s.Signal(syscall.SIGHUP) }},
 	} {
 		t.Run(end.what, func(t *testing.T) {
 			s := testbed.SlowPTY(t, fast, "env", "HOME="+t.TempDir(), program, "demo", "--nodes", "8", "--mouse")

@@ -30,9 +30,9 @@ func TestTermSlow(t *testing.T) {
 	time.Sleep(12 * time.Second)
 	echoes := echo(t, s)
 	slices.Sort(echoes)
-	median, p80 := echoes[len(echoes)/2], echoes[len(echoes)*8/10]
-	t.Logf("key to echo at 4 KB/s: median %v, 80th percentile %v, all %v", median, p80, echoes)
-	if limit := 500*time.Millisecond + slack/5; p80 > limit {
+	median, p80, p90 := echoes[len(echoes)/2], echoes[len(echoes)*8/10], echoes[len(echoes)*9/10]
+	t.Logf("key to echo at 4 KB/s: median %v, 80th percentile %v, 90th %v, all %v", median, p80, p90, echoes)
+	if limit := 500*time.Millisecond + slack/5; p80 > limit || p90 > limit+time.Second {
 		t.Errorf("too slow")
 	}
 	s.SetRate(fast)
