@@ -21,7 +21,9 @@ var mayImport = map[string][]string{
 	"telemetry":                    {},
 	"telemetry/facts":              {"telemetry"},
 	"telemetry/protosample":        {}, // for a benchmark
-	"collectors":                   {"telemetry", "telemetry/facts", "collectors/nvml"},
+	"collectors":                   {"telemetry", "telemetry/facts", "collectors/kernfs", "collectors/nvml", "collectors/accelerators"},
+	"collectors/kernfs":            {},
+	"collectors/accelerators":      {"telemetry", "telemetry/facts", "collectors/kernfs"},
 	"collectors/nvml":              {"telemetry", "collectors/nvml/pipe"},
 	"collectors/nvml/pipe":         {"telemetry"},
 	"collectors/foretop-collector": {"telemetry", "collectors"},

@@ -27,8 +27,8 @@ type busyNode struct {
 func newBusyNode(b *testing.B) *busyNode {
 	root := extract(b, "h100")
 	// The restricted function would only be skipped.
-	os.RemoveAll(root.path("sys/class/infiniband/mlx5_2"))
-	text, err := os.ReadFile(root.path("proc/self/mountinfo"))
+	os.RemoveAll(root.Path("sys/class/infiniband/mlx5_2"))
+	text, err := os.ReadFile(root.Path("proc/self/mountinfo"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func newBusyNode(b *testing.B) *busyNode {
 	write(b, root, "dev/kmsg", "6,1,1,-;x\n")
 	n := &busyNode{r: rand.New(rand.NewPCG(1, 2)), files: map[string]*os.File{}, rx: 1 << 50, tx: 1 << 50, net: 1 << 40, user: 1e9, idle: 1e10, disk: 1 << 30}
 	n.p = play(b, root, slices.DeleteFunc(Sources(), func(s Source) bool { return s.Name == "nvidia" }))
-	n.ports, _ = root.names("sys/class/infiniband")
+	n.ports, _ = root.Names("sys/class/infiniband")
 	board := n.p.m.board
 	board.inventory.Gpus = make([]*facts.GPU, 8)
 	for i := range board.inventory.Gpus {
@@ -53,7 +53,7 @@ func (n *busyNode) put(name, text string) {
 	f := n.files[name]
 	if f == nil {
 		var err error
-		if f, err = os.OpenFile(n.p.m.root.path(name), os.O_WRONLY, 0); err != nil {
+		if f, err = os.OpenFile(n.p.m.root.Path(name), os.O_WRONLY, 0); err != nil {
 			n.p.t.Fatal(err)
 		}
 		n.files[name] = f

@@ -25,15 +25,9 @@ type board struct {
 	processes  []*facts.Process
 	told       uint64 // grows with each new list of processes
 	usage      *facts.Usage
-	holders    []holder
-}
-
-// holder is a process that holds an accelerator, as the driver tells it: pid in the collector's own view of processes.
-type holder struct {
-	pid    int32
-	gpu    uint32
-	memory uint64
-	known  bool // memory is known
+	segments   []*segment        // of accelerators, by source
+	events     []*facts.GPUEvent // not yet told
+	eventsSent uint64            // sequence of the last event put
 }
 
 func newBoard(sources int) *board {
@@ -55,6 +49,26 @@ func (b *board) resize(sc telemetry.Scope, n int) {
 // read notes that a group was read at the time given. The caller holds the lock.
 func (b *board) read(g telemetry.Group, monoMS int64) {
 	b.state.Set(telemetry.ReadMS, int(g), monoMS)
+}
+
+// latest notes when a group was last read, where several sources read parts of it; 0: not at all. The caller holds the lock.
+func (b *board) latest(g telemetry.Group, monoMS int64) {
+	if monoMS > 0 {
+		b.read(g, max(monoMS, b.state.Get(telemetry.ReadMS, int(g))))
+	}
+}
+
+// maxEvents is how many events of accelerators wait for a stream that is blocked; the oldest go first.
+const maxEvents = 256
+
+// event puts what a driver reported. The caller holds the lock.
+func (b *board) event(e *facts.GPUEvent) {
+	b.eventsSent++
+	e.Sequence = b.eventsSent
+	if len(b.events) == maxEvents {
+		b.events = b.events[1:]
+	}
+	b.events = append(b.events, e)
 }
 
 // note takes a source's condition down. The caller holds the lock.
@@ -84,5 +98,6 @@ func (b *board) snapshot() *facts.Inventory {
 	return &facts.Inventory{
 		Cpu: i.Cpu, MemoryTotalBytes: i.MemoryTotalBytes, Gpus: i.Gpus, Ports: i.Ports, HwCounters: i.HwCounters, Nets: i.Nets, Disks: i.Disks,
 		Filesystems: i.Filesystems, Sources: i.Sources, GpuDriverVersion: i.GpuDriverVersion, CudaVersion: i.CudaVersion, Product: i.Product,
+		GpuParts: i.GpuParts, GpuLinks: i.GpuLinks, Calls: i.Calls, UnseenGpus: i.UnseenGpus,
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os/exec"
 	"sync"
+
+	"foretop/collectors/kernfs"
 )
 
 // child is a program that a source started and reads the output of. It gets no input, and neither the stream's output nor its errors: a program that
@@ -80,5 +82,5 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(trim(t.b))
+	return string(kernfs.Trim(t.b))
 }

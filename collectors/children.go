@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"sync"
+
+	"foretop/collectors/kernfs"
 )
 
 // children are the programs that the collector started and keeps: their cost is its own.
@@ -32,7 +34,7 @@ func (c *children) cost() (cpuUS, rss uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for pid := range c.pids {
-		b, err := Root("").read("proc/"+strconv.Itoa(pid)+"/stat", nil)
+		b, err := kernfs.Root("").Read("proc/"+strconv.Itoa(pid)+"/stat", nil)
 		if err != nil {
 			continue
 		}

@@ -4,12 +4,15 @@
 // this file: its name, how often it is read, and how it is made. The root of the file system and the clock are values, so tests read fixture trees.
 //
 // The package reads. It never writes a file and never opens a socket. It starts a program only where a source is one (the NVML reader,
-// nvidia-smi, journalctl, getent). It knows nothing of the front end but the words in package telemetry.
+// nvidia-smi, journalctl, getent, and what package accelerators streams). It knows nothing of the front end but the words in package telemetry.
 package collectors
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"foretop/collectors/kernfs"
 )
 
 // Source is one entry of the table.
@@ -29,7 +32,7 @@ type reader interface {
 
 // machine is what a source is given.
 type machine struct {
-	root     Root
+	root     kernfs.Root
 	clock    Clock
 	board    *board
 	kernel   *kernelQueue
@@ -42,7 +45,7 @@ type machine struct {
 
 // Sources is the table of all sources. Its order is that of Inventory.sources.
 func Sources() []Source {
-	return []Source{
+	return slices.Concat([]Source{
 		{"cpu", time.Second, newCPU},
 		{"memory", time.Second, newMemory},
 		{"net", time.Second, newNet},
@@ -50,10 +53,11 @@ func Sources() []Source {
 		{"filesystem", 30 * time.Second, newFilesystem},
 		{"rdma", time.Second, newRDMA},
 		{"nvidia", time.Second, newNVIDIA},
+	}, acceleratorSources(), []Source{
 		{"kernel_log", time.Second, newKernelLog},
 		{"process", 5 * time.Second, newProcess},
 		{"usage", 2 * time.Second, newUsage},
 		{"host", time.Minute, newHost},
 		{"self", time.Second, newSelf},
-	}
+	})
 }

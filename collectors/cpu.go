@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
@@ -32,43 +33,43 @@ type cpuStat struct {
 // cpuReader reads /proc/stat, /proc/loadavg, /proc/pressure/* and /proc/uptime.
 type cpuReader struct {
 	m                  *machine
-	stat, load, uptime *held
-	pressure           [3]*held // cpu, memory, io
+	stat, load, uptime *kernfs.File
+	pressure           [3]*kernfs.File // cpu, memory, io
 	now, before        cpuStat
 	beforeSet          bool
 	sized              bool // the number of cores is told
 }
 
 func newCPU(m *machine) reader {
-	c := &cpuReader{m: m, stat: m.root.hold("proc/stat"), load: m.root.hold("proc/loadavg"), uptime: m.root.hold("proc/uptime")}
+	c := &cpuReader{m: m, stat: m.root.Hold("proc/stat"), load: m.root.Hold("proc/loadavg"), uptime: m.root.Hold("proc/uptime")}
 	for i, name := range []string{"cpu", "memory", "io"} {
-		c.pressure[i] = m.root.hold("proc/pressure/" + name)
+		c.pressure[i] = m.root.Hold("proc/pressure/" + name)
 	}
 	return c
 }
 
 func (c *cpuReader) close() {
-	for _, h := range append([]*held{c.stat, c.load, c.uptime}, c.pressure[:]...) {
-		h.close()
+	for _, h := range append([]*kernfs.File{c.stat, c.load, c.uptime}, c.pressure[:]...) {
+		h.Close()
 	}
 }
 
 func (c *cpuReader) read(context.Context) error {
-	b, err := c.stat.read()
+	b, err := c.stat.Read()
 	if err != nil {
 		return err
 	}
 	detail := c.m.board.detail.Load()
 	if err := parseStat(b, &c.now, detail || !c.sized); err != nil {
-		return fmt.Errorf("parse %s: %w", c.stat.name, err)
+		return fmt.Errorf("parse %s: %w", c.stat.Name, err)
 	}
 	at := c.m.clock.MonoMS()
 	load, loadOK := c.readLoad()
 	var up uint64
 	upOK := false
-	if b, err := c.uptime.read(); err == nil {
-		w, _ := field(b)
-		up, upOK = parseMilli(w)
+	if b, err := c.uptime.Read(); err == nil {
+		w, _ := kernfs.Field(b)
+		up, upOK = kernfs.ParseMilli(w)
 	}
 	pressure, pressureErr := c.readPressure()
 
@@ -153,13 +154,13 @@ func parseStat(b []byte, s *cpuStat, cores bool) error {
 	found := false
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
-		key, rest := field(l)
+		l, b = kernfs.Line(b)
+		key, rest := kernfs.Field(l)
 		switch {
 		case len(key) == 3 && string(key) == "cpu":
 			found = parseTimes(rest, &s.all)
 		case len(key) > 3 && string(key[:3]) == "cpu":
-			if n, ok := parseUint(key[3:]); cores && ok && n < uint64(telemetry.MaxEntities(telemetry.ScopeCore)) {
+			if n, ok := kernfs.ParseUint(key[3:]); cores && ok && n < uint64(telemetry.MaxEntities(telemetry.ScopeCore)) {
 				for uint64(len(buf)) <= n {
 					buf = append(buf, cpuTimes{})
 				}
@@ -168,13 +169,13 @@ func parseStat(b []byte, s *cpuStat, cores bool) error {
 				}
 			}
 		case string(key) == "ctxt":
-			s.switches, _, s.hasSwitches = number(rest)
+			s.switches, _, s.hasSwitches = kernfs.Leading(rest)
 		case string(key) == "processes":
-			s.forks, _, s.hasForks = number(rest)
+			s.forks, _, s.hasForks = kernfs.Leading(rest)
 		case string(key) == "procs_running":
-			s.running, _, s.hasQueue = number(rest)
+			s.running, _, s.hasQueue = kernfs.Leading(rest)
 		case string(key) == "procs_blocked":
-			s.blocked, _, s.hasQueue = number(rest)
+			s.blocked, _, s.hasQueue = kernfs.Leading(rest)
 		}
 	}
 	s.cores = buf
@@ -187,9 +188,9 @@ func parseStat(b []byte, s *cpuStat, cores bool) error {
 // parseTimes reads the numbers of a cpu line. The first four are there in every kernel; what an old one leaves out is zero.
 func parseTimes(b []byte, t *cpuTimes) bool {
 	for i, p := range [...]*uint64{&t.user, &t.nice, &t.system, &t.idle, &t.iowait, &t.irq, &t.softirq, &t.steal} {
-		v, rest, ok := number(b)
+		v, rest, ok := kernfs.Leading(b)
 		if !ok {
-			return i >= 4 && len(trim(b)) == 0
+			return i >= 4 && len(kernfs.Trim(b)) == 0
 		}
 		if v > 1<<53 { // 285,000 years: damaged, and it would overflow below
 			return false
@@ -200,7 +201,7 @@ func parseTimes(b []byte, t *cpuTimes) bool {
 }
 
 func (c *cpuReader) readLoad() (load [3]uint64, ok bool) {
-	b, err := c.load.read()
+	b, err := c.load.Read()
 	if err != nil {
 		return load, false
 	}
@@ -211,8 +212,8 @@ func (c *cpuReader) readLoad() (load [3]uint64, ok bool) {
 func parseLoad(b []byte) (load [3]uint64, ok bool) {
 	for i := range load {
 		var w []byte
-		w, b = field(b)
-		if load[i], ok = parseMilli(w); !ok {
+		w, b = kernfs.Field(b)
+		if load[i], ok = kernfs.ParseMilli(w); !ok {
 			return load, false
 		}
 	}
@@ -237,7 +238,7 @@ func (p *pressure) set(s *telemetry.State) {
 func (c *cpuReader) readPressure() (p pressure, err error) {
 	missing := 0
 	for i, h := range c.pressure {
-		b, err := h.read()
+		b, err := h.Read()
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errors.ErrUnsupported):
 			missing++
@@ -257,13 +258,13 @@ func (c *cpuReader) readPressure() (p pressure, err error) {
 func parsePressure(b []byte) (some, full uint64, hasSome, hasFull bool) {
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		_, total, ok := bytes.Cut(l, []byte("total="))
 		if !ok {
 			continue
 		}
-		word, _ := field(l)
-		v, ok := parseUint(trim(total))
+		word, _ := kernfs.Field(l)
+		v, ok := kernfs.ParseUint(kernfs.Trim(total))
 		switch string(word) {
 		case "some":
 			some, hasSome = v, ok

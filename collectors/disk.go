@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -24,18 +25,18 @@ type diskLine struct {
 // diskReader reads /proc/diskstats. Whole devices are told; partitions, loops and what is stacked upon them are not: it would count twice.
 type diskReader struct {
 	m     *machine
-	stats *held
+	stats *kernfs.File
 	lines []diskLine
 	names []string // told
 	tried bool
 }
 
-func newDisk(m *machine) reader { return &diskReader{m: m, stats: m.root.hold("proc/diskstats")} }
+func newDisk(m *machine) reader { return &diskReader{m: m, stats: m.root.Hold("proc/diskstats")} }
 
-func (r *diskReader) close() { r.stats.close() }
+func (r *diskReader) close() { r.stats.Close() }
 
 func (r *diskReader) read(context.Context) error {
-	b, err := r.stats.read()
+	b, err := r.stats.Read()
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (r *diskReader) parse(b []byte) (changed bool) {
 	n := 0
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		name, c, ok := parseDisk(l)
 		if !ok {
 			continue
@@ -92,12 +93,12 @@ func (r *diskReader) parse(b []byte) (changed bool) {
 
 // parseDisk parses "major minor name reads merged sectors ms writes merged sectors ms in-flight busy-ms …".
 func parseDisk(b []byte) (name []byte, c diskCounters, ok bool) {
-	_, b = field(b)
-	_, b = field(b)
-	name, b = field(b)
+	_, b = kernfs.Field(b)
+	_, b = kernfs.Field(b)
+	name, b = kernfs.Field(b)
 	var skip uint64
 	for _, p := range [...]*uint64{&c.reads, &skip, &c.readSectors, &skip, &c.writes, &skip, &c.writeSectors, &skip, &skip, &c.busyMS} {
-		v, rest, ok := number(b)
+		v, rest, ok := kernfs.Leading(b)
 		if !ok || v > 1<<54 {
 			return nil, c, false
 		}
@@ -144,13 +145,13 @@ func (r *diskReader) whole(name string, strict bool) bool {
 		}
 	}
 	dir := "sys/block/" + strings.ReplaceAll(name, "/", "!")
-	return r.m.root.exists(dir) && (!strict || r.m.root.exists(dir+"/device"))
+	return r.m.root.Exists(dir) && (!strict || r.m.root.Exists(dir+"/device"))
 }
 
 func (r *diskReader) describe(name string) *facts.Disk {
 	dir := "sys/block/" + strings.ReplaceAll(name, "/", "!")
-	d := &facts.Disk{Name: name, Model: telemetry.Clean(r.m.root.word(dir+"/device/model"), 128)}
-	if sectors, _, err := r.m.root.number(dir+"/size", nil); err == nil && sectors < 1<<54 {
+	d := &facts.Disk{Name: name, Model: telemetry.Clean(r.m.root.Word(dir+"/device/model"), 128)}
+	if sectors, _, err := r.m.root.Number(dir+"/size", nil); err == nil && sectors < 1<<54 {
 		d.SizeBytes = sectors * sectorBytes
 	}
 	return d

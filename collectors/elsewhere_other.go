@@ -21,7 +21,7 @@ import (
 // elsewhere gives the readers of a system that has no /proc: gopsutil's knowledge of CPU, memory and network for one's own laptop. The other sources say that
 // they are not read here. A fixture tree is read as on Linux.
 func elsewhere(source string, m *machine) reader {
-	if !m.root.real() {
+	if !m.root.Real() {
 		return nil
 	}
 	switch source {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"foretop/collectors/accelerators"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -49,9 +50,12 @@ func conditionOf(err error) condition {
 
 func worded(err error) condition {
 	var c *condition
+	var a *accelerators.Condition
 	switch {
 	case err == nil:
 		return condition{state: facts.SourceState_SOURCE_OK}
+	case errors.As(err, &a):
+		return condition{state: a.State, text: a.Text, remedy: a.Remedy, stuckMS: a.Stuck.Milliseconds()}
 	case errors.As(err, &c):
 		return *c
 	case errors.Is(err, fs.ErrPermission):

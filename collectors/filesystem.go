@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
@@ -65,7 +66,7 @@ func (r *filesystemReader) close() {}
 
 func (r *filesystemReader) read(ctx context.Context) error {
 	var err error
-	if r.buf, err = r.m.root.read("proc/self/mountinfo", r.buf); err != nil {
+	if r.buf, err = r.m.root.Read("proc/self/mountinfo", r.buf); err != nil {
 		return err
 	}
 	r.choose(parseMounts(r.buf))
@@ -109,7 +110,7 @@ func (r *filesystemReader) ask(ctx context.Context) {
 			continue
 		}
 		m.asked = max(now, 1)
-		path, call := r.m.root.path(strings.TrimPrefix(m.fact.Mount, "/")), r.m.options.statfs
+		path, call := r.m.root.Path(strings.TrimPrefix(m.fact.Mount, "/")), r.m.options.statfs
 		go func() {
 			s, err := call(path)
 			m.result <- spaceResult{s, err}
@@ -176,7 +177,7 @@ func parseMounts(b []byte) []*facts.Filesystem {
 	var devices []string
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		device, f, ok := parseMount(l)
 		if !ok || !worthTelling(f.Type, f.Mount) {
 			continue
@@ -207,10 +208,10 @@ func parseMount(b []byte) (device string, f *facts.Filesystem, ok bool) {
 	}
 	var w [5][]byte
 	for i := range w {
-		w[i], head = field(head)
+		w[i], head = kernfs.Field(head)
 	}
-	kind, rest := field(tail)
-	source, _ := field(rest)
+	kind, rest := kernfs.Field(tail)
+	source, _ := kernfs.Field(rest)
 	if len(w[4]) == 0 || w[4][0] != '/' || len(kind) == 0 {
 		return "", nil, false
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
@@ -32,7 +33,7 @@ func FuzzParsers(f *testing.F) {
 		parseLoad(b)
 		parsePressure(b)
 		var n netReader
-		n.m = &machine{root: Root("/nonexistent"), board: newBoard(0)}
+		n.m = &machine{root: kernfs.Root("/nonexistent"), board: newBoard(0)}
 		n.parse(b)
 		var d diskReader
 		d.parse(b)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
@@ -23,13 +24,13 @@ func newHost(m *machine) reader { return &hostReader{m: m} }
 func (r *hostReader) close() {}
 
 func (r *hostReader) read(context.Context) error {
-	b, err := r.m.root.read("proc/cpuinfo", nil)
+	b, err := r.m.root.Read("proc/cpuinfo", nil)
 	if err != nil {
 		return err
 	}
 	cpu := parseCPUInfo(b)
 	cpu.NumaNodes = numaNodes(r.m.root)
-	product := telemetry.Clean(strings.TrimSpace(r.m.root.word("sys/class/dmi/id/sys_vendor")+" "+r.m.root.word("sys/class/dmi/id/product_name")), 128)
+	product := telemetry.Clean(strings.TrimSpace(r.m.root.Word("sys/class/dmi/id/sys_vendor")+" "+r.m.root.Word("sys/class/dmi/id/product_name")), 128)
 	brd := r.m.board
 	brd.mu.Lock()
 	defer brd.mu.Unlock()
@@ -48,15 +49,15 @@ func parseCPUInfo(b []byte) *facts.CPU {
 	socket := ""
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		key, value, ok := bytes.Cut(l, []byte{':'})
 		if !ok {
 			continue
 		}
-		v := string(trim(value))
-		switch string(trim(key)) {
+		v := string(kernfs.Trim(value))
+		switch string(kernfs.Trim(key)) {
 		case "processor":
-			if _, ok := parseUint([]byte(v)); ok {
+			if _, ok := kernfs.ParseUint([]byte(v)); ok {
 				c.Threads++
 			}
 		case "model name", "Model", "cpu model":
@@ -77,10 +78,10 @@ func parseCPUInfo(b []byte) *facts.CPU {
 	return c
 }
 
-func numaNodes(root Root) (n uint32) {
-	names, _ := root.names("sys/devices/system/node")
+func numaNodes(root kernfs.Root) (n uint32) {
+	names, _ := root.Names("sys/devices/system/node")
 	for _, name := range names {
-		if _, ok := parseUint([]byte(strings.TrimPrefix(name, "node"))); ok && strings.HasPrefix(name, "node") {
+		if _, ok := kernfs.ParseUint([]byte(strings.TrimPrefix(name, "node"))); ok && strings.HasPrefix(name, "node") {
 			n++
 		}
 	}
@@ -88,11 +89,11 @@ func numaNodes(root Root) (n uint32) {
 }
 
 // hello says who is speaking.
-func hello(root Root, clock Clock, build string) *facts.Hello {
+func hello(root kernfs.Root, clock Clock, build string) *facts.Hello {
 	h := &facts.Hello{
 		ProtocolMajor: telemetry.ProtocolMajor, ProtocolMinor: telemetry.ProtocolMinor, Build: build,
-		BootId: root.word("proc/sys/kernel/random/boot_id"), MachineId: root.word("etc/machine-id"), Hostname: root.word("proc/sys/kernel/hostname"),
-		Os: prettyName(root), Kernel: root.word("proc/sys/kernel/osrelease"), Arch: runtime.GOARCH, Uid: uint32(os.Geteuid()),
+		BootId: root.Word("proc/sys/kernel/random/boot_id"), MachineId: root.Word("etc/machine-id"), Hostname: root.Word("proc/sys/kernel/hostname"),
+		Os: prettyName(root), Kernel: root.Word("proc/sys/kernel/osrelease"), Arch: runtime.GOARCH, Uid: uint32(os.Geteuid()),
 		MonoMs: clock.MonoMS(), WallMs: clock.Now().UnixMilli(), Pid: int32(os.Getpid()),
 		PidNamespace: namespaceOf("", "proc/self/ns/pid"),
 	}
@@ -100,7 +101,7 @@ func hello(root Root, clock Clock, build string) *facts.Hello {
 		h.Hostname, _ = os.Hostname()
 	}
 	names := map[uint32]string{}
-	if b, err := root.read("etc/passwd", nil); err == nil {
+	if b, err := root.Read("etc/passwd", nil); err == nil {
 		parsePasswd(b, names)
 	}
 	if h.User = names[h.Uid]; h.User == "" {
@@ -109,17 +110,17 @@ func hello(root Root, clock Clock, build string) *facts.Hello {
 	return h
 }
 
-func prettyName(root Root) string {
+func prettyName(root kernfs.Root) string {
 	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
-		b, err := root.read(name, nil)
+		b, err := root.Read(name, nil)
 		if err != nil {
 			continue
 		}
 		for len(b) > 0 {
 			var l []byte
-			l, b = line(b)
+			l, b = kernfs.Line(b)
 			if v, ok := bytes.CutPrefix(l, []byte("PRETTY_NAME=")); ok {
-				return telemetry.Clean(string(bytes.Trim(trim(v), `"'`)), 128)
+				return telemetry.Clean(string(bytes.Trim(kernfs.Trim(v), `"'`)), 128)
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"foretop/collectors/kernfs"
 )
 
 const (
@@ -55,10 +57,11 @@ func (r *kernelReader) read(ctx context.Context) error {
 }
 
 func (r *kernelReader) open() error {
-	path := r.m.root.path("dev/kmsg")
-	fd, err := retry(func() (int, error) {
+	path := r.m.root.Path("dev/kmsg")
+	fd, err := kernfs.Retry(func() (int, error) {
 		return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	})
+
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -74,7 +77,7 @@ func (r *kernelReader) fallBack(ctx context.Context, cause error) error {
 		syscall.Close(r.fd)
 		r.fd = -1
 	}
-	if r.m.root.real() {
+	if r.m.root.Real() {
 		j, err := startJournal(ctx, r.m, journalPauses())
 		if err == nil {
 			r.journal = j
@@ -105,7 +108,7 @@ func (r *kernelReader) drain() error {
 		case err == syscall.EINVAL: // a record larger than the buffer was skipped; the sequence numbers tell that as well
 			continue
 		case err != nil:
-			return &fs.PathError{Op: "read", Path: r.m.root.path("dev/kmsg"), Err: err}
+			return &fs.PathError{Op: "read", Path: r.m.root.Path("dev/kmsg"), Err: err}
 		}
 		if err := r.take(r.buf[:n]); err != nil {
 			return err

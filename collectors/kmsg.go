@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -42,11 +43,11 @@ func parseKmsg(b []byte) (r kmsgRecord, err error) {
 	for i := range n {
 		var w []byte
 		w, head, _ = bytes.Cut(head, []byte{','})
-		if n[i], ok = parseUint(w); !ok {
+		if n[i], ok = kernfs.ParseUint(w); !ok {
 			return r, errNoRecord
 		}
 	}
-	text, _ = line(text)
+	text, _ = kernfs.Line(text)
 	r = kmsgRecord{facility: n[0] >> 3, level: uint32(n[0] & 7), sequence: n[1], stampUS: int64(min(n[2], 1<<62)), text: text}
 	return r, nil
 }

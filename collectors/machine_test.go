@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"foretop/collectors/accelerators"
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
@@ -22,7 +24,7 @@ import (
 )
 
 // extract lays out one of testdata/host's machines in a folder of the test.
-func extract(t testing.TB, name string) Root {
+func extract(t testing.TB, name string) kernfs.Root {
 	t.Helper()
 	a, err := txtar.ParseFile(filepath.Join("..", "testdata", "host", name+".txtar"))
 	if err != nil {
@@ -48,7 +50,7 @@ func extract(t testing.TB, name string) Root {
 			t.Fatal(err)
 		}
 	}
-	return Root(root)
+	return kernfs.Root(root)
 }
 
 // played is a machine whose sources a test drives tick by tick, with a clock of its own.
@@ -61,7 +63,7 @@ type played struct {
 	index  map[string]int
 }
 
-func play(t testing.TB, root Root, sources []Source) *played {
+func play(t testing.TB, root kernfs.Root, sources []Source) *played {
 	t.Helper()
 	p := &played{t: t, index: map[string]int{}}
 	p.ms.Store(864_000_000)
@@ -232,4 +234,11 @@ func TestHello(t *testing.T) {
 	if got, want := tidy(prototext.Format(h)), tidy(prototext.Format(want)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// hold makes processes hold accelerators, as the driver would tell.
+func (p *played) hold(holders ...accelerators.Holder) {
+	p.m.board.mu.Lock()
+	defer p.m.board.mu.Unlock()
+	p.m.board.segmentOf(0).holders = holders
 }

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
@@ -47,7 +48,7 @@ func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error like others
-	err := Run(ctx, os.Stdin, os.Stdout, Options{Root: Root(os.Getenv(RootVar)), Nonce: os.Getenv(telemetry.NonceVar), Build: version(), Reader: reader})
+	err := Run(ctx, os.Stdin, os.Stdout, Options{Root: kernfs.Root(os.Getenv(RootVar)), Nonce: os.Getenv(telemetry.NonceVar), Build: version(), Reader: reader})
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) {
 		return 0
 	}

@@ -6,27 +6,28 @@ import (
 	"errors"
 	"fmt"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
 // memoryReader reads /proc/meminfo.
 type memoryReader struct {
 	m    *machine
-	info *held
+	info *kernfs.File
 }
 
-func newMemory(m *machine) reader { return &memoryReader{m: m, info: m.root.hold("proc/meminfo")} }
+func newMemory(m *machine) reader { return &memoryReader{m: m, info: m.root.Hold("proc/meminfo")} }
 
-func (r *memoryReader) close() { r.info.close() }
+func (r *memoryReader) close() { r.info.Close() }
 
 func (r *memoryReader) read(context.Context) error {
-	b, err := r.info.read()
+	b, err := r.info.Read()
 	if err != nil {
 		return err
 	}
 	info, err := parseMeminfo(b)
 	if err != nil {
-		return fmt.Errorf("parse %s: %w", r.info.name, err)
+		return fmt.Errorf("parse %s: %w", r.info.Name, err)
 	}
 	brd := r.m.board
 	brd.mu.Lock()
@@ -73,7 +74,7 @@ func parseMeminfo(b []byte) (m meminfo, err error) {
 	next := 0 // the kernel's order is the table's: nearly every look-up hits at once
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		name, rest, ok := bytes.Cut(l, []byte{':'})
 		if !ok {
 			continue
@@ -83,8 +84,8 @@ func parseMeminfo(b []byte) (m meminfo, err error) {
 			continue
 		}
 		next = i + 1
-		v, rest, ok := number(rest)
-		if unit, _ := field(rest); ok && string(unit) == "kB" {
+		v, rest, ok := kernfs.Leading(rest)
+		if unit, _ := kernfs.Field(rest); ok && string(unit) == "kB" {
 			if v > 1<<50 {
 				ok = false
 			}

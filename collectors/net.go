@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -26,8 +27,8 @@ type netCounters struct {
 // netDevice is one interface that is told.
 type netDevice struct {
 	name               string
-	operstate, carrier *held
-	carrierChanges     *held
+	operstate, carrier *kernfs.File
+	carrierChanges     *kernfs.File
 	counters           netCounters
 	seen, up, upOK     bool
 	changes            uint64
@@ -38,7 +39,7 @@ type netDevice struct {
 // netReader reads /proc/net/dev and /sys/class/net.
 type netReader struct {
 	m       *machine
-	dev     *held
+	dev     *kernfs.File
 	devices []*netDevice
 	lines   []netLine // names seen at the last reading, told or not
 	tick    int
@@ -49,30 +50,30 @@ type netLine struct {
 	counters netCounters
 }
 
-func newNet(m *machine) reader { return &netReader{m: m, dev: m.root.hold("proc/net/dev")} }
+func newNet(m *machine) reader { return &netReader{m: m, dev: m.root.Hold("proc/net/dev")} }
 
 func (r *netReader) close() {
-	r.dev.close()
+	r.dev.Close()
 	for _, d := range r.devices {
 		d.close()
 	}
 }
 
 func (d *netDevice) close() {
-	d.operstate.close()
-	d.carrier.close()
-	d.carrierChanges.close()
+	d.operstate.Close()
+	d.carrier.Close()
+	d.carrierChanges.Close()
 }
 
 func (r *netReader) read(context.Context) error {
-	b, err := r.dev.read()
+	b, err := r.dev.Read()
 	if err != nil {
 		return err
 	}
 	at := r.m.clock.MonoMS()
 	changed, err := r.parse(b)
 	if err != nil {
-		return fmt.Errorf("parse %s: %w", r.dev.name, err)
+		return fmt.Errorf("parse %s: %w", r.dev.Name, err)
 	}
 	if changed || r.devices == nil {
 		r.choose()
@@ -99,9 +100,9 @@ func (r *netReader) parse(b []byte) (changed bool, err error) {
 	heads := 0
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		name, rest, ok := bytes.Cut(l, []byte{':'})
-		if name = trim(name); !ok || len(name) == 0 {
+		if name = kernfs.Trim(name); !ok || len(name) == 0 {
 			heads++
 			continue
 		}
@@ -141,7 +142,7 @@ func parseNetCounters(b []byte, c *netCounters) bool {
 	var skip uint64
 	for _, p := range [...]*uint64{&c.rxBytes, &c.rxPackets, &c.rxErrors, &c.rxDropped, &skip, &skip, &skip, &skip,
 		&c.txBytes, &c.txPackets, &c.txErrors, &c.txDropped} {
-		v, rest, ok := number(b)
+		v, rest, ok := kernfs.Leading(b)
 		if !ok {
 			return false
 		}
@@ -164,7 +165,7 @@ func (r *netReader) choose() {
 			continue
 		}
 		dir := "sys/class/net/" + name
-		n := &facts.Net{Name: name, Physical: r.m.root.exists(dir + "/device"), Driver: r.m.root.target(dir + "/device/driver")}
+		n := &facts.Net{Name: name, Physical: r.m.root.Exists(dir + "/device"), Driver: r.m.root.Target(dir + "/device/driver")}
 		all = append(all, candidate{&r.lines[i], n})
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int {
@@ -192,8 +193,8 @@ func (r *netReader) choose() {
 	r.devices = make([]*netDevice, len(all))
 	for i, c := range all {
 		dir := "sys/class/net/" + c.net.Name
-		r.devices[i] = &netDevice{name: c.net.Name, operstate: r.m.root.hold(dir + "/operstate"), carrier: r.m.root.hold(dir + "/carrier"),
-			carrierChanges: r.m.root.hold(dir + "/carrier_changes"), counters: c.line.counters, seen: true, speed: telemetry.Absent}
+		r.devices[i] = &netDevice{name: c.net.Name, operstate: r.m.root.Hold(dir + "/operstate"), carrier: r.m.root.Hold(dir + "/carrier"),
+			carrierChanges: r.m.root.Hold(dir + "/carrier_changes"), counters: c.line.counters, seen: true, speed: telemetry.Absent}
 	}
 	r.m.board.mu.Lock()
 	r.m.board.inventory.Nets = nets
@@ -216,25 +217,25 @@ func ephemeral(name string) bool {
 
 func (r *netReader) readDevice(d *netDevice, slow bool) {
 	d.upOK = false
-	if b, err := d.operstate.read(); err == nil {
-		switch string(trim(b)) {
+	if b, err := d.operstate.Read(); err == nil {
+		switch string(kernfs.Trim(b)) {
 		case "up":
 			d.up, d.upOK = true, true
 		case "unknown": // a driver that does not care, such as a tunnel's: the carrier says it
-			v, err := d.carrier.number()
+			v, err := d.carrier.Number()
 			d.up, d.upOK = v == 1, err == nil
 		default:
 			d.up, d.upOK = false, true
 		}
 	}
-	v, err := d.carrierChanges.number()
+	v, err := d.carrierChanges.Number()
 	d.changes, d.changesOK = v, err == nil
 	if !slow {
 		return
 	}
 	d.speed = telemetry.Absent
 	// A link that is down says -1, or refuses to be read; a virtual interface refuses always.
-	if v, _, err := r.m.root.number("sys/class/net/"+d.name+"/speed", nil); err == nil && v < 1<<31 {
+	if v, _, err := r.m.root.Number("sys/class/net/"+d.name+"/speed", nil); err == nil && v < 1<<31 {
 		d.speed = int64(v)
 	}
 }

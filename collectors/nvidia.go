@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"foretop/collectors/accelerators"
+	"foretop/collectors/kernfs"
 	"foretop/collectors/nvml"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
@@ -19,9 +21,10 @@ type nvidiaReader struct {
 	pid        int
 	pace       int64
 	processes  []nvml.Process
+	index      int // of the source
 }
 
-func newNVIDIA(m *machine) reader { return &nvidiaReader{m: m} }
+func newNVIDIA(m *machine) reader { return &nvidiaReader{m: m, index: m.sourceIndex("nvidia")} }
 
 func (r *nvidiaReader) close() {
 	if r.source != nil {
@@ -31,10 +34,10 @@ func (r *nvidiaReader) close() {
 
 func (r *nvidiaReader) read(ctx context.Context) error {
 	if r.source == nil {
-		if !r.m.root.real() && r.m.options.Reader == "" {
+		if !r.m.root.Real() && r.m.options.Reader == "" {
 			return unsupported("no NVIDIA reader for a machine that is played")
 		}
-		r.source = nvml.Start(ctx, nvml.Options{Reader: r.m.options.Reader, Sys: r.m.root.path("sys"), Mono: r.m.clock.MonoMS})
+		r.source = nvml.Start(ctx, nvml.Options{Reader: r.m.options.Reader, Sys: r.m.root.Path("sys"), Mono: r.m.clock.MonoMS})
 	}
 	if p := r.m.board.everyMS.Load(); p != r.pace {
 		r.pace = p
@@ -61,37 +64,28 @@ func (r *nvidiaReader) account(pid int) {
 }
 
 func (r *nvidiaReader) put(rep *nvml.Report) {
-	var holders []holder
-	fresh := !slices.Equal(rep.Processes, r.processes)
-	if fresh {
-		r.processes = rep.Processes
-		for _, p := range rep.Processes {
-			holders = append(holders, holder{pid: int32(p.PID), gpu: uint32(p.GPU), memory: p.MemoryBytes, known: p.MemoryKnown})
-		}
-	}
 	b := r.m.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	s := b.segmentOf(r.index)
 	if rep.Inventory != nil && rep.Generation != r.generation {
 		r.generation = rep.Generation
-		b.inventory.Gpus = gpuFacts(r.m.root, rep.Inventory)
-		b.inventory.GpuDriverVersion, b.inventory.CudaVersion = rep.Inventory.Driver, rep.Inventory.CUDA
-		b.generation++
+		s.gpus = gpuFacts(r.m.root, rep.Inventory)
+		s.driver, s.cuda = rep.Inventory.Driver, rep.Inventory.CUDA
 	}
-	b.state.CopyScope(telemetry.ScopeGPU, &r.state)
-	if rep.FastMS > 0 {
-		b.read(telemetry.GroupGPU, rep.FastMS)
-	}
-	if rep.SlowMS > 0 {
-		b.read(telemetry.GroupGPUSlow, rep.SlowMS)
-	}
-	if fresh {
-		b.holders = holders
+	b.putSegment(s, &r.state, r.generation)
+	b.latest(telemetry.GroupGPU, rep.FastMS)
+	b.latest(telemetry.GroupGPUSlow, rep.SlowMS)
+	if !slices.Equal(rep.Processes, r.processes) {
+		r.processes, s.holders = rep.Processes, nil
+		for _, p := range rep.Processes {
+			s.holders = append(s.holders, accelerators.Holder{PID: int32(p.PID), GPU: uint32(p.GPU), Memory: p.MemoryBytes, Known: p.MemoryKnown})
+		}
 		b.moved.Store(true)
 	}
 }
 
-func gpuFacts(root Root, inv *nvml.Inventory) []*facts.GPU {
+func gpuFacts(root kernfs.Root, inv *nvml.Inventory) []*facts.GPU {
 	list := make([]*facts.GPU, len(inv.GPUs))
 	for i, g := range inv.GPUs {
 		list[i] = &facts.GPU{

@@ -167,17 +167,6 @@ func TestIsLauncher(t *testing.T) {
 	}
 }
 
-func TestNatural(t *testing.T) {
-	order := []string{"", "a", "efa_0", "mlx5_0", "mlx5_2", "mlx5_10", "mlx5_10x", "mlx5_bond_0"}
-	for i, a := range order {
-		for j, b := range order {
-			if got := natural(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {
-				t.Errorf("natural(%q, %q) = %d", a, b, got)
-			}
-		}
-	}
-}
-
 func TestParseHidepid(t *testing.T) {
 	for in, want := range map[string]bool{
 		"22 27 0:21 / /proc rw,relatime - proc proc rw,hidepid=2":                     true,

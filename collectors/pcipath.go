@@ -4,16 +4,17 @@ import (
 	"os"
 	"strings"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
 // pciPath says where a PCI device hangs, as a path of bridges under /sys/devices ("pci0000:15/0000:15:01.0/…"): two devices behind one switch share the
 // beginning. Empty where sysfs does not tell. Source: the link /sys/bus/pci/devices/ADDRESS.
-func pciPath(root Root, address string) string {
+func pciPath(root kernfs.Root, address string) string {
 	if address == "" || strings.Contains(address, "/") {
 		return ""
 	}
-	link, err := os.Readlink(root.path("sys/bus/pci/devices/" + address))
+	link, err := os.Readlink(root.Path("sys/bus/pci/devices/" + address))
 	if err != nil {
 		return ""
 	}

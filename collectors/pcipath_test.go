@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"foretop/collectors/kernfs"
 )
 
 func TestPCIPath(t *testing.T) {
@@ -24,7 +26,7 @@ func TestPCIPath(t *testing.T) {
 		"0000:18:00.0": "pci0000:15/0000:15:01.0/0000:16:00.0/0000:18:00.0",
 		"0000:99:00.0": "", "0000:aa:00.0": "", "": "", "../../x": "",
 	} {
-		if got := pciPath(Root(dir), address); got != want {
+		if got := pciPath(kernfs.Root(dir), address); got != want {
 			t.Errorf("pciPath(%q) = %q, want %q", address, got, want)
 		}
 	}

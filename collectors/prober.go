@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"strconv"
 	"time"
+
+	"foretop/collectors/kernfs"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 // prober reads /proc/PID/cmdline and environ in a goroutine of its own. Both take the lock of the process's memory, so they may never return when
 // that process hangs in the kernel, which is just when its node is looked at. A goroutine that does not answer is left behind.
 type prober struct {
-	root      Root
+	root      kernfs.Root
 	questions chan question
 	abandoned int
 	seed      maphash.Seed
@@ -38,7 +40,7 @@ type answer struct {
 	denied           bool
 }
 
-func newProber(root Root) *prober {
+func newProber(root kernfs.Root) *prober {
 	p := &prober{root: root, seed: maphash.MakeSeed()}
 	p.start()
 	return p
@@ -76,14 +78,14 @@ func (p *prober) serve(questions chan question) {
 	for q := range questions {
 		var a answer
 		var err error
-		if cmdline, err = p.root.read(procPath(q.pid, "cmdline"), cmdline); err != nil {
+		if cmdline, err = p.root.Read(procPath(q.pid, "cmdline"), cmdline); err != nil {
 			cmdline = cmdline[:0]
 		}
 		cmdline = cmdline[:min(len(cmdline), maxCommandRead)]
 		a.sum = maphash.Bytes(p.seed, cmdline)
 		a.unchanged = q.known && a.sum == q.sum
 		if !a.unchanged {
-			environ, err = p.root.read(procPath(q.pid, "environ"), environ)
+			environ, err = p.root.Read(procPath(q.pid, "environ"), environ)
 			a.denied = errors.Is(err, fs.ErrPermission)
 			a.cmdline, a.environ = cmdline, environ[:min(len(environ), maxEnviron)]
 		}

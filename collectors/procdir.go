@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"strings"
+
+	"foretop/collectors/kernfs"
 )
 
 // procEntry is one process as /proc lists it.
@@ -13,17 +15,17 @@ type procEntry struct {
 }
 
 // namespaceOf is N of a link "pid:[N]", 0 when it may not be read.
-func namespaceOf(root Root, name string) uint64 {
+func namespaceOf(root kernfs.Root, name string) uint64 {
 	_, rest, ok := strings.Cut(readLink(root, name), "[")
 	if !ok {
 		return 0
 	}
-	n, _ := parseUint(bytes.TrimSuffix([]byte(rest), []byte{']'}))
+	n, _ := kernfs.ParseUint(bytes.TrimSuffix([]byte(rest), []byte{']'}))
 	return n
 }
 
-func readLink(root Root, name string) string {
-	t, err := os.Readlink(root.path(name))
+func readLink(root kernfs.Root, name string) string {
+	t, err := os.Readlink(root.Path(name))
 	if err != nil {
 		return ""
 	}
@@ -31,8 +33,8 @@ func readLink(root Root, name string) string {
 }
 
 // hidesProcesses says whether /proc is mounted so that ordinary users see their own processes only (hidepid, proc(5)).
-func hidesProcesses(root Root) bool {
-	b, err := root.read("proc/self/mountinfo", nil)
+func hidesProcesses(root kernfs.Root) bool {
+	b, err := root.Read("proc/self/mountinfo", nil)
 	if err != nil {
 		return false
 	}
@@ -42,7 +44,7 @@ func hidesProcesses(root Root) bool {
 func parseHidepid(b []byte) bool {
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		_, f, ok := parseMount(l)
 		if !ok || f.Type != "proc" || f.Mount != "/proc" {
 			continue
@@ -51,7 +53,7 @@ func parseHidepid(b []byte) bool {
 		if i := bytes.IndexByte(value, ','); i >= 0 {
 			value = value[:i]
 		}
-		switch v, _ := field(value); string(v) {
+		switch v, _ := kernfs.Field(value); string(v) {
 		case "2", "4", "invisible", "ptraceable":
 			return found
 		}

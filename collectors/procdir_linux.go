@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"syscall"
+
+	"foretop/collectors/kernfs"
 )
 
 // Layout of struct linux_dirent64 (getdents(2)).
@@ -15,16 +17,16 @@ const (
 
 // listProcesses lists /proc. The kernel gives each process's folder a new inode number, and gives the number with the name: whoever is still there needs no
 // further call.
-func listProcesses(root Root, list []procEntry) ([]procEntry, error) {
-	path := root.path("proc")
-	fd, err := open(path)
+func listProcesses(root kernfs.Root, list []procEntry) ([]procEntry, error) {
+	path := root.Path("proc")
+	fd, err := kernfs.Open(path)
 	if err != nil {
 		return list, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer syscall.Close(fd)
 	buf := make([]byte, 16<<10)
 	for {
-		n, err := retry(func() (int, error) { return syscall.ReadDirent(fd, buf) })
+		n, err := kernfs.Retry(func() (int, error) { return syscall.ReadDirent(fd, buf) })
 		if err != nil {
 			return list, fmt.Errorf("list %s: %w", path, err)
 		}
@@ -40,7 +42,7 @@ func listProcesses(root Root, list []procEntry) ([]procEntry, error) {
 			if i := bytes.IndexByte(name, 0); i >= 0 {
 				name = name[:i]
 			}
-			if pid, ok := parseUint(name); ok && pid > 0 && pid < 1<<31 {
+			if pid, ok := kernfs.ParseUint(name); ok && pid > 0 && pid < 1<<31 {
 				list = append(list, procEntry{pid: int32(pid), inode: binary.NativeEndian.Uint64(b)})
 			}
 			b = b[size:]

@@ -165,7 +165,7 @@ func (r *processReader) visit(e procEntry, now int64) {
 
 func (r *processReader) stat(pid int32, s *procStat) bool {
 	var err error
-	if r.buf, err = r.m.root.read(procPath(pid, "stat"), r.buf); err != nil {
+	if r.buf, err = r.m.root.Read(procPath(pid, "stat"), r.buf); err != nil {
 		return false
 	}
 	return parseProcStat(r.buf, s)
@@ -198,7 +198,7 @@ func (r *processReader) look(p *proc) {
 	p.rank = rankOf(p.env)
 	p.fact = nil
 	var err error
-	if r.buf, err = r.m.root.read(procPath(p.pid, "cgroup"), r.buf); err == nil {
+	if r.buf, err = r.m.root.Read(procPath(p.pid, "cgroup"), r.buf); err == nil {
 		p.cgroup = telemetry.Clean(parseCgroup(r.buf), maxPath)
 	}
 }

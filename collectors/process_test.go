@@ -10,13 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"foretop/collectors/accelerators"
+	"foretop/collectors/kernfs"
 	"foretop/telemetry/facts"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // fakeProc writes a process into a fixture tree.
-func fakeProc(t testing.TB, root Root, pid, ppid int, comm, cmdline, environ, cgroup string, start int) {
+func fakeProc(t testing.TB, root kernfs.Root, pid, ppid int, comm, cmdline, environ, cgroup string, start int) {
 	t.Helper()
 	dir := "proc/" + strconv.Itoa(pid) + "/"
 	write(t, root, dir+"stat", fmt.Sprintf("%d (%s) S %d 1 1 0 -1 4194304 0 0 0 0 10 5 0 0 20 0 1 0 %d 0 100 0\n", pid, comm, ppid, start))
@@ -53,7 +55,7 @@ func (p *played) told() []string {
 }
 
 func TestWhichProcesses(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	write(t, root, "etc/passwd", "ann:x:1000:1000::/:/bin/sh\n")
 	slurm := "/system.slice/slurmstepd.scope/job_5/step_0/user/task_0"
@@ -70,7 +72,7 @@ func TestWhichProcesses(t *testing.T) {
 	fakeProc(t, root, 21, 1, "python3", "python3 serve.py", "RANK=0", "/kubepods/pod2/x", 10) // an operator's pod: no rank
 	fakeProc(t, root, 30, 1, "a.out", "./a.out", "SLURM_PROCID=3 SLURM_JOB_ID=6", "/slurm/uid_1000/job_6/step_0/task_3", 10)
 	p := play(t, root, sourcesOf("process"))
-	p.m.board.holders = []holder{{pid: 16, gpu: 2, memory: 5, known: true}, {pid: 20, gpu: 0}, {pid: 999, gpu: 1}}
+	p.hold(accelerators.Holder{PID: 16, GPU: 2, Memory: 5, Known: true}, accelerators.Holder{PID: 20, GPU: 0}, accelerators.Holder{PID: 999, GPU: 1})
 	p.walk()
 	want := []string{"11 launcher", "12 rank", "14 rank", "16 rank", "20 -", "30 rank"}
 	if d := cmp.Diff(want, p.told()); d != "" {
@@ -82,12 +84,12 @@ func TestWhichProcesses(t *testing.T) {
 		t.Error("told again without a change")
 	}
 	// Memory that wavers is not news; memory that grows is.
-	p.m.board.holders = []holder{{pid: 16, gpu: 2, memory: 9, known: true}, {pid: 20, gpu: 0}}
+	p.hold(accelerators.Holder{PID: 16, GPU: 2, Memory: 9, Known: true}, accelerators.Holder{PID: 20, GPU: 0})
 	p.walk()
 	if p.m.board.told != 1 {
 		t.Error("told again for 4 bytes")
 	}
-	p.m.board.holders = []holder{{pid: 16, gpu: 2, memory: 9 << 30, known: true}}
+	p.hold(accelerators.Holder{PID: 16, GPU: 2, Memory: 9 << 30, Known: true})
 	p.walk()
 	if d := cmp.Diff([]string{"11 launcher", "12 rank", "14 rank", "16 rank", "30 rank"}, p.told()); d != "" {
 		t.Error(d)
@@ -100,11 +102,11 @@ func TestWhichProcesses(t *testing.T) {
 	}
 	// Another process under the same number.
 	fakeProc(t, root, 31000, 1, "vim", "vim", "HOME=/", "/user.slice", 99)
-	os.RemoveAll(root.path("proc/30"))
-	if err := os.Rename(root.path("proc/31000"), root.path("proc/30")); err != nil { // its folder has another inode, as the kernel's have
+	os.RemoveAll(root.Path("proc/30"))
+	if err := os.Rename(root.Path("proc/31000"), root.Path("proc/30")); err != nil { // its folder has another inode, as the kernel's have
 		t.Fatal(err)
 	}
-	os.RemoveAll(root.path("proc/12"))
+	os.RemoveAll(root.Path("proc/12"))
 	p.walk()
 	if d := cmp.Diff([]string{"11 launcher", "14 rank", "15 rank", "16 rank"}, p.told()); d != "" {
 		t.Error(d) // 15 lost its parent: it is the first of its line now
@@ -113,7 +115,7 @@ func TestWhichProcesses(t *testing.T) {
 
 // A rank that writes its title destroys its environment: what was read before holds. Another program in the same process is read anew.
 func TestTitleAndExec(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	env := "RANK=3 LOCAL_RANK=1 WORLD_SIZE=8"
 	fakeProc(t, root, 10, 1, "python3", "python3 t.py", env, "/", 86_400_000)
@@ -142,18 +144,18 @@ func TestTitleAndExec(t *testing.T) {
 
 // Reading the memory of a process that hangs in the kernel may not return: the process is told without its words, the walk goes on.
 func TestHangingProcess(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	for pid := 10; pid < 20; pid++ {
 		fakeProc(t, root, pid, 1, "python3", "python3 t.py", fmt.Sprintf("RANK=%d WORLD_SIZE=10", pid), "/", 10)
 	}
-	fifo := root.path("proc/13/cmdline")
+	fifo := root.Path("proc/13/cmdline")
 	os.Remove(fifo)
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := play(t, root, sourcesOf("process"))
-	p.m.board.holders = []holder{{pid: 13, gpu: 0}}
+	p.hold(accelerators.Holder{PID: 13, GPU: 0})
 	p.walk()
 	if got := p.told(); len(got) != 10 || got[3] != "13 -" {
 		t.Fatalf("told %v", got)
@@ -231,7 +233,7 @@ func TestRealProcesses(t *testing.T) {
 
 // How busy a process is takes two looks: until then it is unknown, not idle.
 func TestUsageTakesTwoLooks(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	rank := "RANK=1 LOCAL_RANK=1 WORLD_SIZE=2"
 	fakeProc(t, root, 10, 1, "python3", "python3 t.py", rank, "/", 10)

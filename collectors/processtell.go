@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -49,11 +50,11 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 
 func (r *processReader) held() map[int32][]*facts.Held {
 	r.m.board.mu.Lock()
-	holders := r.m.board.holders
+	holders := r.m.board.heldAccelerators()
 	r.m.board.mu.Unlock()
 	held := make(map[int32][]*facts.Held, len(holders))
 	for _, h := range holders {
-		held[h.pid] = append(held[h.pid], &facts.Held{Gpu: h.gpu, MemoryBytes: h.memory, MemoryKnown: h.known})
+		held[h.PID] = append(held[h.PID], &facts.Held{Gpu: h.GPU, MemoryBytes: h.Memory, MemoryKnown: h.Known, Part: h.Part})
 	}
 	return held
 }
@@ -106,7 +107,7 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 		f.CpuMs, f.RssBytes = s.cpuTicks*tickMS, s.rssBytes
 	}
 	var err error
-	if r.buf, err = r.m.root.read(procPath(p.pid, "status"), r.buf); err == nil {
+	if r.buf, err = r.m.root.Read(procPath(p.pid, "status"), r.buf); err == nil {
 		st := parseProcStatus(r.buf)
 		f.Uid, f.NsPids = st.uid, st.nsPIDs
 		if st.hasUID {
@@ -121,11 +122,11 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 // startWallMS is the wall-clock time of a start given in ticks since boot.
 func (r *processReader) startWallMS(ticks uint64) int64 {
 	var err error
-	if r.buf, err = r.m.root.read("proc/uptime", r.buf); err != nil {
+	if r.buf, err = r.m.root.Read("proc/uptime", r.buf); err != nil {
 		return 0
 	}
-	w, _ := field(r.buf)
-	up, ok := parseMilli(w)
+	w, _ := kernfs.Field(r.buf)
+	up, ok := kernfs.ParseMilli(w)
 	if !ok {
 		return 0
 	}

@@ -3,6 +3,8 @@ package collectors
 import (
 	"bytes"
 	"os"
+
+	"foretop/collectors/kernfs"
 )
 
 // procStat is what is taken from /proc/PID/stat (proc(5)).
@@ -34,15 +36,15 @@ func parseProcStat(b []byte, s *procStat) bool {
 		return false
 	}
 	*s = procStat{comm: name}
-	w, rest := field(rest)
+	w, rest := kernfs.Field(rest)
 	if len(w) != 1 {
 		return false
 	}
 	s.state = w[0]
 	for i := 1; i <= statRSS; i++ {
 		var w []byte
-		w, rest = field(rest)
-		v, ok := parseUint(w)
+		w, rest = kernfs.Field(rest)
+		v, ok := kernfs.ParseUint(w)
 		switch i {
 		case 1:
 			s.ppid = int32(min(v, 1<<31-1))
@@ -76,18 +78,18 @@ type procStatus struct {
 func parseProcStatus(b []byte) (s procStatus) {
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		key, rest, ok := bytes.Cut(l, []byte{':'})
 		if !ok {
 			continue
 		}
 		switch string(key) {
 		case "Uid":
-			v, _, ok := number(rest)
+			v, _, ok := kernfs.Leading(rest)
 			s.uid, s.hasUID = uint32(v), ok && v <= 1<<32-1
 		case "NSpid":
 			for len(s.nsPIDs) < 32 { // the kernel nests no deeper
-				v, r, ok := number(rest)
+				v, r, ok := kernfs.Leading(rest)
 				if !ok || v > 1<<31-1 {
 					break
 				}
@@ -104,7 +106,7 @@ func parseCgroup(b []byte) string {
 	best, rank := "", -1
 	for len(b) > 0 {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		_, rest, ok := bytes.Cut(l, []byte{':'})
 		if !ok {
 			continue

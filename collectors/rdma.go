@@ -3,11 +3,11 @@ package collectors
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 	"syscall"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -37,7 +37,7 @@ type rdmaPort struct {
 	device  string
 	dir     string // of the port
 	fact    *facts.Port
-	state   *held
+	state   *kernfs.File
 	traffic [numTraffic]trafficCounter
 	errors  []rdmaCounter // those that are metrics
 	more    []rdmaCounter // all others
@@ -61,10 +61,10 @@ func (r *rdmaReader) close() {
 }
 
 func (p *rdmaPort) close() {
-	p.state.close()
+	p.state.Close()
 	for i := range p.traffic {
 		for _, f := range p.traffic[i].files {
-			f.close()
+			f.Close()
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (r *rdmaReader) remarks() error {
 	for d := range r.refused {
 		names = append(names, d)
 	}
-	slices.SortFunc(names, natural)
+	slices.SortFunc(names, kernfs.Natural)
 	why := r.refused[names[0]]
 	if over := len(names) - rdmaRemarks; over > 0 {
 		names = append(names[:rdmaRemarks], "…")
@@ -123,9 +123,9 @@ func (r *rdmaReader) remarks() error {
 func (r *rdmaReader) readPort(p *rdmaPort, detail, slow bool) error {
 	was := p.current.state
 	p.current.state = telemetry.Absent
-	b, err := p.state.read()
+	b, err := p.state.Read()
 	switch {
-	case gone(err):
+	case kernfs.Gone(err):
 		r.missing = true
 	case err == nil:
 		if v, ok := leading(b); ok {
@@ -134,12 +134,12 @@ func (r *rdmaReader) readPort(p *rdmaPort, detail, slow bool) error {
 	}
 	if slow || p.current.state != was {
 		p.current.phys, p.current.rate = telemetry.Absent, telemetry.Absent
-		if r.buf, err = r.m.root.read(p.dir+"/phys_state", r.buf); err == nil {
+		if r.buf, err = r.m.root.Read(p.dir+"/phys_state", r.buf); err == nil {
 			if v, ok := leading(r.buf); ok {
 				p.current.phys = v
 			}
 		}
-		if r.buf, err = r.m.root.read(p.dir+"/rate", r.buf); err == nil {
+		if r.buf, err = r.m.root.Read(p.dir+"/rate", r.buf); err == nil {
 			p.current.rate = parseRate(r.buf)
 		}
 	}
@@ -173,7 +173,7 @@ func (r *rdmaReader) refuse(p *rdmaPort, err error) bool {
 		}
 		for i := range q.traffic {
 			for _, f := range q.traffic[i].files {
-				f.close()
+				f.Close()
 			}
 			q.traffic[i] = trafficCounter{}
 			q.current.traffic[i] = telemetry.Absent
@@ -181,10 +181,6 @@ func (r *rdmaReader) refuse(p *rdmaPort, err error) bool {
 		q.errors, q.more = nil, nil
 	}
 	return true
-}
-
-func gone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
 }
 
 func (r *rdmaReader) put(now int64, withErrors, detail bool) {
@@ -232,47 +228,17 @@ func leading(b []byte) (int64, bool) {
 	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
 		i++
 	}
-	v, ok := parseUint(b[:i])
+	v, ok := kernfs.ParseUint(b[:i])
 	return int64(min(v, 1<<31)), ok
 }
 
 // parseRate reads "400 Gb/sec (4X NDR)" or "2.5 Gb/sec (1X SDR)" as Mbit/s.
 func parseRate(b []byte) int64 {
-	w, rest := field(b)
-	unit, _ := field(rest)
-	v, ok := parseMilli(w)
+	w, rest := kernfs.Field(b)
+	unit, _ := kernfs.Field(rest)
+	v, ok := kernfs.ParseMilli(w)
 	if !ok || string(unit) != "Gb/sec" {
 		return telemetry.Absent
 	}
 	return int64(v)
-}
-
-// natural orders names with numbers in them as people do: mlx5_2 before mlx5_10.
-func natural(a, b string) int {
-	for a != "" && b != "" {
-		na, nb := digits(a), digits(b)
-		if na > 0 && nb > 0 {
-			x, y := strings.TrimLeft(a[:na], "0"), strings.TrimLeft(b[:nb], "0")
-			if len(x) != len(y) {
-				return len(x) - len(y)
-			}
-			if n := strings.Compare(x, y); n != 0 {
-				return n
-			}
-			a, b = a[na:], b[nb:]
-			continue
-		}
-		if a[0] != b[0] {
-			return int(a[0]) - int(b[0])
-		}
-		a, b = a[1:], b[1:]
-	}
-	return len(a) - len(b)
-}
-
-func digits(s string) (n int) {
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
@@ -41,7 +42,7 @@ type trafficRow struct {
 // trafficCounter is the files of one traffic counter, kept open.
 type trafficCounter struct {
 	unit  uint64
-	files []*held
+	files []*kernfs.File
 }
 
 // rdmaCounter is one numeric file, opened for each reading: errors are read rarely.
@@ -95,11 +96,11 @@ func (r *rdmaReader) readTraffic(p *rdmaPort, c *trafficCounter) (int64, error) 
 	}
 	var sum uint64
 	for _, f := range c.files {
-		v, err := f.number()
+		v, err := f.Number()
 		switch {
 		case err == nil:
 			sum += v
-		case gone(err):
+		case kernfs.Gone(err):
 			r.missing = true
 			return telemetry.Absent, nil
 		case r.refuse(p, err):
@@ -120,12 +121,12 @@ func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 		if c.dead || r.refused[p.device] != "" {
 			continue
 		}
-		v, b, err := r.m.root.number(c.path, r.buf)
+		v, b, err := r.m.root.Number(c.path, r.buf)
 		r.buf = b
 		switch {
 		case err == nil:
 			c.value = int64(min(v, 1<<62))
-		case gone(err):
+		case kernfs.Gone(err):
 			r.missing = true
 		case r.refuse(p, err):
 			return bad

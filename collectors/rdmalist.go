@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -15,14 +16,14 @@ const maxCountersOfPort = 512 // hfi1 has hundreds
 
 // list looks which devices and ports there are. Where they are the same as before, nothing changes.
 func (r *rdmaReader) list() error {
-	devices, err := r.m.root.names(rdmaClass)
+	devices, err := r.m.root.Names(rdmaClass)
 	if errors.Is(err, fs.ErrNotExist) {
 		devices, err = nil, nil
 	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", rdmaClass, err)
 	}
-	slices.SortFunc(devices, natural)
+	slices.SortFunc(devices, kernfs.Natural)
 	if slices.Equal(devices, r.devices) {
 		return nil
 	}
@@ -54,18 +55,18 @@ func (r *rdmaReader) list() error {
 
 func (r *rdmaReader) addDevice(device string, hw []*facts.HWCounter) []*facts.HWCounter {
 	dir := rdmaClass + "/" + device
-	numbers, err := r.m.root.names(dir + "/ports")
+	numbers, err := r.m.root.Names(dir + "/ports")
 	if err != nil {
 		return hw // the device went away while it was listed
 	}
-	slices.SortFunc(numbers, natural)
+	slices.SortFunc(numbers, kernfs.Natural)
 	for i, n := range numbers {
-		number, ok := parseUint([]byte(n))
+		number, ok := kernfs.ParseUint([]byte(n))
 		if !ok || len(r.ports) >= telemetry.MaxEntities(telemetry.ScopePort) {
 			continue
 		}
 		p := &rdmaPort{device: device, dir: dir + "/ports/" + n, fact: r.describe(device, uint32(number))}
-		p.state = r.m.root.hold(p.dir + "/state")
+		p.state = r.m.root.Hold(p.dir + "/state")
 		p.current = rdmaReading{telemetry.Absent, telemetry.Absent, telemetry.Absent,
 			[numTraffic]int64{telemetry.Absent, telemetry.Absent, telemetry.Absent, telemetry.Absent}}
 		index := uint32(len(r.ports))
@@ -89,7 +90,7 @@ func (r *rdmaReader) addDevice(device string, hw []*facts.HWCounter) []*facts.HW
 func (r *rdmaReader) addCounters(p *rdmaPort, index uint32, folders []string, hw []*facts.HWCounter) []*facts.HWCounter {
 	seen := map[string]bool{"lifespan": true}
 	for _, folder := range folders {
-		names, _ := r.m.root.names(folder)
+		names, _ := r.m.root.Names(folder)
 		for _, name := range names {
 			if seen[name] || len(seen) > maxCountersOfPort || len(hw) >= telemetry.MaxEntities(telemetry.ScopeHWCounter) {
 				continue
@@ -109,13 +110,13 @@ func (r *rdmaReader) addCounters(p *rdmaPort, index uint32, folders []string, hw
 
 func (r *rdmaReader) trafficOf(dir string, rows []trafficRow) (c trafficCounter) {
 	for _, row := range rows {
-		if !r.m.root.exists(dir + "/" + row.files[0]) {
+		if !r.m.root.Exists(dir + "/" + row.files[0]) {
 			continue
 		}
 		c.unit = row.unit
 		for _, f := range row.files {
-			if r.m.root.exists(dir + "/" + f) {
-				c.files = append(c.files, r.m.root.hold(dir+"/"+f))
+			if r.m.root.Exists(dir + "/" + f) {
+				c.files = append(c.files, r.m.root.Hold(dir+"/"+f))
 			}
 		}
 		return c
@@ -127,12 +128,12 @@ func (r *rdmaReader) describe(device string, port uint32) *facts.Port {
 	root := r.m.root
 	dir := rdmaClass + "/" + device
 	at := fmt.Sprintf("%s/ports/%d", dir, port)
-	word := func(name string) string { return telemetry.Clean(root.word(name), 128) }
+	word := func(name string) string { return telemetry.Clean(root.Word(name), 128) }
 	p := &facts.Port{
 		Device: telemetry.Clean(device, 64), Port: port, LinkLayer: word(at + "/link_layer"), Firmware: word(dir + "/fw_ver"), Guid: word(dir + "/node_guid"),
-		Rate: word(at + "/rate"), Pci: root.target(dir + "/device"), Driver: root.target(dir + "/device/driver"), NumaNode: -1,
+		Rate: word(at + "/rate"), Pci: root.Target(dir + "/device"), Driver: root.Target(dir + "/device/driver"), NumaNode: -1,
 	}
-	if n, _, err := root.number(dir+"/device/numa_node", nil); err == nil && n < 1<<16 {
+	if n, _, err := root.Number(dir+"/device/numa_node", nil); err == nil && n < 1<<16 {
 		p.NumaNode = int32(n)
 	}
 	p.PciPath = pciPath(root, p.Pci)
@@ -141,14 +142,14 @@ func (r *rdmaReader) describe(device string, port uint32) *facts.Port {
 }
 
 // netdevOf finds the network interface of a port: the one of its first GID, else the device's interface of that port.
-func netdevOf(root Root, dir, at string, port uint32) string {
-	if name := root.word(at + "/gid_attrs/ndevs/0"); name != "" {
+func netdevOf(root kernfs.Root, dir, at string, port uint32) string {
+	if name := root.Word(at + "/gid_attrs/ndevs/0"); name != "" {
 		return telemetry.Clean(name, 64)
 	}
-	names, _ := root.names(dir + "/device/net")
+	names, _ := root.Names(dir + "/device/net")
 	names = slices.DeleteFunc(names, func(n string) bool { return strings.Contains(n, ".") }) // child partitions
 	for _, n := range names {
-		if v, _, err := root.number(dir+"/device/net/"+n+"/dev_port", nil); err == nil && v+1 == uint64(port) {
+		if v, _, err := root.Number(dir+"/device/net/"+n+"/dev_port", nil); err == nil && v+1 == uint64(port) {
 			return telemetry.Clean(n, 64)
 		}
 	}

@@ -5,19 +5,22 @@ import (
 	"os"
 	"syscall"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
 // selfReader states what the collector costs: its own CPU time and memory, those of the programs it started, and the bytes it sent.
 type selfReader struct {
 	m     *machine
-	statm *held
+	statm *kernfs.File
 }
 
 // newSelf reads its own process, so it reads the machine's /proc whatever the root is.
-func newSelf(m *machine) reader { return &selfReader{m: m, statm: Root("").hold("proc/self/statm")} }
+func newSelf(m *machine) reader {
+	return &selfReader{m: m, statm: kernfs.Root("").Hold("proc/self/statm")}
+}
 
-func (r *selfReader) close() { r.statm.close() }
+func (r *selfReader) close() { r.statm.Close() }
 
 func (r *selfReader) read(context.Context) error {
 	cpu, rss := r.m.children.cost()
@@ -26,10 +29,10 @@ func (r *selfReader) read(context.Context) error {
 		return os.NewSyscallError("getrusage", err)
 	}
 	cpu += uint64(u.Utime.Nano()+u.Stime.Nano()) / 1000
-	b, err := r.statm.read()
+	b, err := r.statm.Read()
 	if err == nil {
-		_, b = field(b)
-		pages, _, _ := number(b)
+		_, b = kernfs.Field(b)
+		pages, _, _ := kernfs.Leading(b)
 		rss += pages * uint64(os.Getpagesize())
 	}
 	r.m.board.mu.Lock()

@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
-func write(t testing.TB, root Root, name, text string) {
+func write(t testing.TB, root kernfs.Root, name, text string) {
 	t.Helper()
-	path := root.path(name)
+	path := root.Path(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func write(t testing.TB, root Root, name, text string) {
 // A source in a call that does not return is told to be stuck, is not called again, and costs the others nothing; when the call returns it goes on.
 func TestHangingSource(t *testing.T) {
 	root := extract(t, "laptop")
-	fifo := root.path("proc/meminfo")
+	fifo := root.Path("proc/meminfo")
 	text, err := os.ReadFile(fifo)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestPanickingReaderIsClosed(t *testing.T) {
 }
 
 func TestCores(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/stat", "cpu 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0\ncpu1 0 0 0 1000 0 0 0 0\n")
 	p := play(t, root, sourcesOf("cpu"))
 	p.tick()
@@ -226,7 +227,7 @@ func TestRDMAPace(t *testing.T) {
 	}
 	// What refused once is not read again, though it could be now.
 	bad := "sys/class/infiniband/mlx5_2/ports/1/counters/port_rcv_data"
-	os.Remove(root.path(bad))
+	os.Remove(root.Path(bad))
 	write(t, root, bad, "5\n")
 	for range 21 {
 		p.tick()
@@ -238,7 +239,7 @@ func TestRDMAPace(t *testing.T) {
 		t.Error("the inventory changed")
 	}
 	// A device that goes takes its ports along.
-	os.RemoveAll(root.path("sys/class/infiniband/mlx5_0"))
+	os.RemoveAll(root.Path("sys/class/infiniband/mlx5_0"))
 	for range 11 {
 		p.tick()
 	}
@@ -257,7 +258,7 @@ func TestRDMAPace(t *testing.T) {
 }
 
 func TestManyPorts(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	for d := range 130 {
 		for c := range 35 {
 			write(t, root, fmt.Sprintf("sys/class/infiniband/x_%d/ports/1/hw_counters/c%d", d, c), "1\n")

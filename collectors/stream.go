@@ -9,18 +9,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
 // Options are what Run may be told. The zero value is right for a node.
 type Options struct {
-	Root    Root     // what stands for "/"
-	Clock   Clock    // the zero value is the system's
-	Sources []Source // nil: the table
-	Nonce   string   // repeated in the stream's first line
-	Build   string   // the collector's version
-	Reader  string   // the NVML reader's file; empty: none
+	Root    kernfs.Root // what stands for "/"
+	Clock   Clock       // the zero value is the system's
+	Sources []Source    // nil: the table
+	Nonce   string      // repeated in the stream's first line
+	Build   string      // the collector's version
+	Reader  string      // the NVML reader's file; empty: none
 
 	Every   time.Duration // between samples, until the front end says otherwise; 1 s
 	Quiet   time.Duration // without a control frame for so long, Run ends; 30 s

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
@@ -185,7 +186,7 @@ func TestKernelResume(t *testing.T) {
 
 // A thousand processes with the largest words that there may be are told in frames that the other end takes.
 func TestManyProcesses(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	env := "RANK=%d WORLD_SIZE=2000"
 	for _, k := range telemetry.EnvKeys[8:] {

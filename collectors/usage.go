@@ -64,7 +64,7 @@ func (r *usageReader) read(context.Context) error {
 		one := usageOf(b)
 		one.Comm, one.Command = b.p.comm, b.p.command
 		var err error
-		if r.buf, err = r.m.root.read(procPath(b.p.pid, "status"), r.buf); err == nil {
+		if r.buf, err = r.m.root.Read(procPath(b.p.pid, "status"), r.buf); err == nil {
 			if s := parseProcStatus(r.buf); s.hasUID {
 				one.User = r.m.users.name(s.uid)
 			}
@@ -80,7 +80,7 @@ func (r *usageReader) read(context.Context) error {
 // look reads a process's stat and works out its share of a core since the last look.
 func (r *usageReader) look(b *busyProc) bool {
 	var err error
-	if r.buf, err = r.m.root.read(procPath(b.p.pid, "stat"), r.buf); err != nil {
+	if r.buf, err = r.m.root.Read(procPath(b.p.pid, "stat"), r.buf); err != nil {
 		return false
 	}
 	p := b.p

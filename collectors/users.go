@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 )
 
@@ -19,15 +20,15 @@ const (
 
 // users gives names to user numbers: from /etc/passwd, and where a directory service knows more (LDAP, SSSD) from getent, asked once a number and never waited for.
 type users struct {
-	root  Root
+	root  kernfs.Root
 	mu    sync.Mutex
 	names map[uint32]string
 	busy  bool
 }
 
-func newUsers(root Root) *users {
+func newUsers(root kernfs.Root) *users {
 	u := &users{root: root, names: map[uint32]string{}}
-	if b, err := root.read("etc/passwd", nil); err == nil {
+	if b, err := root.Read("etc/passwd", nil); err == nil {
 		parsePasswd(b, u.names)
 	}
 	return u
@@ -38,7 +39,7 @@ func (u *users) name(uid uint32) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	name, asked := u.names[uid]
-	if asked || u.busy || len(u.names) >= maxUsers || !u.root.real() {
+	if asked || u.busy || len(u.names) >= maxUsers || !u.root.Real() {
 		return name
 	}
 	u.names[uid] = ""
@@ -69,11 +70,11 @@ func (u *users) ask(uid uint32) {
 func parsePasswd(b []byte, names map[uint32]string) {
 	for len(b) > 0 && len(names) < maxUsers {
 		var l []byte
-		l, b = line(b)
+		l, b = kernfs.Line(b)
 		name, rest, _ := bytes.Cut(l, []byte{':'})
 		_, rest, _ = bytes.Cut(rest, []byte{':'})
 		number, _, ok := bytes.Cut(rest, []byte{':'})
-		uid, isNumber := parseUint(number)
+		uid, isNumber := kernfs.ParseUint(number)
 		if !ok || !isNumber || uid > 1<<32-1 || len(name) == 0 {
 			continue
 		}

@@ -188,6 +188,8 @@ func (w *writer) writeSample() error {
 		w.notes = b.notesSeen
 	}
 	processes, told, usage := b.processes, b.told, b.usage
+	events := b.events
+	b.events = nil
 	b.mu.Unlock()
 
 	now := w.clock.MonoMS()
@@ -210,6 +212,11 @@ func (w *writer) writeSample() error {
 	w.payload = w.encoder.Encode(w.payload[:0], &w.state, w.generation, now, level, whole)
 	if _, err := w.frames.Write(telemetry.KindSample, w.payload); err != nil {
 		return fmt.Errorf("write stream: %w", err)
+	}
+	if len(events) > 0 {
+		if err := w.message(telemetry.KindGPUEvents, &facts.GPUEvents{Events: events}); err != nil {
+			return err
+		}
 	}
 	if notes != nil {
 		if err := w.message(telemetry.KindSourceNotes, notes); err != nil {

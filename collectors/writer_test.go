@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
@@ -67,7 +68,7 @@ func TestSampleEachSecond(t *testing.T) {
 
 // A node where nothing runs says so in every stream: the front end may still hold the processes of the one before.
 func TestNoProcessesIsTold(t *testing.T) {
-	root := Root(t.TempDir())
+	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
 	fakeProc(t, root, 1, 0, "init", "init", "", "/", 10)
 	p := play(t, root, sourcesOf("process"))

@@ -21,6 +21,7 @@ const (
 	KindKernelLog   Kind = 6  // node → front: facts.KernelLog
 	KindSourceNotes Kind = 7  // node → front: facts.SourceNotes, whenever a source's words change
 	KindBye         Kind = 8  // node → front: facts.Bye, why the collector ends
+	KindGPUEvents   Kind = 9  // node → front: facts.GPUEvents, what a driver reports of its accelerators beside the kernel log
 	KindControl     Kind = 16 // front → node: facts.Control
 )
 

@@ -18,6 +18,9 @@ var maxEntities = [NumScopes]int{
 	ScopeDisk:      128,
 	ScopeFS:        64,
 	ScopeCore:      2048,
+	ScopeGPULink:   1024,
+	ScopeGPUPart:   512,
+	ScopeCall:      128,
 }
 
 // MaxEntities is the largest number of entities that a sample may hold in a scope.

@@ -15,6 +15,9 @@ const (
 	ScopeDisk                   // Inventory.disks
 	ScopeFS                     // Inventory.filesystems
 	ScopeCore                   // logical CPUs
+	ScopeGPULink                // Inventory.gpu_links
+	ScopeGPUPart                // Inventory.gpu_parts
+	ScopeCall                   // Inventory.calls
 	NumScopes
 )
 
@@ -32,6 +35,9 @@ const (
 	GroupDisk
 	GroupFS
 	GroupSelf
+	GroupGPULinks  // traffic of single NVLink or xGMI links
+	GroupNetErrors // ethtool's statistics
+	GroupCalls     // calls into a driver's library
 	NumGroups
 )
 
@@ -84,6 +90,9 @@ const (
 	disk   = Metric(ScopeDisk) << scopeShift
 	fs     = Metric(ScopeFS) << scopeShift
 	core   = Metric(ScopeCore) << scopeShift
+	link   = Metric(ScopeGPULink) << scopeShift
+	part   = Metric(ScopeGPUPart) << scopeShift
+	call   = Metric(ScopeCall) << scopeShift
 )
 
 // Metric identifiers. They are on the wire: append, never renumber.
@@ -195,6 +204,84 @@ const (
 	GPUSlowdownTempC
 	GPUShutdownTempC
 	GPUProcesses
+	GPUBAR1UsedBytes
+	GPUBAR1TotalBytes
+	GPUTempMarginC // how far below the limit at which it slows down; NVML's margin temperature
+	GPUMemMaxTempC // the memory's highest operating temperature
+	GPUVRTempC     // voltage regulators
+	GPUPowerDefaultLimitMW
+	GPUPowerMinLimitMW
+	GPUPowerMaxLimitMW
+	GPUPState
+	GPUPersistence              // 1 on
+	GPUComputeMode              // nvmlComputeMode_t
+	GPUECCMode                  // 1 on
+	GPURetiredPagesCorrected    // before Ampere: pages retired for repeated single-bit errors
+	GPURetiredPagesUncorrected  // and for double-bit ones
+	GPURetiredPending           // 1: pages wait for a reset to be retired
+	GPUSRAMUncorrected          // SRAM ECC errors, since the board was made
+	GPUSRAMThresholdExceeded    // 1: so many that the maker replaces the board
+	GPURecoveryAction           // the driver's own verdict: one of the RecoveryActions
+	GPUFabricState              // one of the FabricStates
+	GPUFabricStatus             // nvmlReturn_t with which registering ended; 0 fine
+	GPUFabricHealthBits         // nvmlGpuFabricInfo healthMask: fields of two bits and more
+	GPULinks                    // NVLink or xGMI links that it has
+	GPULinksUp                  // and that are up
+	GPUNVLinkReplays            // of all its links
+	GPUNVLinkRecoveries         //
+	GPUNVLinkCRCErrors          //
+	GPUPCIeTXBytesPerS          // the driver's own mean over the last second (GPM), not a counter
+	GPUPCIeRXBytesPerS          //
+	GPUPCIeReplayRollovers      //
+	GPUPCIeCorrectableErrors    //
+	GPUPCIeNonFatalErrors       //
+	GPUPCIeFatalErrors          //
+	GPUPCIeL0ToRecovery         //
+	GPUPCIeNAKsReceived         //
+	GPUPCIeNAKsSent             //
+	GPUPCIeBadTLPs              //
+	GPUPCIeBadDLLPs             //
+	GPUPCIeLCRCErrors           //
+	GPUThrottlePowerMS          // for how long it was held back, by cause, since the driver was loaded
+	GPUThrottleThermalMS        //
+	GPUThrottleSyncBoostMS      //
+	GPUThrottleBoardMS          //
+	GPUThrottleReliabilityMS    //
+	GPUThrottleSWThermalMS      //
+	GPUThrottleHWThermalMS      //
+	GPUThrottlePowerBrakeMS     //
+	GPUSMOccupancyPermille      // GPM
+	GPUGraphicsActivityPermille //
+	GPUFP64ActivityPermille     //
+	GPUFP32ActivityPermille     //
+	GPUFP16ActivityPermille     //
+	GPUC2CLinks                 // to the CPU: Grace
+	GPUC2CLinksUp               //
+	GPUResets                   // resets that the driver counts (Gaudi)
+	GPUExecErrors               // runs on it that failed (Neuron's execution_stats)
+	GPUQueueSize                // programs waiting to run (the TPU runtime's hlo.queue.size)
+	GPUHostMemUsedBytes         // of the machine's memory, for it: GTT, Neuron's host memory
+	GPUHostMemTotalBytes        //
+)
+
+// RecoveryActions are the values of GPURecoveryAction (nvml.h, NVML_FI_DEV_GET_GPU_RECOVERY_ACTION).
+const (
+	RecoveryNone          = 0
+	RecoveryGPUReset      = 1
+	RecoveryNodeReboot    = 2
+	RecoveryDrainP2P      = 3
+	RecoveryDrainAndReset = 4
+	RecoveryIMEX          = 5
+	RecoveryBusReset      = 6
+	RecoverySystemReboot  = 7
+)
+
+// FabricStates are the values of GPUFabricState (nvml.h, nvmlGpuFabricState_t): a GPU behind NVSwitches that is not completed cannot use NVLink.
+const (
+	FabricUnsupported = 0
+	FabricNotStarted  = 1
+	FabricInProgress  = 2
+	FabricCompleted   = 3
 )
 
 const (
@@ -231,6 +318,11 @@ const (
 	PortNPCNPSent
 	PortRPCNPHandled
 	PortNPECNMarked
+	PortRateMaxMbps // what the port could do, where the driver or the kind of device tells
+	PortPCIeGen
+	PortPCIeGenMax
+	PortPCIeWidth
+	PortPCIeWidthMax
 )
 
 const (
@@ -251,6 +343,17 @@ const (
 	NetRxDropped
 	NetTxDropped
 	NetCarrierChanges
+	// ethtool's own statistics, where the driver has them: sums over priorities and queues
+	NetRxPFCPause
+	NetTxPFCPause
+	NetRxPause
+	NetTxPause
+	NetRxDiscards // dropped by the adapter for want of room
+	NetTxDiscards
+	NetRxCRCErrors
+	NetSymbolErrors
+	NetFECUncorrected // blocks beyond repair
+	NetSpeedMaxMbps   // of the link modes that the adapter supports
 )
 
 const (
@@ -275,13 +378,56 @@ const (
 	CoreIowaitPct
 )
 
+// LinkStates are the values of LinkState.
+const (
+	LinkDown  = 0
+	LinkUp    = 1
+	LinkSleep = 2 // low power, by its own choice
+)
+
+const (
+	// One NVLink or xGMI link of a GPU.
+	LinkState Metric = link + iota
+	LinkSpeedMBps
+	LinkTXBytes
+	LinkRXBytes
+	LinkReplays
+	LinkRecoveries
+	LinkRecoveryFailures
+	LinkCRCErrors
+	LinkECCErrors
+	LinkRxErrors // malformed, overrun, remote, general: what NVLink 5 counts one by one
+	LinkTxDiscards
+	LinkSymbolErrors
+	LinkEffectiveErrors // left over by the forward error correction
+)
+
+const (
+	// A part of an accelerator that is used by itself: a MIG instance, an MI300 partition, a NeuronCore, a TPU core.
+	PartUtilPct Metric = part + iota
+	PartMemUsedBytes
+	PartMemTotalBytes
+	PartSMActivityPermille
+	PartTensorActivityPermille
+	PartDRAMActivityPermille
+	PartECCUncorrected
+)
+
+const (
+	// Calls into a driver's library, by name: how often, and what they cost in wall time.
+	CallCount Metric = call + iota
+	CallTotalUS
+	CallLastUS
+	CallMaxUS
+)
+
 // slots maps a Metric to its place in defs, by scope and number; 0 is none, place+1 otherwise. Built once from the table.
-var slots = func() (t [NumScopes][1 << scopeShift]uint8) {
+var slots = func() (t [NumScopes][1 << scopeShift]uint16) {
 	for i, d := range defs {
-		if t[d.ID.Scope()][d.ID.local()] != 0 || d.Quantum < 1 || i >= 255 {
+		if t[d.ID.Scope()][d.ID.local()] != 0 || d.Quantum < 1 {
 			panic("metric table: " + d.Name)
 		}
-		t[d.ID.Scope()][d.ID.local()] = uint8(i + 1)
+		t[d.ID.Scope()][d.ID.local()] = uint16(i + 1)
 	}
 	return t
 }()

@@ -17,7 +17,7 @@ type State struct {
 }
 
 // maxMetrics bounds the length of the metric table.
-const maxMetrics = 192
+const maxMetrics = 320
 
 // scopeSpan is where a scope's metrics stand in the table.
 type scopeSpan struct{ first, end int }
@@ -120,6 +120,22 @@ func (s *State) CopyScope(sc Scope, o *State) {
 				to[j] = o.value(i, held)
 			}
 		}
+	}
+}
+
+// CopyScopeTo takes over the readings of one scope from o as those of entities from at on; what o has not is absent here. Neither State may be a [Decoder]'s.
+// Entities beyond Count are ignored.
+func (s *State) CopyScopeTo(sc Scope, o *State, at int) {
+	n := min(o.count[sc], s.count[sc]-at)
+	for i := spans[sc].first; i < spans[sc].end && n > 0; i++ {
+		from := o.column(i)
+		if from == nil {
+			if to := s.column(i); to != nil {
+				absent(to[at : at+n])
+			}
+			continue
+		}
+		copy(s.make(i)[at:at+n], from)
 	}
 }
 

@@ -305,6 +305,10 @@ type Inventory struct {
 	GpuDriverVersion string                 `protobuf:"bytes,10,opt,name=gpu_driver_version,json=gpuDriverVersion,proto3" json:"gpu_driver_version,omitempty"`
 	CudaVersion      string                 `protobuf:"bytes,11,opt,name=cuda_version,json=cudaVersion,proto3" json:"cuda_version,omitempty"`
 	Product          string                 `protobuf:"bytes,12,opt,name=product,proto3" json:"product,omitempty"` // the machine's model, DMI product_name
+	GpuParts         []*GPUPart             `protobuf:"bytes,13,rep,name=gpu_parts,json=gpuParts,proto3" json:"gpu_parts,omitempty"`
+	GpuLinks         []*GPULink             `protobuf:"bytes,14,rep,name=gpu_links,json=gpuLinks,proto3" json:"gpu_links,omitempty"`
+	Calls            []*Call                `protobuf:"bytes,15,rep,name=calls,proto3" json:"calls,omitempty"`
+	UnseenGpus       []*UnseenGPU           `protobuf:"bytes,16,rep,name=unseen_gpus,json=unseenGpus,proto3" json:"unseen_gpus,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -423,6 +427,34 @@ func (x *Inventory) GetProduct() string {
 	return ""
 }
 
+func (x *Inventory) GetGpuParts() []*GPUPart {
+	if x != nil {
+		return x.GpuParts
+	}
+	return nil
+}
+
+func (x *Inventory) GetGpuLinks() []*GPULink {
+	if x != nil {
+		return x.GpuLinks
+	}
+	return nil
+}
+
+func (x *Inventory) GetCalls() []*Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+func (x *Inventory) GetUnseenGpus() []*UnseenGPU {
+	if x != nil {
+		return x.UnseenGpus
+	}
+	return nil
+}
+
 type CPU struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
@@ -511,8 +543,21 @@ type GPU struct {
 	ComputeCapability string                 `protobuf:"bytes,8,opt,name=compute_capability,json=computeCapability,proto3" json:"compute_capability,omitempty"`
 	NumaNode          int32                  `protobuf:"varint,9,opt,name=numa_node,json=numaNode,proto3" json:"numa_node,omitempty"` // -1 unknown
 	Mig               bool                   `protobuf:"varint,10,opt,name=mig,proto3" json:"mig,omitempty"`                          // MIG mode is on
-	Vendor            string                 `protobuf:"bytes,11,opt,name=vendor,proto3" json:"vendor,omitempty"`                     // "nvidia", …
+	Vendor            string                 `protobuf:"bytes,11,opt,name=vendor,proto3" json:"vendor,omitempty"`                     // nvidia, amd, intel, google, aws, habana, huawei
 	PciPath           string                 `protobuf:"bytes,12,opt,name=pci_path,json=pciPath,proto3" json:"pci_path,omitempty"`    // where /sys/bus/pci/devices/PCI leads, under /sys/devices: tells which port is near it
+	Driver            string                 `protobuf:"bytes,13,opt,name=driver,proto3" json:"driver,omitempty"`                     // version of the driver that runs it
+	Architecture      string                 `protobuf:"bytes,14,opt,name=architecture,proto3" json:"architecture,omitempty"`         // Hopper, CDNA3, v5e, …
+	BoardPart         string                 `protobuf:"bytes,15,opt,name=board_part,json=boardPart,proto3" json:"board_part,omitempty"`
+	Firmware          string                 `protobuf:"bytes,16,opt,name=firmware,proto3" json:"firmware,omitempty"` // GSP, SMC, …
+	Inforom           string                 `protobuf:"bytes,17,opt,name=inforom,proto3" json:"inforom,omitempty"`
+	ModuleId          int32                  `protobuf:"varint,18,opt,name=module_id,json=moduleId,proto3" json:"module_id,omitempty"`               // place on its baseboard; -1 unknown
+	CpuAffinity       string                 `protobuf:"bytes,19,opt,name=cpu_affinity,json=cpuAffinity,proto3" json:"cpu_affinity,omitempty"`       // CPUs near it, as the kernel writes lists: "0-55,112-167"
+	FabricCluster     string                 `protobuf:"bytes,20,opt,name=fabric_cluster,json=fabricCluster,proto3" json:"fabric_cluster,omitempty"` // UUID of the NVLink domain
+	FabricClique      uint32                 `protobuf:"varint,21,opt,name=fabric_clique,json=fabricClique,proto3" json:"fabric_clique,omitempty"`
+	Chassis           string                 `protobuf:"bytes,22,opt,name=chassis,proto3" json:"chassis,omitempty"` // serial of the rack's chassis
+	Slot              uint32                 `protobuf:"varint,23,opt,name=slot,proto3" json:"slot,omitempty"`      // compute slot in the chassis
+	Tray              uint32                 `protobuf:"varint,24,opt,name=tray,proto3" json:"tray,omitempty"`
+	Note              string                 `protobuf:"bytes,25,opt,name=note,proto3" json:"note,omitempty"` // why its status is not ok, in the driver's words
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -631,6 +676,381 @@ func (x *GPU) GetPciPath() string {
 	return ""
 }
 
+func (x *GPU) GetDriver() string {
+	if x != nil {
+		return x.Driver
+	}
+	return ""
+}
+
+func (x *GPU) GetArchitecture() string {
+	if x != nil {
+		return x.Architecture
+	}
+	return ""
+}
+
+func (x *GPU) GetBoardPart() string {
+	if x != nil {
+		return x.BoardPart
+	}
+	return ""
+}
+
+func (x *GPU) GetFirmware() string {
+	if x != nil {
+		return x.Firmware
+	}
+	return ""
+}
+
+func (x *GPU) GetInforom() string {
+	if x != nil {
+		return x.Inforom
+	}
+	return ""
+}
+
+func (x *GPU) GetModuleId() int32 {
+	if x != nil {
+		return x.ModuleId
+	}
+	return 0
+}
+
+func (x *GPU) GetCpuAffinity() string {
+	if x != nil {
+		return x.CpuAffinity
+	}
+	return ""
+}
+
+func (x *GPU) GetFabricCluster() string {
+	if x != nil {
+		return x.FabricCluster
+	}
+	return ""
+}
+
+func (x *GPU) GetFabricClique() uint32 {
+	if x != nil {
+		return x.FabricClique
+	}
+	return 0
+}
+
+func (x *GPU) GetChassis() string {
+	if x != nil {
+		return x.Chassis
+	}
+	return ""
+}
+
+func (x *GPU) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *GPU) GetTray() uint32 {
+	if x != nil {
+		return x.Tray
+	}
+	return 0
+}
+
+func (x *GPU) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// GPUPart is a part of an accelerator that is used by itself.
+type GPUPart struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Gpu             uint32                 `protobuf:"varint,1,opt,name=gpu,proto3" json:"gpu,omitempty"`  // index in Inventory.gpus
+	Kind            string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // MIG, XCP, NeuronCore, TPU core
+	Name            string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // 1g.10gb
+	Uuid            string                 `protobuf:"bytes,4,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	Instance        uint32                 `protobuf:"varint,5,opt,name=instance,proto3" json:"instance,omitempty"` // MIG GPU instance; number of the core or partition
+	ComputeInstance uint32                 `protobuf:"varint,6,opt,name=compute_instance,json=computeInstance,proto3" json:"compute_instance,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GPUPart) Reset() {
+	*x = GPUPart{}
+	mi := &file_facts_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUPart) ProtoMessage() {}
+
+func (x *GPUPart) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUPart.ProtoReflect.Descriptor instead.
+func (*GPUPart) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GPUPart) GetGpu() uint32 {
+	if x != nil {
+		return x.Gpu
+	}
+	return 0
+}
+
+func (x *GPUPart) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GPUPart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GPUPart) GetUuid() string {
+	if x != nil {
+		return x.Uuid
+	}
+	return ""
+}
+
+func (x *GPUPart) GetInstance() uint32 {
+	if x != nil {
+		return x.Instance
+	}
+	return 0
+}
+
+func (x *GPUPart) GetComputeInstance() uint32 {
+	if x != nil {
+		return x.ComputeInstance
+	}
+	return 0
+}
+
+// GPULink is one link from an accelerator to another, to a switch or to the CPU.
+type GPULink struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gpu           uint32                 `protobuf:"varint,1,opt,name=gpu,proto3" json:"gpu,omitempty"`                             // index in Inventory.gpus
+	Link          uint32                 `protobuf:"varint,2,opt,name=link,proto3" json:"link,omitempty"`                           // its number on the GPU
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                            // NVLink, xGMI
+	Remote        string                 `protobuf:"bytes,4,opt,name=remote,proto3" json:"remote,omitempty"`                        // gpu, switch, cpu; "" unknown
+	RemotePci     string                 `protobuf:"bytes,5,opt,name=remote_pci,json=remotePci,proto3" json:"remote_pci,omitempty"` // dddd:bb:dd.f, lower case; "" unknown
+	Version       uint32                 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`                     // of the link: 4 for NVLink 4; 0 unknown
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPULink) Reset() {
+	*x = GPULink{}
+	mi := &file_facts_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPULink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPULink) ProtoMessage() {}
+
+func (x *GPULink) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPULink.ProtoReflect.Descriptor instead.
+func (*GPULink) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GPULink) GetGpu() uint32 {
+	if x != nil {
+		return x.Gpu
+	}
+	return 0
+}
+
+func (x *GPULink) GetLink() uint32 {
+	if x != nil {
+		return x.Link
+	}
+	return 0
+}
+
+func (x *GPULink) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GPULink) GetRemote() string {
+	if x != nil {
+		return x.Remote
+	}
+	return ""
+}
+
+func (x *GPULink) GetRemotePci() string {
+	if x != nil {
+		return x.RemotePci
+	}
+	return ""
+}
+
+func (x *GPULink) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// Call is a call into a driver's library whose cost is measured.
+type Call struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        uint32                 `protobuf:"varint,1,opt,name=source,proto3" json:"source,omitempty"` // index in Inventory.sources
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`      // nvmlDeviceGetFieldValues
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Call) Reset() {
+	*x = Call{}
+	mi := &file_facts_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Call) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Call) ProtoMessage() {}
+
+func (x *Call) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Call.ProtoReflect.Descriptor instead.
+func (*Call) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Call) GetSource() uint32 {
+	if x != nil {
+		return x.Source
+	}
+	return 0
+}
+
+func (x *Call) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// UnseenGPU is an accelerator on the PCI bus that no driver shows to the collector's user.
+type UnseenGPU struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pci           string                 `protobuf:"bytes,1,opt,name=pci,proto3" json:"pci,omitempty"`
+	Vendor        string                 `protobuf:"bytes,2,opt,name=vendor,proto3" json:"vendor,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"` // "no driver", "not visible to this user", …
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnseenGPU) Reset() {
+	*x = UnseenGPU{}
+	mi := &file_facts_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnseenGPU) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnseenGPU) ProtoMessage() {}
+
+func (x *UnseenGPU) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnseenGPU.ProtoReflect.Descriptor instead.
+func (*UnseenGPU) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UnseenGPU) GetPci() string {
+	if x != nil {
+		return x.Pci
+	}
+	return ""
+}
+
+func (x *UnseenGPU) GetVendor() string {
+	if x != nil {
+		return x.Vendor
+	}
+	return ""
+}
+
+func (x *UnseenGPU) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type Port struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"` // mlx5_0
@@ -643,14 +1063,21 @@ type Port struct {
 	NumaNode      int32                  `protobuf:"varint,8,opt,name=numa_node,json=numaNode,proto3" json:"numa_node,omitempty"` // -1 unknown
 	Rate          string                 `protobuf:"bytes,9,opt,name=rate,proto3" json:"rate,omitempty"`                          // as the kernel words it: "400 Gb/sec (4X NDR)"
 	Driver        string                 `protobuf:"bytes,10,opt,name=driver,proto3" json:"driver,omitempty"`
-	PciPath       string                 `protobuf:"bytes,11,opt,name=pci_path,json=pciPath,proto3" json:"pci_path,omitempty"` // as of GPU
+	PciPath       string                 `protobuf:"bytes,11,opt,name=pci_path,json=pciPath,proto3" json:"pci_path,omitempty"`          // as of GPU
+	Lid           uint32                 `protobuf:"varint,12,opt,name=lid,proto3" json:"lid,omitempty"`                                // InfiniBand; 0 none
+	SmLid         uint32                 `protobuf:"varint,13,opt,name=sm_lid,json=smLid,proto3" json:"sm_lid,omitempty"`               // of the subnet manager
+	HcaType       string                 `protobuf:"bytes,14,opt,name=hca_type,json=hcaType,proto3" json:"hca_type,omitempty"`          // MT4129
+	BoardId       string                 `protobuf:"bytes,15,opt,name=board_id,json=boardId,proto3" json:"board_id,omitempty"`          // the maker's part (PSID)
+	Gid           string                 `protobuf:"bytes,16,opt,name=gid,proto3" json:"gid,omitempty"`                                 // the first one that is not empty
+	SystemGuid    string                 `protobuf:"bytes,17,opt,name=system_guid,json=systemGuid,proto3" json:"system_guid,omitempty"` // sys_image_guid: ports of one adapter have the same
+	RateMax       string                 `protobuf:"bytes,18,opt,name=rate_max,json=rateMax,proto3" json:"rate_max,omitempty"`          // where rate_max_mbps comes from: "ethtool", "kind of device"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_facts_proto_msgTypes[4]
+	mi := &file_facts_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +1089,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[4]
+	mi := &file_facts_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +1102,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{4}
+	return file_facts_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Port) GetDevice() string {
@@ -755,6 +1182,55 @@ func (x *Port) GetPciPath() string {
 	return ""
 }
 
+func (x *Port) GetLid() uint32 {
+	if x != nil {
+		return x.Lid
+	}
+	return 0
+}
+
+func (x *Port) GetSmLid() uint32 {
+	if x != nil {
+		return x.SmLid
+	}
+	return 0
+}
+
+func (x *Port) GetHcaType() string {
+	if x != nil {
+		return x.HcaType
+	}
+	return ""
+}
+
+func (x *Port) GetBoardId() string {
+	if x != nil {
+		return x.BoardId
+	}
+	return ""
+}
+
+func (x *Port) GetGid() string {
+	if x != nil {
+		return x.Gid
+	}
+	return ""
+}
+
+func (x *Port) GetSystemGuid() string {
+	if x != nil {
+		return x.SystemGuid
+	}
+	return ""
+}
+
+func (x *Port) GetRateMax() string {
+	if x != nil {
+		return x.RateMax
+	}
+	return ""
+}
+
 type HWCounter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Port          uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"` // index in Inventory.ports
@@ -765,7 +1241,7 @@ type HWCounter struct {
 
 func (x *HWCounter) Reset() {
 	*x = HWCounter{}
-	mi := &file_facts_proto_msgTypes[5]
+	mi := &file_facts_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +1253,7 @@ func (x *HWCounter) String() string {
 func (*HWCounter) ProtoMessage() {}
 
 func (x *HWCounter) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[5]
+	mi := &file_facts_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +1266,7 @@ func (x *HWCounter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HWCounter.ProtoReflect.Descriptor instead.
 func (*HWCounter) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{5}
+	return file_facts_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HWCounter) GetPort() uint32 {
@@ -812,13 +1288,17 @@ type Net struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Driver        string                 `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
 	Physical      bool                   `protobuf:"varint,3,opt,name=physical,proto3" json:"physical,omitempty"`
+	Master        string                 `protobuf:"bytes,4,opt,name=master,proto3" json:"master,omitempty"`                     // the bond or bridge that it is part of
+	BondMode      string                 `protobuf:"bytes,5,opt,name=bond_mode,json=bondMode,proto3" json:"bond_mode,omitempty"` // of a bond: 802.3ad, active-backup, …
+	Pci           string                 `protobuf:"bytes,6,opt,name=pci,proto3" json:"pci,omitempty"`
+	NumaNode      int32                  `protobuf:"varint,7,opt,name=numa_node,json=numaNode,proto3" json:"numa_node,omitempty"` // -1 unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Net) Reset() {
 	*x = Net{}
-	mi := &file_facts_proto_msgTypes[6]
+	mi := &file_facts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +1310,7 @@ func (x *Net) String() string {
 func (*Net) ProtoMessage() {}
 
 func (x *Net) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[6]
+	mi := &file_facts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1323,7 @@ func (x *Net) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Net.ProtoReflect.Descriptor instead.
 func (*Net) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{6}
+	return file_facts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Net) GetName() string {
@@ -867,6 +1347,34 @@ func (x *Net) GetPhysical() bool {
 	return false
 }
 
+func (x *Net) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *Net) GetBondMode() string {
+	if x != nil {
+		return x.BondMode
+	}
+	return ""
+}
+
+func (x *Net) GetPci() string {
+	if x != nil {
+		return x.Pci
+	}
+	return ""
+}
+
+func (x *Net) GetNumaNode() int32 {
+	if x != nil {
+		return x.NumaNode
+	}
+	return 0
+}
+
 type Disk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // nvme0n1
@@ -878,7 +1386,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_facts_proto_msgTypes[7]
+	mi := &file_facts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1398,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[7]
+	mi := &file_facts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1411,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{7}
+	return file_facts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Disk) GetName() string {
@@ -938,7 +1446,7 @@ type Filesystem struct {
 
 func (x *Filesystem) Reset() {
 	*x = Filesystem{}
-	mi := &file_facts_proto_msgTypes[8]
+	mi := &file_facts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1458,7 @@ func (x *Filesystem) String() string {
 func (*Filesystem) ProtoMessage() {}
 
 func (x *Filesystem) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[8]
+	mi := &file_facts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1471,7 @@ func (x *Filesystem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filesystem.ProtoReflect.Descriptor instead.
 func (*Filesystem) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{8}
+	return file_facts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Filesystem) GetMount() string {
@@ -997,7 +1505,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_facts_proto_msgTypes[9]
+	mi := &file_facts_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1517,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[9]
+	mi := &file_facts_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1530,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{9}
+	return file_facts_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Source) GetName() string {
@@ -1051,7 +1559,7 @@ type Processes struct {
 
 func (x *Processes) Reset() {
 	*x = Processes{}
-	mi := &file_facts_proto_msgTypes[10]
+	mi := &file_facts_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1571,7 @@ func (x *Processes) String() string {
 func (*Processes) ProtoMessage() {}
 
 func (x *Processes) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[10]
+	mi := &file_facts_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1584,7 @@ func (x *Processes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Processes.ProtoReflect.Descriptor instead.
 func (*Processes) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{10}
+	return file_facts_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Processes) GetWhole() bool {
@@ -1110,7 +1618,7 @@ type ProcessKey struct {
 
 func (x *ProcessKey) Reset() {
 	*x = ProcessKey{}
-	mi := &file_facts_proto_msgTypes[11]
+	mi := &file_facts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1630,7 @@ func (x *ProcessKey) String() string {
 func (*ProcessKey) ProtoMessage() {}
 
 func (x *ProcessKey) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[11]
+	mi := &file_facts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1643,7 @@ func (x *ProcessKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessKey.ProtoReflect.Descriptor instead.
 func (*ProcessKey) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{11}
+	return file_facts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ProcessKey) GetPid() int32 {
@@ -1179,7 +1687,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_facts_proto_msgTypes[12]
+	mi := &file_facts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1699,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[12]
+	mi := &file_facts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1712,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{12}
+	return file_facts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Process) GetPid() int32 {
@@ -1346,13 +1854,14 @@ type Held struct {
 	Gpu           uint32                 `protobuf:"varint,1,opt,name=gpu,proto3" json:"gpu,omitempty"`                                    // index in Inventory.gpus
 	MemoryBytes   uint64                 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"` // 0 with memory_known false: the driver does not say
 	MemoryKnown   bool                   `protobuf:"varint,3,opt,name=memory_known,json=memoryKnown,proto3" json:"memory_known,omitempty"`
+	Part          uint32                 `protobuf:"varint,4,opt,name=part,proto3" json:"part,omitempty"` // index in Inventory.gpu_parts plus one; 0: the whole of it, or unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_facts_proto_msgTypes[13]
+	mi := &file_facts_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1873,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[13]
+	mi := &file_facts_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1886,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{13}
+	return file_facts_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Held) GetGpu() uint32 {
@@ -1401,6 +1910,13 @@ func (x *Held) GetMemoryKnown() bool {
 	return false
 }
 
+func (x *Held) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
 // Usage is what the told processes, and the busiest others, use now.
 type Usage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1412,7 +1928,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_facts_proto_msgTypes[14]
+	mi := &file_facts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1940,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[14]
+	mi := &file_facts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1953,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{14}
+	return file_facts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Usage) GetTold() []*ProcessUsage {
@@ -1472,7 +1988,7 @@ type ProcessUsage struct {
 
 func (x *ProcessUsage) Reset() {
 	*x = ProcessUsage{}
-	mi := &file_facts_proto_msgTypes[15]
+	mi := &file_facts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +2000,7 @@ func (x *ProcessUsage) String() string {
 func (*ProcessUsage) ProtoMessage() {}
 
 func (x *ProcessUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[15]
+	mi := &file_facts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +2013,7 @@ func (x *ProcessUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessUsage.ProtoReflect.Descriptor instead.
 func (*ProcessUsage) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{15}
+	return file_facts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProcessUsage) GetPid() int32 {
@@ -1575,13 +2091,14 @@ type KernelLog struct {
 	Records       []*KernelRecord        `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
 	Lost          uint64                 `protobuf:"varint,2,opt,name=lost,proto3" json:"lost,omitempty"` // records that the ring dropped before they were read
 	Via           string                 `protobuf:"bytes,3,opt,name=via,proto3" json:"via,omitempty"`    // kmsg | journal
+	Folds         []*KernelFold          `protobuf:"bytes,4,rep,name=folds,proto3" json:"folds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KernelLog) Reset() {
 	*x = KernelLog{}
-	mi := &file_facts_proto_msgTypes[16]
+	mi := &file_facts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +2110,7 @@ func (x *KernelLog) String() string {
 func (*KernelLog) ProtoMessage() {}
 
 func (x *KernelLog) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[16]
+	mi := &file_facts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +2123,7 @@ func (x *KernelLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KernelLog.ProtoReflect.Descriptor instead.
 func (*KernelLog) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{16}
+	return file_facts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *KernelLog) GetRecords() []*KernelRecord {
@@ -1630,19 +2147,29 @@ func (x *KernelLog) GetVia() string {
 	return ""
 }
 
+func (x *KernelLog) GetFolds() []*KernelFold {
+	if x != nil {
+		return x.Folds
+	}
+	return nil
+}
+
 type KernelRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Level         uint32                 `protobuf:"varint,2,opt,name=level,proto3" json:"level,omitempty"`                 // 0 emergency … 7 debug
 	MonoUs        int64                  `protobuf:"varint,3,opt,name=mono_us,json=monoUs,proto3" json:"mono_us,omitempty"` // since boot
 	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	Facility      uint32                 `protobuf:"varint,5,opt,name=facility,proto3" json:"facility,omitempty"`           // 0 the kernel; others are not told
+	WallUs        int64                  `protobuf:"varint,6,opt,name=wall_us,json=wallUs,proto3" json:"wall_us,omitempty"` // Unix time by the node's own clock
+	Device        string                 `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"`                // as the kernel names it: "+pci:0000:3b:00.0"; "" where it does not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KernelRecord) Reset() {
 	*x = KernelRecord{}
-	mi := &file_facts_proto_msgTypes[17]
+	mi := &file_facts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +2181,7 @@ func (x *KernelRecord) String() string {
 func (*KernelRecord) ProtoMessage() {}
 
 func (x *KernelRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[17]
+	mi := &file_facts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +2194,7 @@ func (x *KernelRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KernelRecord.ProtoReflect.Descriptor instead.
 func (*KernelRecord) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{17}
+	return file_facts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KernelRecord) GetSequence() uint64 {
@@ -1698,6 +2225,241 @@ func (x *KernelRecord) GetText() string {
 	return ""
 }
 
+func (x *KernelRecord) GetFacility() uint32 {
+	if x != nil {
+		return x.Facility
+	}
+	return 0
+}
+
+func (x *KernelRecord) GetWallUs() int64 {
+	if x != nil {
+		return x.WallUs
+	}
+	return 0
+}
+
+func (x *KernelRecord) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+// KernelFold stands for records that were not told one by one, since many like them had been.
+type KernelFold struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"` // of the last record that was told and that these are like
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`       // since the fold before
+	FirstMonoUs   int64                  `protobuf:"varint,3,opt,name=first_mono_us,json=firstMonoUs,proto3" json:"first_mono_us,omitempty"`
+	LastMonoUs    int64                  `protobuf:"varint,4,opt,name=last_mono_us,json=lastMonoUs,proto3" json:"last_mono_us,omitempty"`
+	LastText      string                 `protobuf:"bytes,5,opt,name=last_text,json=lastText,proto3" json:"last_text,omitempty"`
+	LastSequence  uint64                 `protobuf:"varint,6,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"` // of the last of them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KernelFold) Reset() {
+	*x = KernelFold{}
+	mi := &file_facts_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KernelFold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KernelFold) ProtoMessage() {}
+
+func (x *KernelFold) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KernelFold.ProtoReflect.Descriptor instead.
+func (*KernelFold) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *KernelFold) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *KernelFold) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *KernelFold) GetFirstMonoUs() int64 {
+	if x != nil {
+		return x.FirstMonoUs
+	}
+	return 0
+}
+
+func (x *KernelFold) GetLastMonoUs() int64 {
+	if x != nil {
+		return x.LastMonoUs
+	}
+	return 0
+}
+
+func (x *KernelFold) GetLastText() string {
+	if x != nil {
+		return x.LastText
+	}
+	return ""
+}
+
+func (x *KernelFold) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
+// GPUEvents are what a driver reports of its accelerators by itself.
+type GPUEvents struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*GPUEvent            `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUEvents) Reset() {
+	*x = GPUEvents{}
+	mi := &file_facts_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUEvents) ProtoMessage() {}
+
+func (x *GPUEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUEvents.ProtoReflect.Descriptor instead.
+func (*GPUEvents) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GPUEvents) GetEvents() []*GPUEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+type GPUEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`           // counts up for as long as the collector lives
+	Gpu           uint32                 `protobuf:"varint,2,opt,name=gpu,proto3" json:"gpu,omitempty"`                     // index in Inventory.gpus
+	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`                    // xid, ecc_double_bit, recovery_action, …
+	Code          uint32                 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`                   // the Xid
+	MonoUs        int64                  `protobuf:"varint,5,opt,name=mono_us,json=monoUs,proto3" json:"mono_us,omitempty"` // when it was told: CLOCK_MONOTONIC
+	Instance      uint32                 `protobuf:"varint,6,opt,name=instance,proto3" json:"instance,omitempty"`           // MIG GPU instance plus one; 0 none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUEvent) Reset() {
+	*x = GPUEvent{}
+	mi := &file_facts_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUEvent) ProtoMessage() {}
+
+func (x *GPUEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUEvent.ProtoReflect.Descriptor instead.
+func (*GPUEvent) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GPUEvent) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetGpu() uint32 {
+	if x != nil {
+		return x.Gpu
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetMonoUs() int64 {
+	if x != nil {
+		return x.MonoUs
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetInstance() uint32 {
+	if x != nil {
+		return x.Instance
+	}
+	return 0
+}
+
 type SourceNotes struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Notes         []*SourceNote          `protobuf:"bytes,1,rep,name=notes,proto3" json:"notes,omitempty"`
@@ -1707,7 +2469,7 @@ type SourceNotes struct {
 
 func (x *SourceNotes) Reset() {
 	*x = SourceNotes{}
-	mi := &file_facts_proto_msgTypes[18]
+	mi := &file_facts_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +2481,7 @@ func (x *SourceNotes) String() string {
 func (*SourceNotes) ProtoMessage() {}
 
 func (x *SourceNotes) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[18]
+	mi := &file_facts_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +2494,7 @@ func (x *SourceNotes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceNotes.ProtoReflect.Descriptor instead.
 func (*SourceNotes) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{18}
+	return file_facts_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SourceNotes) GetNotes() []*SourceNote {
@@ -1755,7 +2517,7 @@ type SourceNote struct {
 
 func (x *SourceNote) Reset() {
 	*x = SourceNote{}
-	mi := &file_facts_proto_msgTypes[19]
+	mi := &file_facts_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2529,7 @@ func (x *SourceNote) String() string {
 func (*SourceNote) ProtoMessage() {}
 
 func (x *SourceNote) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[19]
+	mi := &file_facts_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2542,7 @@ func (x *SourceNote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceNote.ProtoReflect.Descriptor instead.
 func (*SourceNote) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{19}
+	return file_facts_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SourceNote) GetSource() uint32 {
@@ -1827,7 +2589,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_facts_proto_msgTypes[20]
+	mi := &file_facts_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2601,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[20]
+	mi := &file_facts_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2614,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{20}
+	return file_facts_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Bye) GetReason() string {
@@ -1879,7 +2641,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_facts_proto_msgTypes[21]
+	mi := &file_facts_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2653,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[21]
+	mi := &file_facts_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2666,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{21}
+	return file_facts_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Control) GetWhat() isControl_What {
@@ -2006,7 +2768,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_facts_proto_msgTypes[22]
+	mi := &file_facts_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2780,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[22]
+	mi := &file_facts_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2793,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{22}
+	return file_facts_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Start) GetProtocolMajor() uint32 {
@@ -2077,7 +2839,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_facts_proto_msgTypes[23]
+	mi := &file_facts_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2851,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[23]
+	mi := &file_facts_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2864,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{23}
+	return file_facts_proto_rawDescGZIP(), []int{30}
 }
 
 type SetLevel struct {
@@ -2114,7 +2876,7 @@ type SetLevel struct {
 
 func (x *SetLevel) Reset() {
 	*x = SetLevel{}
-	mi := &file_facts_proto_msgTypes[24]
+	mi := &file_facts_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2888,7 @@ func (x *SetLevel) String() string {
 func (*SetLevel) ProtoMessage() {}
 
 func (x *SetLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[24]
+	mi := &file_facts_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2901,7 @@ func (x *SetLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLevel.ProtoReflect.Descriptor instead.
 func (*SetLevel) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{24}
+	return file_facts_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SetLevel) GetDetail() bool {
@@ -2158,7 +2920,7 @@ type SetPace struct {
 
 func (x *SetPace) Reset() {
 	*x = SetPace{}
-	mi := &file_facts_proto_msgTypes[25]
+	mi := &file_facts_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2932,7 @@ func (x *SetPace) String() string {
 func (*SetPace) ProtoMessage() {}
 
 func (x *SetPace) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[25]
+	mi := &file_facts_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2945,7 @@ func (x *SetPace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPace.ProtoReflect.Descriptor instead.
 func (*SetPace) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{25}
+	return file_facts_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetPace) GetEveryMs() int64 {
@@ -2201,7 +2963,7 @@ type SendWhole struct {
 
 func (x *SendWhole) Reset() {
 	*x = SendWhole{}
-	mi := &file_facts_proto_msgTypes[26]
+	mi := &file_facts_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2975,7 @@ func (x *SendWhole) String() string {
 func (*SendWhole) ProtoMessage() {}
 
 func (x *SendWhole) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[26]
+	mi := &file_facts_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2988,7 @@ func (x *SendWhole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendWhole.ProtoReflect.Descriptor instead.
 func (*SendWhole) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{26}
+	return file_facts_proto_rawDescGZIP(), []int{33}
 }
 
 var File_facts_proto protoreflect.FileDescriptor
@@ -2251,7 +3013,7 @@ const file_facts_proto_rawDesc = "" +
 	"\amono_ms\x18\f \x01(\x03R\x06monoMs\x12\x17\n" +
 	"\awall_ms\x18\r \x01(\x03R\x06wallMs\x12\x10\n" +
 	"\x03pid\x18\x0e \x01(\x05R\x03pid\x12#\n" +
-	"\rpid_namespace\x18\x0f \x01(\x04R\fpidNamespace\"\x99\x04\n" +
+	"\rpid_namespace\x18\x0f \x01(\x04R\fpidNamespace\"\xe9\x05\n" +
 	"\tInventory\x12$\n" +
 	"\x03cpu\x18\x01 \x01(\v2\x12.foretop.facts.CPUR\x03cpu\x12,\n" +
 	"\x12memory_total_bytes\x18\x02 \x01(\x04R\x10memoryTotalBytes\x12&\n" +
@@ -2266,14 +3028,19 @@ const file_facts_proto_rawDesc = "" +
 	"\x12gpu_driver_version\x18\n" +
 	" \x01(\tR\x10gpuDriverVersion\x12!\n" +
 	"\fcuda_version\x18\v \x01(\tR\vcudaVersion\x12\x18\n" +
-	"\aproduct\x18\f \x01(\tR\aproduct\"\x84\x01\n" +
+	"\aproduct\x18\f \x01(\tR\aproduct\x123\n" +
+	"\tgpu_parts\x18\r \x03(\v2\x16.foretop.facts.GPUPartR\bgpuParts\x123\n" +
+	"\tgpu_links\x18\x0e \x03(\v2\x16.foretop.facts.GPULinkR\bgpuLinks\x12)\n" +
+	"\x05calls\x18\x0f \x03(\v2\x13.foretop.facts.CallR\x05calls\x129\n" +
+	"\vunseen_gpus\x18\x10 \x03(\v2\x18.foretop.facts.UnseenGPUR\n" +
+	"unseenGpus\"\x84\x01\n" +
 	"\x03CPU\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n" +
 	"\asockets\x18\x02 \x01(\rR\asockets\x12\x14\n" +
 	"\x05cores\x18\x03 \x01(\rR\x05cores\x12\x18\n" +
 	"\athreads\x18\x04 \x01(\rR\athreads\x12\x1d\n" +
 	"\n" +
-	"numa_nodes\x18\x05 \x01(\rR\tnumaNodes\"\xc2\x02\n" +
+	"numa_nodes\x18\x05 \x01(\rR\tnumaNodes\"\xb5\x05\n" +
 	"\x03GPU\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2287,7 +3054,43 @@ const file_facts_proto_rawDesc = "" +
 	"\x03mig\x18\n" +
 	" \x01(\bR\x03mig\x12\x16\n" +
 	"\x06vendor\x18\v \x01(\tR\x06vendor\x12\x19\n" +
-	"\bpci_path\x18\f \x01(\tR\apciPath\"\x8f\x02\n" +
+	"\bpci_path\x18\f \x01(\tR\apciPath\x12\x16\n" +
+	"\x06driver\x18\r \x01(\tR\x06driver\x12\"\n" +
+	"\farchitecture\x18\x0e \x01(\tR\farchitecture\x12\x1d\n" +
+	"\n" +
+	"board_part\x18\x0f \x01(\tR\tboardPart\x12\x1a\n" +
+	"\bfirmware\x18\x10 \x01(\tR\bfirmware\x12\x18\n" +
+	"\ainforom\x18\x11 \x01(\tR\ainforom\x12\x1b\n" +
+	"\tmodule_id\x18\x12 \x01(\x05R\bmoduleId\x12!\n" +
+	"\fcpu_affinity\x18\x13 \x01(\tR\vcpuAffinity\x12%\n" +
+	"\x0efabric_cluster\x18\x14 \x01(\tR\rfabricCluster\x12#\n" +
+	"\rfabric_clique\x18\x15 \x01(\rR\ffabricClique\x12\x18\n" +
+	"\achassis\x18\x16 \x01(\tR\achassis\x12\x12\n" +
+	"\x04slot\x18\x17 \x01(\rR\x04slot\x12\x12\n" +
+	"\x04tray\x18\x18 \x01(\rR\x04tray\x12\x12\n" +
+	"\x04note\x18\x19 \x01(\tR\x04note\"\x9e\x01\n" +
+	"\aGPUPart\x12\x10\n" +
+	"\x03gpu\x18\x01 \x01(\rR\x03gpu\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
+	"\x04uuid\x18\x04 \x01(\tR\x04uuid\x12\x1a\n" +
+	"\binstance\x18\x05 \x01(\rR\binstance\x12)\n" +
+	"\x10compute_instance\x18\x06 \x01(\rR\x0fcomputeInstance\"\x94\x01\n" +
+	"\aGPULink\x12\x10\n" +
+	"\x03gpu\x18\x01 \x01(\rR\x03gpu\x12\x12\n" +
+	"\x04link\x18\x02 \x01(\rR\x04link\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06remote\x18\x04 \x01(\tR\x06remote\x12\x1d\n" +
+	"\n" +
+	"remote_pci\x18\x05 \x01(\tR\tremotePci\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\rR\aversion\"2\n" +
+	"\x04Call\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\rR\x06source\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"G\n" +
+	"\tUnseenGPU\x12\x10\n" +
+	"\x03pci\x18\x01 \x01(\tR\x03pci\x12\x16\n" +
+	"\x06vendor\x18\x02 \x01(\tR\x06vendor\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xbc\x03\n" +
 	"\x04Port\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x1d\n" +
@@ -2301,14 +3104,26 @@ const file_facts_proto_rawDesc = "" +
 	"\x04rate\x18\t \x01(\tR\x04rate\x12\x16\n" +
 	"\x06driver\x18\n" +
 	" \x01(\tR\x06driver\x12\x19\n" +
-	"\bpci_path\x18\v \x01(\tR\apciPath\"3\n" +
+	"\bpci_path\x18\v \x01(\tR\apciPath\x12\x10\n" +
+	"\x03lid\x18\f \x01(\rR\x03lid\x12\x15\n" +
+	"\x06sm_lid\x18\r \x01(\rR\x05smLid\x12\x19\n" +
+	"\bhca_type\x18\x0e \x01(\tR\ahcaType\x12\x19\n" +
+	"\bboard_id\x18\x0f \x01(\tR\aboardId\x12\x10\n" +
+	"\x03gid\x18\x10 \x01(\tR\x03gid\x12\x1f\n" +
+	"\vsystem_guid\x18\x11 \x01(\tR\n" +
+	"systemGuid\x12\x19\n" +
+	"\brate_max\x18\x12 \x01(\tR\arateMax\"3\n" +
 	"\tHWCounter\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"M\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xb1\x01\n" +
 	"\x03Net\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x1a\n" +
-	"\bphysical\x18\x03 \x01(\bR\bphysical\"O\n" +
+	"\bphysical\x18\x03 \x01(\bR\bphysical\x12\x16\n" +
+	"\x06master\x18\x04 \x01(\tR\x06master\x12\x1b\n" +
+	"\tbond_mode\x18\x05 \x01(\tR\bbondMode\x12\x10\n" +
+	"\x03pci\x18\x06 \x01(\tR\x03pci\x12\x1b\n" +
+	"\tnuma_node\x18\a \x01(\x05R\bnumaNode\"O\n" +
 	"\x04Disk\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1d\n" +
@@ -2355,11 +3170,12 @@ const file_facts_proto_rawDesc = "" +
 	"\x03cwd\x18\x13 \x01(\tR\x03cwd\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"^\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
 	"\x04Held\x12\x10\n" +
 	"\x03gpu\x18\x01 \x01(\rR\x03gpu\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x04R\vmemoryBytes\x12!\n" +
-	"\fmemory_known\x18\x03 \x01(\bR\vmemoryKnown\"g\n" +
+	"\fmemory_known\x18\x03 \x01(\bR\vmemoryKnown\x12\x12\n" +
+	"\x04part\x18\x04 \x01(\rR\x04part\"g\n" +
 	"\x05Usage\x12/\n" +
 	"\x04told\x18\x01 \x03(\v2\x1b.foretop.facts.ProcessUsageR\x04told\x12-\n" +
 	"\x03top\x18\x02 \x03(\v2\x1b.foretop.facts.ProcessUsageR\x03top\"\x8a\x02\n" +
@@ -2375,16 +3191,38 @@ const file_facts_proto_rawDesc = "" +
 	"\athreads\x18\b \x01(\rR\athreads\x12\x14\n" +
 	"\x05state\x18\t \x01(\tR\x05state\x12!\n" +
 	"\fcpu_permille\x18\n" +
-	" \x01(\rR\vcpuPermille\"h\n" +
+	" \x01(\rR\vcpuPermille\"\x99\x01\n" +
 	"\tKernelLog\x125\n" +
 	"\arecords\x18\x01 \x03(\v2\x1b.foretop.facts.KernelRecordR\arecords\x12\x12\n" +
 	"\x04lost\x18\x02 \x01(\x04R\x04lost\x12\x10\n" +
-	"\x03via\x18\x03 \x01(\tR\x03via\"m\n" +
+	"\x03via\x18\x03 \x01(\tR\x03via\x12/\n" +
+	"\x05folds\x18\x04 \x03(\v2\x19.foretop.facts.KernelFoldR\x05folds\"\xba\x01\n" +
 	"\fKernelRecord\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\rR\x05level\x12\x17\n" +
 	"\amono_us\x18\x03 \x01(\x03R\x06monoUs\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\">\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x1a\n" +
+	"\bfacility\x18\x05 \x01(\rR\bfacility\x12\x17\n" +
+	"\awall_us\x18\x06 \x01(\x03R\x06wallUs\x12\x16\n" +
+	"\x06device\x18\a \x01(\tR\x06device\"\xc6\x01\n" +
+	"\n" +
+	"KernelFold\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\x12\"\n" +
+	"\rfirst_mono_us\x18\x03 \x01(\x03R\vfirstMonoUs\x12 \n" +
+	"\flast_mono_us\x18\x04 \x01(\x03R\n" +
+	"lastMonoUs\x12\x1b\n" +
+	"\tlast_text\x18\x05 \x01(\tR\blastText\x12#\n" +
+	"\rlast_sequence\x18\x06 \x01(\x04R\flastSequence\"<\n" +
+	"\tGPUEvents\x12/\n" +
+	"\x06events\x18\x01 \x03(\v2\x17.foretop.facts.GPUEventR\x06events\"\x95\x01\n" +
+	"\bGPUEvent\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x10\n" +
+	"\x03gpu\x18\x02 \x01(\rR\x03gpu\x12\x12\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\rR\x04code\x12\x17\n" +
+	"\amono_us\x18\x05 \x01(\x03R\x06monoUs\x12\x1a\n" +
+	"\binstance\x18\x06 \x01(\rR\binstance\">\n" +
 	"\vSourceNotes\x12/\n" +
 	"\x05notes\x18\x01 \x03(\v2\x19.foretop.facts.SourceNoteR\x05notes\"\xa6\x01\n" +
 	"\n" +
@@ -2443,7 +3281,7 @@ func file_facts_proto_rawDescGZIP() []byte {
 }
 
 var file_facts_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_facts_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_facts_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_facts_proto_goTypes = []any{
 	(EnvState)(0),        // 0: foretop.facts.EnvState
 	(SourceState)(0),     // 1: foretop.facts.SourceState
@@ -2451,60 +3289,73 @@ var file_facts_proto_goTypes = []any{
 	(*Inventory)(nil),    // 3: foretop.facts.Inventory
 	(*CPU)(nil),          // 4: foretop.facts.CPU
 	(*GPU)(nil),          // 5: foretop.facts.GPU
-	(*Port)(nil),         // 6: foretop.facts.Port
-	(*HWCounter)(nil),    // 7: foretop.facts.HWCounter
-	(*Net)(nil),          // 8: foretop.facts.Net
-	(*Disk)(nil),         // 9: foretop.facts.Disk
-	(*Filesystem)(nil),   // 10: foretop.facts.Filesystem
-	(*Source)(nil),       // 11: foretop.facts.Source
-	(*Processes)(nil),    // 12: foretop.facts.Processes
-	(*ProcessKey)(nil),   // 13: foretop.facts.ProcessKey
-	(*Process)(nil),      // 14: foretop.facts.Process
-	(*Held)(nil),         // 15: foretop.facts.Held
-	(*Usage)(nil),        // 16: foretop.facts.Usage
-	(*ProcessUsage)(nil), // 17: foretop.facts.ProcessUsage
-	(*KernelLog)(nil),    // 18: foretop.facts.KernelLog
-	(*KernelRecord)(nil), // 19: foretop.facts.KernelRecord
-	(*SourceNotes)(nil),  // 20: foretop.facts.SourceNotes
-	(*SourceNote)(nil),   // 21: foretop.facts.SourceNote
-	(*Bye)(nil),          // 22: foretop.facts.Bye
-	(*Control)(nil),      // 23: foretop.facts.Control
-	(*Start)(nil),        // 24: foretop.facts.Start
-	(*Heartbeat)(nil),    // 25: foretop.facts.Heartbeat
-	(*SetLevel)(nil),     // 26: foretop.facts.SetLevel
-	(*SetPace)(nil),      // 27: foretop.facts.SetPace
-	(*SendWhole)(nil),    // 28: foretop.facts.SendWhole
-	nil,                  // 29: foretop.facts.Process.EnvEntry
+	(*GPUPart)(nil),      // 6: foretop.facts.GPUPart
+	(*GPULink)(nil),      // 7: foretop.facts.GPULink
+	(*Call)(nil),         // 8: foretop.facts.Call
+	(*UnseenGPU)(nil),    // 9: foretop.facts.UnseenGPU
+	(*Port)(nil),         // 10: foretop.facts.Port
+	(*HWCounter)(nil),    // 11: foretop.facts.HWCounter
+	(*Net)(nil),          // 12: foretop.facts.Net
+	(*Disk)(nil),         // 13: foretop.facts.Disk
+	(*Filesystem)(nil),   // 14: foretop.facts.Filesystem
+	(*Source)(nil),       // 15: foretop.facts.Source
+	(*Processes)(nil),    // 16: foretop.facts.Processes
+	(*ProcessKey)(nil),   // 17: foretop.facts.ProcessKey
+	(*Process)(nil),      // 18: foretop.facts.Process
+	(*Held)(nil),         // 19: foretop.facts.Held
+	(*Usage)(nil),        // 20: foretop.facts.Usage
+	(*ProcessUsage)(nil), // 21: foretop.facts.ProcessUsage
+	(*KernelLog)(nil),    // 22: foretop.facts.KernelLog
+	(*KernelRecord)(nil), // 23: foretop.facts.KernelRecord
+	(*KernelFold)(nil),   // 24: foretop.facts.KernelFold
+	(*GPUEvents)(nil),    // 25: foretop.facts.GPUEvents
+	(*GPUEvent)(nil),     // 26: foretop.facts.GPUEvent
+	(*SourceNotes)(nil),  // 27: foretop.facts.SourceNotes
+	(*SourceNote)(nil),   // 28: foretop.facts.SourceNote
+	(*Bye)(nil),          // 29: foretop.facts.Bye
+	(*Control)(nil),      // 30: foretop.facts.Control
+	(*Start)(nil),        // 31: foretop.facts.Start
+	(*Heartbeat)(nil),    // 32: foretop.facts.Heartbeat
+	(*SetLevel)(nil),     // 33: foretop.facts.SetLevel
+	(*SetPace)(nil),      // 34: foretop.facts.SetPace
+	(*SendWhole)(nil),    // 35: foretop.facts.SendWhole
+	nil,                  // 36: foretop.facts.Process.EnvEntry
 }
 var file_facts_proto_depIdxs = []int32{
 	4,  // 0: foretop.facts.Inventory.cpu:type_name -> foretop.facts.CPU
 	5,  // 1: foretop.facts.Inventory.gpus:type_name -> foretop.facts.GPU
-	6,  // 2: foretop.facts.Inventory.ports:type_name -> foretop.facts.Port
-	7,  // 3: foretop.facts.Inventory.hw_counters:type_name -> foretop.facts.HWCounter
-	8,  // 4: foretop.facts.Inventory.nets:type_name -> foretop.facts.Net
-	9,  // 5: foretop.facts.Inventory.disks:type_name -> foretop.facts.Disk
-	10, // 6: foretop.facts.Inventory.filesystems:type_name -> foretop.facts.Filesystem
-	11, // 7: foretop.facts.Inventory.sources:type_name -> foretop.facts.Source
-	14, // 8: foretop.facts.Processes.set:type_name -> foretop.facts.Process
-	13, // 9: foretop.facts.Processes.gone:type_name -> foretop.facts.ProcessKey
-	29, // 10: foretop.facts.Process.env:type_name -> foretop.facts.Process.EnvEntry
-	0,  // 11: foretop.facts.Process.env_state:type_name -> foretop.facts.EnvState
-	15, // 12: foretop.facts.Process.held:type_name -> foretop.facts.Held
-	17, // 13: foretop.facts.Usage.told:type_name -> foretop.facts.ProcessUsage
-	17, // 14: foretop.facts.Usage.top:type_name -> foretop.facts.ProcessUsage
-	19, // 15: foretop.facts.KernelLog.records:type_name -> foretop.facts.KernelRecord
-	21, // 16: foretop.facts.SourceNotes.notes:type_name -> foretop.facts.SourceNote
-	1,  // 17: foretop.facts.SourceNote.state:type_name -> foretop.facts.SourceState
-	24, // 18: foretop.facts.Control.start:type_name -> foretop.facts.Start
-	25, // 19: foretop.facts.Control.heartbeat:type_name -> foretop.facts.Heartbeat
-	26, // 20: foretop.facts.Control.level:type_name -> foretop.facts.SetLevel
-	27, // 21: foretop.facts.Control.pace:type_name -> foretop.facts.SetPace
-	28, // 22: foretop.facts.Control.whole:type_name -> foretop.facts.SendWhole
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	10, // 2: foretop.facts.Inventory.ports:type_name -> foretop.facts.Port
+	11, // 3: foretop.facts.Inventory.hw_counters:type_name -> foretop.facts.HWCounter
+	12, // 4: foretop.facts.Inventory.nets:type_name -> foretop.facts.Net
+	13, // 5: foretop.facts.Inventory.disks:type_name -> foretop.facts.Disk
+	14, // 6: foretop.facts.Inventory.filesystems:type_name -> foretop.facts.Filesystem
+	15, // 7: foretop.facts.Inventory.sources:type_name -> foretop.facts.Source
+	6,  // 8: foretop.facts.Inventory.gpu_parts:type_name -> foretop.facts.GPUPart
+	7,  // 9: foretop.facts.Inventory.gpu_links:type_name -> foretop.facts.GPULink
+	8,  // 10: foretop.facts.Inventory.calls:type_name -> foretop.facts.Call
+	9,  // 11: foretop.facts.Inventory.unseen_gpus:type_name -> foretop.facts.UnseenGPU
+	18, // 12: foretop.facts.Processes.set:type_name -> foretop.facts.Process
+	17, // 13: foretop.facts.Processes.gone:type_name -> foretop.facts.ProcessKey
+	36, // 14: foretop.facts.Process.env:type_name -> foretop.facts.Process.EnvEntry
+	0,  // 15: foretop.facts.Process.env_state:type_name -> foretop.facts.EnvState
+	19, // 16: foretop.facts.Process.held:type_name -> foretop.facts.Held
+	21, // 17: foretop.facts.Usage.told:type_name -> foretop.facts.ProcessUsage
+	21, // 18: foretop.facts.Usage.top:type_name -> foretop.facts.ProcessUsage
+	23, // 19: foretop.facts.KernelLog.records:type_name -> foretop.facts.KernelRecord
+	24, // 20: foretop.facts.KernelLog.folds:type_name -> foretop.facts.KernelFold
+	26, // 21: foretop.facts.GPUEvents.events:type_name -> foretop.facts.GPUEvent
+	28, // 22: foretop.facts.SourceNotes.notes:type_name -> foretop.facts.SourceNote
+	1,  // 23: foretop.facts.SourceNote.state:type_name -> foretop.facts.SourceState
+	31, // 24: foretop.facts.Control.start:type_name -> foretop.facts.Start
+	32, // 25: foretop.facts.Control.heartbeat:type_name -> foretop.facts.Heartbeat
+	33, // 26: foretop.facts.Control.level:type_name -> foretop.facts.SetLevel
+	34, // 27: foretop.facts.Control.pace:type_name -> foretop.facts.SetPace
+	35, // 28: foretop.facts.Control.whole:type_name -> foretop.facts.SendWhole
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_facts_proto_init() }
@@ -2512,7 +3363,7 @@ func file_facts_proto_init() {
 	if File_facts_proto != nil {
 		return
 	}
-	file_facts_proto_msgTypes[21].OneofWrappers = []any{
+	file_facts_proto_msgTypes[28].OneofWrappers = []any{
 		(*Control_Start)(nil),
 		(*Control_Heartbeat)(nil),
 		(*Control_Level)(nil),
@@ -2525,7 +3376,7 @@ func file_facts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facts_proto_rawDesc), len(file_facts_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
