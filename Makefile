@@ -64,10 +64,12 @@ soak: ## the long ones: all seeds, long fuzzing (SOAKTIME, 10m a target); hours
 	FORETOP_SOAK=1 $(GO) test -race -shuffle=on -count=1 -p 2 -timeout 12h ./...
 	.ci/fuzz $(SOAKTIME)
 
-generate: ## protobuf's Go code, with protoc from PATH and the plugin that go.mod names
+generate: ## the Go code of facts.proto, with protoc from PATH: ours, and protobuf's own for the tests to compare with
 	$(GO) build -o bin/protoc-gen-go $(PROTOC_GEN)
-	cd telemetry/facts && PATH="$(CURDIR)/bin:$$PATH" protoc --go_out=. --go_opt=paths=source_relative facts.proto
-	gofmt -w telemetry/facts/facts.pb.go
+	$(GO) build -o bin/protoc-gen-facts ./telemetry/facts/gen
+	cd telemetry/facts && PATH="$(CURDIR)/bin:$$PATH" protoc --facts_out=. --facts_opt=paths=source_relative \
+		--go_out=protofacts --go_opt=paths=source_relative "--go_opt=Mfacts.proto=foretop/telemetry/facts/protofacts;protofacts" facts.proto
+	gofmt -w telemetry/facts/facts.gen.go telemetry/facts/protofacts/facts.pb.go
 
 clean: ## remove what was built
 	rm -rf bin $(PAYLOAD)/foretop-*.gz

@@ -20,6 +20,8 @@ import (
 var mayImport = map[string][]string{
 	"telemetry":                    {},
 	"telemetry/facts":              {"telemetry"},
+	"telemetry/facts/gen":          {},
+	"telemetry/facts/protofacts":   {}, // for tests
 	"telemetry/protosample":        {}, // for a benchmark
 	"collectors":                   {"telemetry", "telemetry/facts", "collectors/kernfs", "collectors/nvml", "collectors/accelerators"},
 	"collectors/kernfs":            {},
@@ -45,9 +47,10 @@ var mayImport = map[string][]string{
 
 // mustNotReach names what a package may not depend on at any distance, by the beginning of the import path.
 var mustNotReach = map[string][]string{
-	"collectors/foretop-collector": {"charm.land/", "github.com/charmbracelet/", "golang.org/x/crypto", "k8s.io/", "github.com/NVIDIA/", "github.com/spf13/"},
+	"collectors/foretop-collector": {"charm.land/", "github.com/charmbracelet/", "golang.org/x/crypto", "k8s.io/", "google.golang.org/protobuf", "github.com/NVIDIA/", "github.com/spf13/"},
 	"collectors/foretop-nvml":      {"charm.land/", "github.com/charmbracelet/", "golang.org/x/crypto", "k8s.io/", "google.golang.org/protobuf", "github.com/spf13/"},
 	"telemetry":                    {"google.golang.org/protobuf", "net", "os/exec"},
+	"telemetry/facts":              {"google.golang.org/protobuf", "net", "os/exec"},
 	"jobs":                         {"charm.land/", "golang.org/x/crypto", "os/exec", "net"},
 	"fleet":                        {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"export":                       {"charm.land/", "golang.org/x/crypto", "os/exec"},

@@ -28,7 +28,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 	"golang.org/x/crypto/ssh"
-	"google.golang.org/protobuf/proto"
 )
 
 // hostile is what an attacker puts into text: what terminals obey, what lies about what is shown, and what is no text at all.
@@ -135,7 +134,7 @@ func (s *server) pour(block []byte) func(ssh.Channel) {
 	}
 }
 
-func frame(kind telemetry.Kind, m proto.Message) []byte {
+func frame(kind telemetry.Kind, m facts.Message) []byte {
 	b, err := facts.Encode(m)
 	if err != nil {
 		panic(err)

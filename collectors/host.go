@@ -10,8 +10,6 @@ import (
 	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // hostReader puts the machine's own description into the inventory.
@@ -34,7 +32,7 @@ func (r *hostReader) read(context.Context) error {
 	brd := r.m.board
 	brd.mu.Lock()
 	defer brd.mu.Unlock()
-	if !proto.Equal(brd.inventory.Cpu, cpu) || brd.inventory.Product != product {
+	if was := brd.inventory.Cpu; was == nil || *was != *cpu || brd.inventory.Product != product {
 		brd.inventory.Cpu, brd.inventory.Product = cpu, product
 		brd.generation++
 	}

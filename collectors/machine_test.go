@@ -20,7 +20,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-	"google.golang.org/protobuf/encoding/prototext"
 )
 
 // extract lays out one of testdata/host's machines in a folder of the test.
@@ -138,9 +137,8 @@ func (p *played) dump() string {
 	inv.Sources = nil
 	hw := inv.HwCounters
 	inv.HwCounters = nil
-	text := prototext.MarshalOptions{Multiline: false}
 	section := func(name string, lines ...string) { fmt.Fprintf(&out, "## %s\n%s\n", name, strings.Join(lines, "\n")) }
-	section("inventory", strings.Split(tidy(text.Format(inv)), "|")...)
+	section("inventory", inventoryLines(inv)...)
 	byPort := map[uint32][]string{}
 	for _, c := range hw {
 		byPort[c.Port] = append(byPort[c.Port], c.Name)
@@ -162,7 +160,7 @@ func (p *played) dump() string {
 	section("sources", lines...)
 	lines = nil
 	for _, f := range b.processes {
-		lines = append(lines, tidy(text.Format(f)))
+		lines = append(lines, dumpMessage(f))
 	}
 	section("processes", lines...)
 	lines = nil
@@ -176,13 +174,13 @@ func (p *played) dump() string {
 	return strings.ReplaceAll(out.String(), string(p.m.root), "ROOT")
 }
 
-// tidy undoes prototext's deliberate wavering between one and two blanks.
-func tidy(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
+// inventoryLines words an inventory, a line for each thing.
+func inventoryLines(inv *facts.Inventory) []string {
+	s := dumpMessage(inv)
 	for _, list := range []string{"gpus:", "ports:", "nets:", "disks:", "filesystems:", "product:"} {
-		s = strings.ReplaceAll(s, " "+list, "|"+list)
+		s = strings.ReplaceAll(s, " "+list, "\n"+list)
 	}
-	return s
+	return strings.Split(s, "\n")
 }
 
 func columnText(col []int64) string {
@@ -231,8 +229,8 @@ func TestHello(t *testing.T) {
 	want := &facts.Hello{ProtocolMajor: 1, Build: "abc", BootId: "8778dbaf-5194-442b-9e86-946d98999aa8", MachineId: "3d1219c7c4c5404aaa1f6d2a48adfda4",
 		Hostname: "gpu017", Os: "Ubuntu 22.04.4 LTS", Kernel: "5.15.0-105-generic", MonoMs: 7, WallMs: 9}
 	h.Uid, h.User, h.Pid, h.PidNamespace, h.Arch = 0, "", 0, 0, "" // of the machine that tests
-	if got, want := tidy(prototext.Format(h)), tidy(prototext.Format(want)); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	if d := cmp.Diff(want, h); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
-
-	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -130,7 +128,7 @@ func (w *writer) bye(reason error) {
 	}
 }
 
-func (w *writer) message(k telemetry.Kind, m proto.Message) error {
+func (w *writer) message(k telemetry.Kind, m facts.Message) error {
 	b, err := facts.Encode(m)
 	if err != nil {
 		return fmt.Errorf("encode frame of kind %d: %w", k, err)
@@ -199,7 +197,7 @@ func (w *writer) writeSample() error {
 	}
 	whole := inventory != nil || w.wholeMS == 0 || now-w.wholeMS >= wholeEach.Milliseconds()
 	if inventory != nil {
-		if proto.Size(inventory) > framesBytes {
+		if facts.Size(inventory) > framesBytes {
 			inventory.HwCounters = nil // their names; no machine is known that has so many
 		}
 		if err := w.message(telemetry.KindInventory, inventory); err != nil {
@@ -254,7 +252,7 @@ func (w *writer) writeProcesses(now []*facts.Process) error {
 		if was[processKey{p.Pid, p.StartTicks}] == p {
 			continue
 		}
-		n := proto.Size(p) + 8
+		n := facts.Size(p) + 8
 		if size+n > framesBytes || len(m.Set) >= processesInFrame {
 			if err := w.message(telemetry.KindProcesses, m); err != nil {
 				return err
@@ -273,7 +271,7 @@ func (w *writer) writeProcesses(now []*facts.Process) error {
 // writeUsage writes one frame. Processes beyond what it holds are left out: there are at most as many told ones as [maxTold].
 func (w *writer) writeUsage(u *facts.Usage) error {
 	m := &facts.Usage{Told: u.Told[:min(len(u.Told), maxPerFrame)], Top: u.Top}
-	for proto.Size(m) > framesBytes && len(m.Top) > 0 {
+	for facts.Size(m) > framesBytes && len(m.Top) > 0 {
 		m.Top = m.Top[:len(m.Top)-1]
 	}
 	return w.message(telemetry.KindUsage, m)

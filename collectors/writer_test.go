@@ -10,8 +10,6 @@ import (
 	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // readAll reads all frames that a writer wrote.
@@ -126,8 +124,8 @@ func TestUsageIsBounded(t *testing.T) {
 	if err := facts.Decode(payloads[0], &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Told) != maxPerFrame || proto.Size(&got) > framesBytes {
-		t.Errorf("%d told, %d bytes", len(got.Told), proto.Size(&got))
+	if len(got.Told) != maxPerFrame || facts.Size(&got) > framesBytes {
+		t.Errorf("%d told, %d bytes", len(got.Told), facts.Size(&got))
 	}
 }
 

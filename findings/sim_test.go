@@ -10,8 +10,6 @@ import (
 	"foretop/simfleet"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // sim is a simulated fleet told to a real one, second by second of virtual time.
@@ -100,7 +98,7 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 	}
 }
 
-func (s *sim) say(n *simNode, k telemetry.Kind, m proto.Message, at time.Duration) {
+func (s *sim) say(n *simNode, k telemetry.Kind, m facts.Message, at time.Duration) {
 	b, err := facts.Encode(m)
 	if err != nil {
 		s.t.Fatal(err)

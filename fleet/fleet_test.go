@@ -11,8 +11,6 @@ import (
 
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // clock is a time that tests move.
@@ -55,7 +53,7 @@ func newFakeNode(gpus int) *fakeNode {
 	return n
 }
 
-func encode(t testing.TB, m proto.Message) []byte {
+func encode(t testing.TB, m facts.Message) []byte {
 	t.Helper()
 	b, err := facts.Encode(m)
 	if err != nil {

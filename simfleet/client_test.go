@@ -14,7 +14,6 @@ import (
 	"foretop/telemetry/facts"
 
 	"golang.org/x/crypto/ssh"
-	"google.golang.org/protobuf/proto"
 )
 
 // start stands up a fleet that ends with the test.
@@ -161,7 +160,7 @@ func (p *peer) until(t testing.TB, what string, holds func() bool) {
 
 func (p *peer) tell(t testing.TB, c *facts.Control) {
 	t.Helper()
-	b, err := proto.Marshal(c)
+	b, err := facts.Encode(c)
 	if err != nil {
 		t.Fatal(err)
 	}

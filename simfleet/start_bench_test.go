@@ -5,8 +5,7 @@ import (
 	"time"
 
 	"foretop/telemetry"
-
-	"google.golang.org/protobuf/proto"
+	"foretop/telemetry/facts"
 )
 
 // BenchmarkStreamStart is what a node makes for the start of a stream.
@@ -14,10 +13,10 @@ func BenchmarkStreamStart(b *testing.B) {
 	m := demoModel(b, 64, 1)
 	for _, c := range []struct {
 		name string
-		make func(n *Node) proto.Message
+		make func(n *Node) facts.Message
 	}{
-		{"hello", func(n *Node) proto.Message { return n.Hello(time.Second) }},
-		{"inventory", func(n *Node) proto.Message { return n.Inventory() }},
+		{"hello", func(n *Node) facts.Message { return n.Hello(time.Second) }},
+		{"inventory", func(n *Node) facts.Message { return n.Inventory() }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			s := stream{node: m.nodes[0]}

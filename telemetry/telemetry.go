@@ -3,7 +3,7 @@
 //
 // It reads no system and opens no connection. The collectors fill a [State] and an [Encoder] turns it into sample payloads; the fleet's
 // [Decoder] turns those back into a State. What is said in words rather than in numbers (hello, processes, kernel log, control) is protobuf, in
-// the package telemetry/facts, so that a program which only speaks samples need not link protobuf.
+// the package telemetry/facts, so that a program which only speaks samples need not link it.
 //
 // Everything that arrives from a node is hostile until checked: every size and count is bounded while it is read, see limits.go.
 package telemetry

@@ -6,7 +6,7 @@
 
 // What a node says in words, and what it is told. Sizes are bytes, times are milliseconds unless a name says otherwise.
 
-package facts
+package protofacts
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
