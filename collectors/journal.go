@@ -3,7 +3,6 @@ package collectors
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"sync"
@@ -131,17 +130,21 @@ var errNoMessage = errors.New("not a journal entry")
 
 // parseJournal parses one line of journalctl -o json. A message that is not UTF-8 comes as a list of bytes; a repeated field as a list of strings.
 func parseJournal(b []byte) (*facts.KernelRecord, error) {
-	var e struct {
-		Message  json.RawMessage `json:"MESSAGE"`
-		Priority string          `json:"PRIORITY"`
-		Source   string          `json:"_SOURCE_MONOTONIC_TIMESTAMP"`
-		Arrived  string          `json:"__MONOTONIC_TIMESTAMP"`
-	}
-	if err := json.Unmarshal(b, &e); err != nil {
-		return nil, err
-	}
-	text, ok := journalText(e.Message)
-	if !ok {
+	var e struct{ Message, Priority, Source, Arrived string }
+	hasMessage := false
+	isEntry := scanJournal(b, func(name, text string) {
+		switch name {
+		case "MESSAGE":
+			e.Message, hasMessage = text, true
+		case "PRIORITY":
+			e.Priority = text
+		case "_SOURCE_MONOTONIC_TIMESTAMP":
+			e.Source = text
+		case "__MONOTONIC_TIMESTAMP":
+			e.Arrived = text
+		}
+	})
+	if !isEntry || !hasMessage {
 		return nil, errNoMessage
 	}
 	us, err := strconv.ParseInt(e.Source, 10, 64)
@@ -155,28 +158,5 @@ func parseJournal(b []byte) (*facts.KernelRecord, error) {
 		level = 6
 	}
 	us = max(us, 0)
-	return &facts.KernelRecord{Sequence: uint64(us), Level: uint32(level), MonoUs: us, Text: telemetry.Clean(text, maxKernelText)}, nil
-}
-
-func journalText(raw json.RawMessage) (string, bool) {
-	var s string
-	if json.Unmarshal(raw, &s) == nil && len(raw) > 0 && raw[0] == '"' {
-		return s, true
-	}
-	var numbers []int
-	if len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &numbers) == nil {
-		b := make([]byte, 0, len(numbers))
-		for _, n := range numbers {
-			if n < 0 || n > 255 {
-				return "", false
-			}
-			b = append(b, byte(n))
-		}
-		return string(b), true
-	}
-	var several []string
-	if json.Unmarshal(raw, &several) == nil && len(several) > 0 {
-		return several[0], true
-	}
-	return "", false
+	return &facts.KernelRecord{Sequence: uint64(us), Level: uint32(level), MonoUs: us, Text: telemetry.Clean(e.Message, maxKernelText)}, nil
 }

@@ -52,14 +52,11 @@ func (r *usageReader) read(context.Context) error {
 				u.Told = append(u.Told, usageOf(&b))
 			}
 		} else if b.permille > 0 {
-			r.busy = append(r.busy, b)
+			r.busy = busiest(r.busy, b)
 		}
 	}
 	slices.SortFunc(u.Told, func(a, b *facts.ProcessUsage) int { return cmp.Compare(a.Pid, b.Pid) })
-	slices.SortFunc(r.busy, func(a, b busyProc) int {
-		return cmp.Or(cmp.Compare(b.permille, a.permille), cmp.Compare(a.p.pid, b.p.pid))
-	})
-	for i := range r.busy[:min(len(r.busy), topProcesses)] {
+	for i := range r.busy {
 		b := &r.busy[i]
 		one := usageOf(b)
 		one.Comm, one.Command = b.p.comm, b.p.command
@@ -75,6 +72,23 @@ func (r *usageReader) read(context.Context) error {
 	r.m.board.usage = u
 	r.m.board.mu.Unlock()
 	return nil
+}
+
+// busiest puts b among the topProcesses busiest, if it is one of them.
+func busiest(list []busyProc, b busyProc) []busyProc {
+	at := len(list)
+	for at > 0 && (b.permille > list[at-1].permille || b.permille == list[at-1].permille && b.p.pid < list[at-1].p.pid) {
+		at--
+	}
+	if at == topProcesses {
+		return list
+	}
+	if len(list) < topProcesses {
+		list = append(list, b)
+	}
+	copy(list[at+1:], list[at:])
+	list[at] = b
+	return list
 }
 
 // look reads a process's stat and works out its share of a core since the last look.

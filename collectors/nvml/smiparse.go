@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -159,17 +158,11 @@ type smiMessage struct {
 	pci      string // the GPU that it is about
 }
 
-var (
-	badField = regexp.MustCompile(`Field "([^"]{1,64})" is not a valid field`)
-	pciIn    = regexp.MustCompile(`\b[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]\b`)
-)
-
 // parseSMIMessage reads nvidia-smi's complaints, which it writes to stdout.
 func parseSMIMessage(line string) smiMessage {
 	line = clean(strings.TrimSpace(line), maxText)
 	m := smiMessage{words: words{health: Failing, text: "nvidia-smi: " + line}}
-	if f := badField.FindStringSubmatch(line); f != nil {
-		m.badField = f[1]
+	if m.badField = badField(line); m.badField != "" {
 		return m
 	}
 	lower := strings.ToLower(line)
@@ -183,9 +176,7 @@ func parseSMIMessage(line string) smiMessage {
 	case strings.Contains(lower, "no devices were found"):
 		m.words = words{Unsupported, "the NVIDIA driver runs, but there is no GPU", ""}
 	}
-	if p := pciIn.FindString(line); p != "" {
-		m.pci = shortPCI(p)
-	}
+	m.pci = shortPCI(pciIn(line))
 	return m
 }
 
