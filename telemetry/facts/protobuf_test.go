@@ -126,8 +126,8 @@ func FuzzAgainstProtobuf(f *testing.F) {
 		if _, err := Encode(want); err != nil { // cleans
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(want, ours); d != "" {
-			t.Fatal(d)
+		if !reflect.DeepEqual(want, ours) { // cmp.Diff takes its time
+			t.Fatal(cmp.Diff(want, ours))
 		}
 	})
 }
@@ -179,7 +179,7 @@ func scalar(r *rand.Rand, k protoreflect.Kind) protoreflect.Value {
 func bits(r *rand.Rand) uint64 { return r.Uint64() >> r.IntN(64) }
 
 func text(r *rand.Rand) string {
-	return strings.Repeat([]string{"a", "é", "mlx5_core ", "日本"}[r.IntN(4)], r.IntN(40))
+	return strings.Repeat([]string{"a", "é", "mlx5_core ", "日本"}[r.IntN(4)], r.IntN(20))
 }
 
 func manyKeys(m protoreflect.Message) (many bool) {
