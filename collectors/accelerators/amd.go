@@ -53,6 +53,7 @@ type amdCard struct {
 	hwmon, junctionLimits, memLimits string
 	compute, memoryMode              string // how it is partitioned: SPX, CPX, …; NPS1, …
 	nodes                            []kfdNode
+	recut                            bool  // nodes may be others than before
 	linked                           uint8 // xGMI links that were seen, a bit each
 }
 
@@ -137,6 +138,10 @@ func (c *amdCard) fast(s *sheet, now int64, detail bool) error {
 		c.takeMetrics(b)
 	}
 	c.throttle.add(&c.metrics, now)
+	if c.recut {
+		c.reshape()
+	}
+	c.relink()
 	m := &c.metrics
 	err = firstError(
 		c.either(s, telemetry.GPUUtilPct, percent(m[gfxActivity]), &c.busy, 1),

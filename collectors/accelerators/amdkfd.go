@@ -52,7 +52,8 @@ func (a *amdMaker) survey(place placing) {
 	}
 	for address, nodes := range k.nodes {
 		if _, _, card := place(address); card != nil {
-			card.(*amdCard).nodes = nodes
+			c := card.(*amdCard)
+			c.nodes, c.recut = nodes, true
 		}
 	}
 }

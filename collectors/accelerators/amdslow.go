@@ -17,7 +17,6 @@ const (
 
 // slow reads what costs the firmware a question each, or changes seldom: errors, retired pages, limits, links.
 func (c *amdCard) slow(s *sheet) {
-	c.reshape()
 	c.putErrors(s)
 	c.putPages(s)
 	c.putLimits(s)
@@ -166,9 +165,9 @@ func (c *amdCard) putPCIe(s *sheet) {
 	s.put(telemetry.GPUPCIeNAKsReceived, m[pcieNAKsReceived])
 }
 
-// putLinks tells the state of the xGMI links. Which of the eight are wired is told by their having a state; tables older than 1.7 give none, so there those
-// count over which anything went, and whether they are up is not known.
-func (c *amdCard) putLinks(s *sheet) {
+// relink finds the xGMI links. Which of the eight are wired is told by their having a state; tables older than 1.7 give none, so there those count over which
+// anything went, and whether they are up is not known.
+func (c *amdCard) relink() {
 	m := &c.metrics
 	linked := c.linked
 	for i := range xgmiLinks {
@@ -177,16 +176,22 @@ func (c *amdCard) putLinks(s *sheet) {
 			linked |= 1 << i
 		}
 	}
-	if linked != c.linked {
-		c.linked = linked
-		c.shaped.links = nil
-		for i := range xgmiLinks {
-			if linked&(1<<i) != 0 {
-				c.shaped.links = append(c.shaped.links, &facts.GPULink{Link: uint32(i), Kind: "xGMI", Remote: "gpu"})
-			}
-		}
-		c.shaped.revision++
+	if linked == c.linked {
+		return
 	}
+	c.linked = linked
+	c.shaped.links = nil
+	for i := range xgmiLinks {
+		if linked&(1<<i) != 0 {
+			c.shaped.links = append(c.shaped.links, &facts.GPULink{Link: uint32(i), Kind: "xGMI", Remote: "gpu"})
+		}
+	}
+	c.shaped.revision++
+}
+
+// putLinks tells the state of the links.
+func (c *amdCard) putLinks(s *sheet) {
+	m := &c.metrics
 	up, known := int64(0), false
 	for at, l := range c.shaped.links {
 		switch m[int(xgmiLinkStatus)+int(l.Link)] {
@@ -246,6 +251,7 @@ func plusBytes(sum, v int64) int64 {
 
 // reshape makes the card's parts: its partitions, where it has several. How it is cut is told by current_compute_partition and current_memory_partition.
 func (c *amdCard) reshape() {
+	c.recut = false
 	var parts []*facts.GPUPart
 	if len(c.nodes) > 1 {
 		mode := strings.TrimRight(c.sys.word(c.device+"/current_compute_partition")+"/"+c.sys.word(c.device+"/current_memory_partition"), "/")

@@ -124,13 +124,14 @@ func (r *drmReader) Read(ctx context.Context, detail bool) error {
 	if len(r.slots) == 0 && r.reading.Generation == 0 && len(r.unseen) == 0 {
 		return r.absent
 	}
+	r.beginSlow(now)
 	for _, s := range r.slots {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		r.look(s, now, detail)
 	}
-	r.slowRound(now)
+	r.goOnSlow(now)
 	r.askHolders(now)
 	r.tell(now, detail)
 	return r.condition()
@@ -177,14 +178,18 @@ func (r *drmReader) describe(s *drmSlot) {
 	s.known, r.stale = true, true
 }
 
-// slowRound takes the slow readings, a few cards at a time; they are told together, so that their counters have one time.
-func (r *drmReader) slowRound(now int64) {
-	if r.slowAt < 0 {
-		if r.slowMS != 0 && now-r.slowMS < drmSlowMS {
-			return
-		}
+// beginSlow begins a round of slow readings when one is due.
+func (r *drmReader) beginSlow(now int64) {
+	if r.slowAt < 0 && (r.slowMS == 0 || now-r.slowMS >= drmSlowMS) {
 		r.slowAt = 0
 		r.maker.survey(r.place)
+	}
+}
+
+// goOnSlow takes the slow readings, a few cards at a time; they are told together, so that their counters have one time.
+func (r *drmReader) goOnSlow(now int64) {
+	if r.slowAt < 0 {
+		return
 	}
 	n := (len(r.slots) + drmSlices - 1) / drmSlices
 	if r.slowMS == 0 {

@@ -40,12 +40,14 @@ type openClient struct {
 	memory  int64 // bytes in the card's own memory
 }
 
-// step goes on with the walk, or begins one that is due. It says whether one ended just now.
+// due says whether a walk goes on or is to begin.
+func (w *fdWalk) due(now int64) bool {
+	return w.at < len(w.pids) || w.beganMS == 0 || now-w.beganMS >= walkEachMS
+}
+
+// step goes on with the walk that is due. It says whether it ended just now.
 func (w *fdWalk) step(now int64) bool {
 	if w.at >= len(w.pids) {
-		if w.beganMS != 0 && now-w.beganMS < walkEachMS {
-			return false
-		}
 		w.begin(now)
 	}
 	for links := 0; w.at < len(w.pids); w.at++ {

@@ -155,6 +155,9 @@ func addHolder(list []Holder, h Holder) []Holder {
 
 // walkProcesses goes on looking for processes that have a card open whose driver lists none itself. It says whether a walk ended just now.
 func (a *intelMaker) walkProcesses(now int64) bool {
+	if !a.walk.due(now) {
+		return false
+	}
 	var nodes map[string]string
 	for _, c := range a.cards {
 		if c.clients != nil {
