@@ -24,7 +24,12 @@ type Kind struct {
 }
 
 // Kinds is the table. Its order is that in which accelerators are numbered where a machine has several kinds.
-func Kinds() []Kind { return nil }
+func Kinds() []Kind {
+	return []Kind{
+		{"amdgpu", time.Second, newAMD},
+		{"intel_gpu", time.Second, newIntel},
+	}
+}
 
 // Machine is what a reader is given.
 type Machine struct {

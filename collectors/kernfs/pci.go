@@ -1,0 +1,20 @@
+package kernfs
+
+import (
+	"os"
+	"strings"
+)
+
+// PCIPath says where a PCI device hangs, as a path of bridges under /sys/devices ("pci0000:15/0000:15:01.0/…"): two devices behind one switch share the
+// beginning. Empty where sysfs does not tell. Source: the link /sys/bus/pci/devices/ADDRESS.
+func (r Root) PCIPath(address string) string {
+	if address == "" || strings.Contains(address, "/") {
+		return ""
+	}
+	link, err := os.Readlink(r.Path("sys/bus/pci/devices/" + address))
+	if err != nil {
+		return ""
+	}
+	_, path, _ := strings.Cut(link, "devices/")
+	return path
+}
