@@ -24,13 +24,20 @@ type Kind struct {
 }
 
 // Kinds is the table. Its order is that in which accelerators are numbered where a machine has several kinds.
-func Kinds() []Kind { return nil }
+func Kinds() []Kind {
+	return []Kind{
+		{"tpu", time.Second, newTPU},
+		{"neuron", time.Second, newNeuron},
+		{"gaudi", time.Second, newGaudi},
+		{"ascend", time.Second, newAscend},
+	}
+}
 
 // Machine is what a reader is given.
 type Machine struct {
 	Root kernfs.Root
 	Mono func() int64 // the node's monotonic clock in ms
-	// Start runs a program whose output is read as it comes. It gets no input; it ends with ctx.
+	// Start runs a program whose output is read as it comes. It gets no input; it ends with ctx. nil: the machine is played, and has no programs.
 	Start func(ctx context.Context, name string, args ...string) (Program, error)
 }
 
