@@ -2,7 +2,6 @@ package collectors
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"foretop/collectors/accelerators"
@@ -34,17 +33,17 @@ func (m *machine) sourceIndex(name string) int {
 }
 
 func (m *machine) forAccelerators() accelerators.Machine {
-	return accelerators.Machine{Root: m.root, Mono: m.clock.MonoMS,
-		Start: func(ctx context.Context, name string, args ...string) (accelerators.Program, error) {
-			if !m.root.Real() {
-				return accelerators.Program{}, fmt.Errorf("start %s: no programs for a machine that is played", name)
-			}
+	a := accelerators.Machine{Root: m.root, Mono: m.clock.MonoMS}
+	if m.root.Real() {
+		a.Start = func(ctx context.Context, name string, args ...string) (accelerators.Program, error) {
 			c, err := startChild(ctx, m.children, name, args...)
 			if err != nil {
 				return accelerators.Program{}, err
 			}
 			return accelerators.Program{Out: c.out, Kill: c.kill, End: c.end}, nil
-		}}
+		}
+	}
+	return a
 }
 
 func (r *acceleratorReader) close() { r.reader.Close() }

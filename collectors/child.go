@@ -6,6 +6,8 @@ import (
 	"io"
 	"os/exec"
 	"sync"
+	"syscall"
+	"time"
 
 	"foretop/collectors/kernfs"
 )
@@ -27,6 +29,7 @@ func startChild(ctx context.Context, kids *children, name string, args ...string
 	c := &child{gone: make(chan struct{}), children: kids, cmd: exec.Command(name, args...)}
 	c.cmd.Dir = "/"
 	c.cmd.Stderr = &c.last
+	c.cmd.WaitDelay = time.Second // a process of its own that it left behind may hold its stderr
 	detach(c.cmd)
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -45,7 +48,7 @@ func startChild(ctx context.Context, kids *children, name string, args ...string
 func (c *child) kill() {
 	c.once.Do(func() {
 		close(c.gone)
-		c.cmd.Process.Kill()
+		syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) // and those that it started: one of a script's would hold the pipe open
 	})
 }
 

@@ -262,6 +262,8 @@ const (
 	GPUQueueSize                // programs waiting to run (the TPU runtime's hlo.queue.size)
 	GPUHostMemUsedBytes         // of the machine's memory, for it: GTT, Neuron's host memory
 	GPUHostMemTotalBytes        //
+	GPUIdleMS                   // for how long it has run nothing (the TPU runtime's idle duration)
+	GPUPowerPermille            // of its limit, where the driver tells no watts (Neuron)
 )
 
 // RecoveryActions are the values of GPURecoveryAction (nvml.h, NVML_FI_DEV_GET_GPU_RECOVERY_ACTION).

@@ -153,6 +153,8 @@ var defs = []Def{
 	{GPUQueueSize, "gpu_queue_size", Gauge, GroupGPU, Detail, 1},
 	{GPUHostMemUsedBytes, "gpu_host_mem_used_bytes", Gauge, GroupGPU, Detail, mib},
 	{GPUHostMemTotalBytes, "gpu_host_mem_total_bytes", Gauge, GroupGPU, Detail, mib},
+	{GPUIdleMS, "gpu_idle_ms", Gauge, GroupGPU, Detail, 1000},
+	{GPUPowerPermille, "gpu_power_permille", Gauge, GroupGPUSlow, Base, 10},
 
 	{PortState, "port_state", Enum, GroupPort, Base, 1},
 	{PortPhysState, "port_phys_state", Enum, GroupPort, Base, 1},

@@ -28,6 +28,10 @@ func Kinds() []Kind {
 	return []Kind{
 		{"amdgpu", time.Second, newAMD},
 		{"intel_gpu", time.Second, newIntel},
+		{"tpu", time.Second, newTPU},
+		{"neuron", time.Second, newNeuron},
+		{"gaudi", time.Second, newGaudi},
+		{"ascend", time.Second, newAscend},
 	}
 }
 
@@ -35,7 +39,7 @@ func Kinds() []Kind {
 type Machine struct {
 	Root kernfs.Root
 	Mono func() int64 // the node's monotonic clock in ms
-	// Start runs a program whose output is read as it comes. It gets no input; it ends with ctx.
+	// Start runs a program whose output is read as it comes. It gets no input; it ends with ctx. nil: the machine is played, and has no programs.
 	Start func(ctx context.Context, name string, args ...string) (Program, error)
 }
 
@@ -81,6 +85,9 @@ type Holder struct {
 	Memory uint64 // bytes
 	Known  bool   // Memory is
 }
+
+// maxHolders bounds Reading.Holders of one kind.
+const maxHolders = 4096
 
 // Condition is an error by which a reader states itself in words for the user.
 type Condition struct {

@@ -14,7 +14,6 @@ const (
 	kfdProcesses = "sys/class/kfd/kfd/proc"
 
 	holdersEachMS = 5_000
-	maxHolders    = 4096
 	maxKFDNodes   = 1024
 	maxKFDFiles   = 1024 // of one process
 )

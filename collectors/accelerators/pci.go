@@ -88,18 +88,21 @@ func slotPort(sys sysfs, path, address, vendor string) string {
 	return port
 }
 
+// pcieFiles are the files of a PCI device that tell its link.
+var pcieFiles = [...]struct {
+	name   string
+	metric telemetry.Metric
+	parse  func([]byte) int64
+}{
+	{"/current_link_speed", telemetry.GPUPCIeGen, parseLinkSpeed},
+	{"/max_link_speed", telemetry.GPUPCIeGenMax, parseLinkSpeed},
+	{"/current_link_width", telemetry.GPUPCIeWidth, parseLanes},
+	{"/max_link_width", telemetry.GPUPCIeWidthMax, parseLanes},
+}
+
 // putPCIe reads the state of a link. Width 0 is what the kernel writes of a link that it cannot ask.
 func putPCIe(sys sysfs, port string, s *sheet) {
-	for _, f := range [...]struct {
-		name   string
-		metric telemetry.Metric
-		parse  func([]byte) int64
-	}{
-		{"/current_link_speed", telemetry.GPUPCIeGen, parseLinkSpeed},
-		{"/max_link_speed", telemetry.GPUPCIeGenMax, parseLinkSpeed},
-		{"/current_link_width", telemetry.GPUPCIeWidth, parseLanes},
-		{"/max_link_width", telemetry.GPUPCIeWidthMax, parseLanes},
-	} {
+	for _, f := range pcieFiles {
 		if b, err := sys.read(port + f.name); err == nil {
 			s.put(f.metric, f.parse(b))
 		}
