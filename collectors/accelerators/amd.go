@@ -196,15 +196,19 @@ func (c *amdCard) either(s *sheet, metric telemetry.Metric, v int64, g *gauge, b
 
 // temperature is that of the hottest place where the card tells it, else of the edge.
 func (c *amdCard) temperature(s *sheet) error {
-	if v := sensed(c.metrics[temperatureHotspot]); v != telemetry.Absent {
-		s.put(telemetry.GPUTempC, v)
-		return nil
+	v, err := sensed(c.metrics[temperatureHotspot]), error(nil)
+	if v == telemetry.Absent {
+		v, err = c.junction.number()
+		v = scaled(v, 1000)
 	}
-	v, err := c.junction.number()
+	if v == telemetry.Absent && err == nil {
+		v = sensed(c.metrics[temperatureEdge])
+	}
 	if v == telemetry.Absent && err == nil {
 		v, err = c.edge.number()
+		v = scaled(v, 1000)
 	}
-	s.put(telemetry.GPUTempC, scaled(v, 1000))
+	s.put(telemetry.GPUTempC, v)
 	return err
 }
 
