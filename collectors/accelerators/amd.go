@@ -2,6 +2,7 @@ package accelerators
 
 import (
 	"errors"
+	"math"
 	"strings"
 
 	"foretop/collectors/kernfs"
@@ -9,10 +10,10 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// leastMemory is how much memory of its own graphics with a screen need to be an accelerator: what a processor's own graphics set aside is less.
+// leastMemory is how much memory of its own a card that is not known needs to be an accelerator: what a processor's own graphics set aside is less.
 const leastMemory = 4 << 30
 
-// newAMD reads AMD's accelerators from what amdgpu and amdkfd say in sysfs. A card that may have a screen counts from 4 GiB of memory of its own on.
+// newAMD reads AMD's accelerators from what amdgpu and amdkfd say in sysfs. Other graphics count from 4 GiB of memory of their own on, and when they are awake.
 func newAMD(m Machine) Reader { return newAMDReader(m, newSysfs(m.Root)) }
 
 func newAMDReader(m Machine, sys sysfs) *drmReader {
@@ -30,7 +31,7 @@ func (a *amdMaker) drivers() []string { return []string{"amdgpu"} }
 func (a *amdMaker) machinePIDs() bool { return true }
 
 func (a *amdMaker) accepts(c drmCard, asleep bool) bool {
-	return c.headless() || !asleep && a.sys.number(c.device+"/mem_info_vram_total") >= leastMemory
+	return c.computes() || !asleep && a.sys.number(c.device+"/mem_info_vram_total") >= leastMemory
 }
 
 // amdCard is a card that amdgpu runs. Source: Documentation/gpu/amdgpu, drivers/gpu/drm/amd/pm/amdgpu_pm.c. The file pcie_bw is never read: it sleeps for a second.
@@ -240,8 +241,8 @@ func sensed(v int64) int64 {
 func percent(v int64) int64 { return min(v, 100) }
 
 func times(v, by int64) int64 {
-	if v == telemetry.Absent {
-		return v
+	if v == telemetry.Absent || v > math.MaxInt64/by {
+		return telemetry.Absent
 	}
 	return v * by
 }

@@ -41,12 +41,14 @@ func TestWhichCards(t *testing.T) {
 	tr := newTree(t)
 	tr.mi300x(10, "0000:05:00.0") // beyond one digit
 	tr.mi300x(1, "0000:45:00.0")
-	radeon, apu, asleep := tr.mi300x(2, "0000:0a:00.0"), tr.mi300x(3, "0000:0b:00.0"), tr.mi300x(4, "0000:0c:00.0")
-	for _, d := range []string{radeon, apu, asleep} {
+	radeon, apu, asleep, muxless := tr.mi300x(2, "0000:0a:00.0"), tr.mi300x(3, "0000:0b:00.0"), tr.mi300x(4, "0000:0c:00.0"), tr.mi300x(5, "0000:0d:00.0")
+	for _, d := range []string{radeon, apu, asleep, muxless} {
 		tr.put(d+"/class", "0x030000")
 		tr.put(d+"/device", "0x744c")
 	}
 	tr.put(apu+"/mem_info_vram_total", 512<<20)
+	tr.put(muxless+"/mem_info_vram_total", 512<<20)
+	tr.put(muxless+"/class", "0x038000")
 	tr.put(asleep+"/power/runtime_status", "suspended")
 	bmc := tr.mi300x(0, "0000:f1:00.0")
 	tr.link(bmc+"/driver", "../../../bus/pci/drivers/ast")
