@@ -2,6 +2,7 @@ package accelerators
 
 import (
 	"errors"
+	"math"
 	"strings"
 
 	"foretop/collectors/kernfs"
@@ -9,10 +10,10 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// leastMemory is how much memory of its own graphics with a screen need to be an accelerator: what a processor's own graphics set aside is less.
+// leastMemory is how much memory of its own a card that is not known needs to be an accelerator: what a processor's own graphics set aside is less.
 const leastMemory = 4 << 30
 
-// newAMD reads AMD's accelerators from what amdgpu and amdkfd say in sysfs. A card that may have a screen counts from 4 GiB of memory of its own on.
+// newAMD reads AMD's accelerators from what amdgpu and amdkfd say in sysfs. Other graphics count from 4 GiB of memory of their own on, and when they are awake.
 func newAMD(m Machine) Reader { return newAMDReader(m, newSysfs(m.Root)) }
 
 func newAMDReader(m Machine, sys sysfs) *drmReader {
@@ -30,7 +31,7 @@ func (a *amdMaker) drivers() []string { return []string{"amdgpu"} }
 func (a *amdMaker) machinePIDs() bool { return true }
 
 func (a *amdMaker) accepts(c drmCard, asleep bool) bool {
-	return c.headless() || !asleep && a.sys.number(c.device+"/mem_info_vram_total") >= leastMemory
+	return c.computes() || !asleep && a.sys.number(c.device+"/mem_info_vram_total") >= leastMemory
 }
 
 // amdCard is a card that amdgpu runs. Source: Documentation/gpu/amdgpu, drivers/gpu/drm/amd/pm/amdgpu_pm.c. The file pcie_bw is never read: it sleeps for a second.
@@ -196,15 +197,19 @@ func (c *amdCard) either(s *sheet, metric telemetry.Metric, v int64, g *gauge, b
 
 // temperature is that of the hottest place where the card tells it, else of the edge.
 func (c *amdCard) temperature(s *sheet) error {
-	if v := sensed(c.metrics[temperatureHotspot]); v != telemetry.Absent {
-		s.put(telemetry.GPUTempC, v)
-		return nil
+	v, err := sensed(c.metrics[temperatureHotspot]), error(nil)
+	if v == telemetry.Absent {
+		v, err = c.junction.number()
+		v = scaled(v, 1000)
 	}
-	v, err := c.junction.number()
+	if v == telemetry.Absent && err == nil {
+		v = sensed(c.metrics[temperatureEdge])
+	}
 	if v == telemetry.Absent && err == nil {
 		v, err = c.edge.number()
+		v = scaled(v, 1000)
 	}
-	s.put(telemetry.GPUTempC, scaled(v, 1000))
+	s.put(telemetry.GPUTempC, v)
 	return err
 }
 
@@ -236,8 +241,8 @@ func sensed(v int64) int64 {
 func percent(v int64) int64 { return min(v, 100) }
 
 func times(v, by int64) int64 {
-	if v == telemetry.Absent {
-		return v
+	if v == telemetry.Absent || v > math.MaxInt64/by {
+		return telemetry.Absent
 	}
 	return v * by
 }

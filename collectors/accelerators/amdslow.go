@@ -151,7 +151,7 @@ func (c *amdCard) putPCIe(s *sheet) {
 	putPCIe(c.sys, c.port, s)
 	m := &c.metrics
 	if m[pcieLinkSpeed] != telemetry.Absent && m[pcieLinkWidth] > 0 {
-		s.put(telemetry.GPUPCIeGen, pciGeneration(m[pcieLinkSpeed]*100))
+		s.put(telemetry.GPUPCIeGen, pciGeneration(times(m[pcieLinkSpeed], 100)))
 		s.put(telemetry.GPUPCIeWidth, m[pcieLinkWidth])
 	}
 	replays := m[pcieReplays]
@@ -203,7 +203,7 @@ func (c *amdCard) putLinks(s *sheet) {
 			s.putAt(telemetry.LinkState, at, telemetry.LinkDown)
 		}
 		if m[xgmiLinkWidth] > 0 && m[xgmiLinkSpeed] > 0 {
-			s.putAt(telemetry.LinkSpeedMBps, at, min(m[xgmiLinkWidth], 64)*m[xgmiLinkSpeed]*1000/8)
+			s.putAt(telemetry.LinkSpeedMBps, at, min(m[xgmiLinkWidth], 64)*min(m[xgmiLinkSpeed], 1<<16)*1000/8)
 		}
 	}
 	if len(c.shaped.links) > 0 {

@@ -20,21 +20,31 @@ type held interface {
 	Close()
 }
 
-// sysfs is how the files of a device are read: all of them through open, so that a test sees which are touched and can play the driver's errors.
+// sysfs is how the files of a device are read: all of them through here, so that a test sees which are touched and can play the driver's errors.
 type sysfs struct {
-	root kernfs.Root
-	open func(name string) held
+	root   kernfs.Root
+	buf    *[]byte
+	played func(name string) held // nil: the files themselves
 }
 
-func newSysfs(root kernfs.Root) sysfs {
-	return sysfs{root: root, open: func(name string) held { return root.Hold(name) }}
+func newSysfs(root kernfs.Root) sysfs { return sysfs{root: root, buf: new([]byte)} }
+
+// open gives a file that is read often.
+func (s sysfs) open(name string) held {
+	if s.played != nil {
+		return s.played(name)
+	}
+	return s.root.Hold(name)
 }
 
-// read gives a file's content; for files read seldom.
+// read gives the content of a file that is read seldom, valid until the next call.
 func (s sysfs) read(name string) ([]byte, error) {
-	f := s.open(name)
-	defer f.Close()
-	return f.Read()
+	if s.played != nil {
+		return s.played(name).Read()
+	}
+	b, err := s.root.Read(name, *s.buf)
+	*s.buf = b
+	return b, err
 }
 
 // word is a file's text, clean and without the blanks around it; empty when it cannot be read.
@@ -65,18 +75,11 @@ func (s sysfs) hex(name string) uint64 {
 	return v
 }
 
+// parseNumber reads a number without sign: what of a card is negative is no reading.
 func parseNumber(b []byte) int64 {
-	b = kernfs.Trim(b)
-	negative := len(b) > 1 && b[0] == '-'
-	if negative {
-		b = b[1:]
-	}
-	v, ok := kernfs.ParseUint(b)
+	v, ok := kernfs.ParseUint(kernfs.Trim(b))
 	if !ok || v > 1<<62 {
 		return telemetry.Absent
-	}
-	if negative {
-		return -int64(v)
 	}
 	return int64(v)
 }

@@ -112,7 +112,7 @@ func driverVersion(sys sysfs, driver string) string {
 	return ""
 }
 
-// lookAtBus finds the accelerators that are on the PCI bus and have no card: only headless ones, for of others it cannot be told.
+// lookAtBus finds the accelerators that are on the PCI bus and have no card: those known by their numbers, for of others it cannot be told.
 func (r *drmReader) lookAtBus() {
 	var unseen []*facts.UnseenGPU
 	names, _ := r.sys.root.Names(pciDevices)
@@ -121,7 +121,7 @@ func (r *drmReader) lookAtBus() {
 			continue
 		}
 		p := readPCI(r.sys, address)
-		if !p.headless() || slices.ContainsFunc(r.slots, func(s *drmSlot) bool { return s.info.address == address }) {
+		if !p.computes() || slices.ContainsFunc(r.slots, func(s *drmSlot) bool { return s.info.address == address }) {
 			continue
 		}
 		why := noDriver

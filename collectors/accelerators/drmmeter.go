@@ -25,7 +25,7 @@ func (m *meter) read(now int64) (int64, error) {
 
 // perMS is the growth by a millisecond, absent without an interval.
 func (m *meter) perMS(by int64) int64 {
-	if m.ms == 0 {
+	if m.ms == 0 || m.grown > 1<<56 {
 		return telemetry.Absent
 	}
 	return m.grown * by / m.ms

@@ -37,6 +37,7 @@ type drmReader struct {
 	busMS    int64
 	slowMS   int64
 	slowAt   int // the next slot of a slow round; -1: none goes on
+	placing  placing
 	held     []Holder
 	heldOK   bool // who holds the cards is known
 	inside   bool // this process is in a pid namespace of its own
@@ -95,7 +96,9 @@ type drmSlot struct {
 }
 
 func newDRMReader(m Machine, sys sysfs, k maker, absent string) *drmReader {
-	return &drmReader{m: m, sys: sys, maker: k, absent: Unsupported(absent), slowAt: -1}
+	r := &drmReader{m: m, sys: sys, maker: k, absent: Unsupported(absent), slowAt: -1}
+	r.placing = r.place
+	return r
 }
 
 func (r *drmReader) Reading() *Reading { return &r.reading }
@@ -182,7 +185,7 @@ func (r *drmReader) describe(s *drmSlot) {
 func (r *drmReader) beginSlow(now int64) {
 	if r.slowAt < 0 && (r.slowMS == 0 || now-r.slowMS >= drmSlowMS) {
 		r.slowAt = 0
-		r.maker.survey(r.place)
+		r.maker.survey(r.placing)
 	}
 }
 
@@ -216,7 +219,7 @@ func (r *drmReader) askHolders(now int64) {
 	if r.foreign() {
 		return
 	}
-	list, ok := r.maker.holders(now, r.place, r.held[:0])
+	list, ok := r.maker.holders(now, r.placing, r.held[:0])
 	r.held = list[:0]
 	if !ok {
 		return

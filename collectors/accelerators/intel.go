@@ -44,16 +44,17 @@ type intelCard struct {
 	hwmon  string
 	closed bool
 
-	energy    meter
-	pkg, vram gauge // temperatures
-	free      gauge // bytes of memory, of Intel's own i915
-	memory    int64 // bytes
-	used      int64 // bytes, as its clients say; absent: not known
-	gts       []*intelGT
-	tiles     int
-	clients   *intelClients // nil: the driver does not tell
-	files     []string      // under /dev/dri: card0, renderD128
-	health    string        // of the memory, in the driver's word
+	energy     meter
+	pkg, vram  gauge // temperatures
+	free       gauge // bytes of memory, of Intel's own i915
+	memory     int64 // bytes
+	used       int64 // bytes, as its clients say; absent: not known
+	gts        []*intelGT
+	tiles      int
+	tileMemory [maxTiles]int64 // bytes; 0: not told
+	clients    *intelClients   // nil: the driver does not tell
+	files      []string        // under /dev/dri: card0, renderD128
+	health     string          // of the memory, in the driver's word
 }
 
 func (a *intelMaker) open(c drmCard) gpuCard {
@@ -96,8 +97,8 @@ func (c *intelCard) describe(f *facts.GPU) {
 			}
 		}
 	}
-	if c.memory = c.sys.number(c.dir + "/lmem_total_bytes"); c.memory != telemetry.Absent {
-		c.free = c.sys.gauge(c.dir + "/lmem_avail_bytes")
+	if total := c.sys.number(c.dir + "/lmem_total_bytes"); total > 0 {
+		c.memory, c.free = total, c.sys.gauge(c.dir+"/lmem_avail_bytes")
 	}
 	if c.sys.root.Exists(c.dir + "/clients") {
 		c.clients = &intelClients{sys: c.sys, dir: c.dir + "/clients"}
@@ -122,6 +123,7 @@ func (c *intelCard) findTiles() {
 			c.tiles++
 			for _, name := range [...]string{"/physical_vram_size_bytes", "/memory/physical_vram_size_bytes"} {
 				if v := c.sys.number(tile + name); v > 0 {
+					c.tileMemory[t] = v
 					c.memory = plusBytes(c.memory, v)
 					break
 				}
@@ -141,6 +143,7 @@ func (c *intelCard) findTiles() {
 				break
 			}
 			c.tiles++
+			c.tileMemory[t] = int64(min(c.sys.hex(dir+"/addr_range"), 1<<62)) // of Intel's own i915
 			c.gts = append(c.gts, newI915GT(c.sys, dir, t))
 		}
 	}
@@ -232,6 +235,9 @@ func (c *intelCard) slow(s *sheet) {
 	for _, g := range c.gts[:min(len(c.gts), 1)] {
 		s.put(telemetry.GPUSMClockMaxMHz, c.sys.number(g.most))
 		s.put(telemetry.GPUMemClockMaxMHz, c.sys.number(g.mostMemory))
+	}
+	for i := range c.shaped.parts {
+		s.putAt(telemetry.PartMemTotalBytes, i, sensed(c.tileMemory[i]))
 	}
 	putPCIe(c.sys, c.port, s)
 	c.putErrors(s)

@@ -130,17 +130,11 @@ func readPCI(sys sysfs, address string) (p pciIdentity) {
 	return p
 }
 
-// Classes of PCI devices (pci_ids.h), without the programming interface.
-const (
-	classVGA         = 0x0300
-	class3D          = 0x0302
-	classDisplay     = 0x0380 // display controller without a display: MI200, Data Center GPU Max
-	classAccelerator = 0x1200 // processing accelerator: MI300
-)
+// classAccelerator is the class of a processing accelerator (pci_ids.h, without the programming interface): MI300. Others call themselves display controllers.
+const classAccelerator = 0x1200
 
-func (p pciIdentity) kind() uint64 { return p.class >> 8 }
-
-// headless: a device that nobody plugs a screen into.
-func (p pciIdentity) headless() bool {
-	return p.kind() == classDisplay || p.kind() == classAccelerator || p.kind() == class3D
+// computes says whether a device is an accelerator by its numbers alone.
+func (p pciIdentity) computes() bool {
+	_, architecture := modelOf(p)
+	return architecture != "" || p.class>>8 == classAccelerator
 }
