@@ -28,6 +28,7 @@ type board struct {
 	segments   []*segment        // of accelerators, by source
 	events     []*facts.GPUEvent // not yet told
 	eventsSent uint64            // sequence of the last event put
+	restricted map[string]bool   // PCI addresses of devices that refuse counters: no source is to ask them
 }
 
 func newBoard(sources int) *board {

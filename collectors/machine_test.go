@@ -106,6 +106,7 @@ func play(t testing.TB, root kernfs.Root, sources []Source) *played {
 		}
 		return space{size: 1 << 40, available: uint64(len(strings.TrimPrefix(path, string(root)))) << 30}, nil
 	}
+	o.ethtool = playedEthtool(root).open
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx = ctx
 	p.m = &machine{root: root, clock: o.Clock, board: newBoard(len(sources)), kernel: &kernelQueue{}, sent: func() uint64 { return 0 },
@@ -228,7 +229,7 @@ func columnText(col []int64) string {
 // What each machine tells, all of it. FORETOP_UPDATE=1 writes the goldens anew.
 func TestMachines(t *testing.T) {
 	sources := slices.DeleteFunc(Sources(), func(s Source) bool { return s.Name == "self" })
-	for _, name := range []string{"h100", "efa", "roce", "laptop", "mi300x", "intel-max", "tpu-v5e", "trainium"} {
+	for _, name := range []string{"h100", "efa", "roce", "roce-bond", "laptop", "mi300x", "intel-max", "tpu-v5e", "trainium"} {
 		for _, level := range []string{"base", "detail"} {
 			t.Run(name+"/"+level, func(t *testing.T) {
 				p := play(t, extract(t, name), sources)

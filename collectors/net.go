@@ -5,18 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"foretop/collectors/kernfs"
 	"foretop/telemetry"
-	"foretop/telemetry/facts"
 )
 
-const (
-	maxNets   = 64 // interfaces told; a Kubernetes node has hundreds of virtual ones
-	slowEvery = 15 // readings between two of the link speed: it takes the kernel's network lock
-)
+const maxNets = 64 // interfaces told; a Kubernetes node has hundreds of virtual ones
 
 // netCounters is one line of /proc/net/dev.
 type netCounters struct {
@@ -26,23 +20,42 @@ type netCounters struct {
 
 // netDevice is one interface that is told.
 type netDevice struct {
-	name               string
+	name, master       string
 	operstate, carrier *kernfs.File
 	carrierChanges     *kernfs.File
 	counters           netCounters
 	seen, up, upOK     bool
 	changes            uint64
 	changesOK          bool
-	speed              int64 // Mbit/s, Absent when the driver does not say
+
+	// What its driver says, as the last round brought it; Absent where it does not.
+	speed, maxMbps int64 // Mbit/s
+	stats          [numNetStats]int64
+	fresh          bool // not yet put on the board
+
+	// Of the round that is out, while one is.
+	adapter    *adapter // nil: its driver is not asked
+	pci        string
+	restricted bool // its device refuses counters: asking would fill the kernel log
+	asked      struct{ speed int64 }
 }
 
-// netReader reads /proc/net/dev and /sys/class/net.
+// netReader reads /proc/net/dev and /sys/class/net each second, and every 10 s what the drivers of physical interfaces count themselves (ethtool -S).
 type netReader struct {
 	m       *machine
 	dev     *kernfs.File
 	devices []*netDevice
 	lines   []netLine // names seen at the last reading, told or not
-	tick    int
+
+	opened    bool // it was tried to open the way to the drivers
+	call      ethtoolCall
+	closeCall func()
+	buf, text []byte
+	round     *netRound // nil: none is out
+	roundMS   int64     // when the last one began; 0 = never
+	linksMS   int64     // when link modes were last looked at
+	brought   int64     // when the last round that returned had begun
+	refused   error     // which drivers refuse to be asked, in words
 }
 
 type netLine struct {
@@ -56,6 +69,9 @@ func (r *netReader) close() {
 	r.dev.Close()
 	for _, d := range r.devices {
 		d.close()
+	}
+	if r.closeCall != nil && r.round == nil { // a round that is out still uses it
+		r.closeCall()
 	}
 }
 
@@ -77,21 +93,23 @@ func (r *netReader) read(context.Context) error {
 	}
 	if changed || r.devices == nil {
 		r.choose()
-		r.tick = 0
 	}
 	for _, d := range r.devices {
-		r.readDevice(d, r.tick%slowEvery == 0)
+		r.readDevice(d)
 	}
-	r.tick++
+	told := r.askDrivers()
 
 	r.m.board.mu.Lock()
 	defer r.m.board.mu.Unlock()
 	s := &r.m.board.state
 	r.m.board.read(telemetry.GroupNet, at)
+	if r.brought > 0 {
+		r.m.board.read(telemetry.GroupNetErrors, r.brought)
+	}
 	for i, d := range r.devices {
 		d.set(s, i)
 	}
-	return nil
+	return told
 }
 
 // parse takes over the counters, and says whether there are other interfaces than before.
@@ -151,71 +169,7 @@ func parseNetCounters(b []byte, c *netCounters) bool {
 	return true
 }
 
-// choose decides which interfaces are told, physical ones first, and puts them into the inventory. Those that come and go with every
-// container are not told: they would make a new inventory each time.
-func (r *netReader) choose() {
-	type candidate struct {
-		line *netLine
-		net  *facts.Net
-	}
-	var all []candidate
-	for i := range r.lines {
-		name := r.lines[i].name
-		if ephemeral(name) {
-			continue
-		}
-		dir := "sys/class/net/" + name
-		n := &facts.Net{Name: name, Physical: r.m.root.Exists(dir + "/device"), Driver: r.m.root.Target(dir + "/device/driver")}
-		all = append(all, candidate{&r.lines[i], n})
-	}
-	slices.SortStableFunc(all, func(a, b candidate) int {
-		switch {
-		case a.net.Physical && !b.net.Physical:
-			return -1
-		case b.net.Physical && !a.net.Physical:
-			return 1
-		}
-		return strings.Compare(a.net.Name, b.net.Name)
-	})
-	all = all[:min(len(all), maxNets)]
-	same := len(all) == len(r.devices) && len(all) > 0
-	nets := make([]*facts.Net, len(all))
-	for i, c := range all {
-		nets[i] = c.net
-		same = same && r.devices[i].name == c.net.Name
-	}
-	if same {
-		return
-	}
-	for _, d := range r.devices {
-		d.close()
-	}
-	r.devices = make([]*netDevice, len(all))
-	for i, c := range all {
-		dir := "sys/class/net/" + c.net.Name
-		r.devices[i] = &netDevice{name: c.net.Name, operstate: r.m.root.Hold(dir + "/operstate"), carrier: r.m.root.Hold(dir + "/carrier"),
-			carrierChanges: r.m.root.Hold(dir + "/carrier_changes"), counters: c.line.counters, seen: true, speed: telemetry.Absent}
-	}
-	r.m.board.mu.Lock()
-	r.m.board.inventory.Nets = nets
-	r.m.board.resize(telemetry.ScopeNet, len(nets))
-	r.m.board.mu.Unlock()
-}
-
-// ephemeral says whether an interface belongs to one container, or is the loopback.
-func ephemeral(name string) bool {
-	if name == "lo" {
-		return true
-	}
-	for _, p := range []string{"veth", "cali", "lxc", "cilium_", "tap", "vnet", "ifb", "dummy", "kube-ipvs", "nodelocaldns", "gre", "sit", "ip6tnl", "tunl", "erspan", "ip_vti", "ip6_vti"} {
-		if strings.HasPrefix(name, p) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *netReader) readDevice(d *netDevice, slow bool) {
+func (r *netReader) readDevice(d *netDevice) {
 	d.upOK = false
 	if b, err := d.operstate.Read(); err == nil {
 		switch string(kernfs.Trim(b)) {
@@ -229,15 +183,10 @@ func (r *netReader) readDevice(d *netDevice, slow bool) {
 		}
 	}
 	v, err := d.carrierChanges.Number()
+	if err == nil && d.changesOK && v != d.changes {
+		r.roundMS = 0 // another cable, another speed
+	}
 	d.changes, d.changesOK = v, err == nil
-	if !slow {
-		return
-	}
-	d.speed = telemetry.Absent
-	// A link that is down says -1, or refuses to be read; a virtual interface refuses always.
-	if v, _, err := r.m.root.Number("sys/class/net/"+d.name+"/speed", nil); err == nil && v < 1<<31 {
-		d.speed = int64(v)
-	}
 }
 
 func (d *netDevice) set(s *telemetry.State, i int) {
@@ -262,7 +211,24 @@ func (d *netDevice) set(s *telemetry.State, i int) {
 	if d.changesOK {
 		put(telemetry.NetCarrierChanges, d.changes)
 	}
+	if !d.fresh {
+		return
+	}
+	d.fresh = false
 	s.Set(telemetry.NetSpeedMbps, i, d.speed)
+	setKnown(s, telemetry.NetSpeedMaxMbps, i, d.maxMbps)
+	for k, v := range d.stats {
+		setKnown(s, netStatMetrics[k], i, v)
+	}
+}
+
+// setKnown writes a reading that most machines do not have: what nobody has takes no column.
+func setKnown(s *telemetry.State, m telemetry.Metric, i int, v int64) {
+	if v == telemetry.Absent {
+		s.Clear(m, i)
+		return
+	}
+	s.Set(m, i, v)
 }
 
 func flag(b bool) uint64 {

@@ -15,7 +15,8 @@ import (
 const (
 	rdmaClass    = "sys/class/infiniband"
 	errorsEachMS = 10_000 // error counters cost a firmware command each
-	rdmaRemarks  = 5      // devices named in the source's words
+	pcieEachMS   = 60_000
+	rdmaRemarks  = 5 // devices named in the source's words
 )
 
 // rdmaReader reads the RDMA ports in /sys/class/infiniband: traffic and state at each reading, errors every 10 s, all counters only at detail level.
@@ -28,7 +29,9 @@ type rdmaReader struct {
 	errorsMS int64             // when errors were last read; 0 = never
 	detail   bool              // at the last reading of errors
 	listMS   int64             // when the devices were last listed
+	pcieMS   int64             // when their PCIe links were last looked at; 0 = never
 	missing  bool              // a file has gone since: perhaps its device has
+	changed  bool              // a port is not what the inventory says any more
 	buf      []byte
 }
 
@@ -41,13 +44,15 @@ type rdmaPort struct {
 	traffic [numTraffic]trafficCounter
 	errors  []rdmaCounter // those that are metrics
 	more    []rdmaCounter // all others
+	full    bool          // a data counter of 32 bits stands at its limit
 	current rdmaReading
 }
 
 // rdmaReading is what is to be told of a port; Absent where it could not be read.
 type rdmaReading struct {
-	state, phys, rate int64
-	traffic           [numTraffic]int64
+	state, phys, rate, rateMax int64
+	traffic                    [numTraffic]int64
+	pcie                       pcieLink
 }
 
 func newRDMA(m *machine) reader {
@@ -80,6 +85,12 @@ func (r *rdmaReader) read(context.Context) error {
 	if len(r.ports) == 0 {
 		return unsupported("no RDMA devices here")
 	}
+	if r.pcieMS == 0 || now-r.pcieMS >= pcieEachMS {
+		for _, p := range r.ports {
+			p.current.pcie, r.buf = readPCIeLink(r.m.root, rdmaClass+"/"+p.device+"/device", r.buf)
+		}
+		r.pcieMS = max(now, 1)
+	}
 	detail := r.m.board.detail.Load()
 	withErrors := r.errorsMS == 0 || now-r.errorsMS >= errorsEachMS || detail && !r.detail
 	var bad error // nil and nil joined cost nothing
@@ -92,9 +103,11 @@ func (r *rdmaReader) read(context.Context) error {
 			if detail {
 				bad = errors.Join(bad, r.readCounters(p, p.more))
 			}
+			r.checkLIDs(p)
 		}
 		r.errorsMS, r.detail = max(now, 1), detail
 	}
+	r.retell(withErrors)
 	r.put(now, withErrors, detail)
 	if bad != nil {
 		return bad
@@ -102,27 +115,47 @@ func (r *rdmaReader) read(context.Context) error {
 	return r.remarks()
 }
 
-// remarks names the devices whose counters are not read: the rest of them is.
+// remarks names the devices whose counters are not read, or tell nothing: the rest of them is.
 func (r *rdmaReader) remarks() error {
-	if len(r.refused) == 0 {
+	var refused, full []string
+	for d := range r.refused {
+		refused = append(refused, d)
+	}
+	for _, p := range r.ports {
+		if p.full && !slices.Contains(full, p.device) {
+			full = append(full, p.device)
+		}
+	}
+	text := ""
+	if len(refused) > 0 {
+		slices.SortFunc(refused, kernfs.Natural)
+		text = "counters refused by the device (" + r.refused[refused[0]] + "), not read again: " + few(refused)
+	}
+	if len(full) > 0 {
+		if text != "" {
+			text += "; "
+		}
+		text += "data counters of 32 bits stand at their limit (perfquery -R resets them): " + few(full)
+	}
+	if text == "" {
 		return nil
 	}
-	var names []string
-	for d := range r.refused {
-		names = append(names, d)
+	return remark(text)
+}
+
+// few names the first of many.
+func few(names []string) string {
+	if len(names) > rdmaRemarks {
+		names = append(names[:rdmaRemarks:rdmaRemarks], "…")
 	}
-	slices.SortFunc(names, kernfs.Natural)
-	why := r.refused[names[0]]
-	if over := len(names) - rdmaRemarks; over > 0 {
-		names = append(names[:rdmaRemarks], "…")
-	}
-	return remark("counters refused by the device (" + why + "), not read again: " + strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
 // readPort reads state and traffic. Packet counts are told at detail level only.
 func (r *rdmaReader) readPort(p *rdmaPort, detail, slow bool) error {
 	was := p.current.state
 	p.current.state = telemetry.Absent
+	p.full = false
 	b, err := p.state.Read()
 	switch {
 	case kernfs.Gone(err):
@@ -141,6 +174,7 @@ func (r *rdmaReader) readPort(p *rdmaPort, detail, slow bool) error {
 		}
 		if r.buf, err = r.m.root.Read(p.dir+"/rate", r.buf); err == nil {
 			p.current.rate = parseRate(r.buf)
+			r.changed = r.changed || telemetry.Clean(string(kernfs.Trim(r.buf)), 128) != p.fact.Rate
 		}
 	}
 	var bad error
@@ -159,14 +193,27 @@ func (r *rdmaReader) readPort(p *rdmaPort, detail, slow bool) error {
 	return bad
 }
 
-// refuse remembers a device whose driver does not give its counters: asking again would only fill the kernel log. It says whether err was that.
+// refuse remembers a device whose driver does not give its counters: asking again would only fill the kernel log. It says whether err was that. A driver that
+// cannot ask its firmware may also answer with words ("N/A (no PMA)").
 func (r *rdmaReader) refuse(p *rdmaPort, err error) bool {
-	if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EIO) {
-		return false
-	}
 	var no syscall.Errno
-	errors.As(err, &no)
-	r.refused[p.device] = no.Error()
+	switch {
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EIO):
+		errors.As(err, &no)
+		r.refused[p.device] = no.Error()
+	case errors.As(err, &no):
+		return false
+	default:
+		r.refused[p.device] = "no number"
+	}
+	if p.fact.Pci != "" {
+		r.m.board.mu.Lock()
+		if r.m.board.restricted == nil {
+			r.m.board.restricted = map[string]bool{}
+		}
+		r.m.board.restricted[p.fact.Pci] = true
+		r.m.board.mu.Unlock()
+	}
 	for _, q := range r.ports {
 		if q.device != p.device {
 			continue
@@ -178,7 +225,7 @@ func (r *rdmaReader) refuse(p *rdmaPort, err error) bool {
 			q.traffic[i] = trafficCounter{}
 			q.current.traffic[i] = telemetry.Absent
 		}
-		q.errors, q.more = nil, nil
+		q.errors, q.more, q.full = nil, nil, false
 	}
 	return true
 }
@@ -201,18 +248,24 @@ func (r *rdmaReader) put(now int64, withErrors, detail bool) {
 		s.Set(telemetry.PortState, i, p.current.state)
 		s.Set(telemetry.PortPhysState, i, p.current.phys)
 		s.Set(telemetry.PortRateMbps, i, p.current.rate)
+		setKnown(s, telemetry.PortRateMaxMbps, i, p.current.rateMax)
 		for t, m := range trafficMetrics {
 			s.Set(m, i, p.current.traffic[t])
+		}
+		for k, m := range pcieMetrics {
+			setKnown(s, m, i, p.current.pcie[k])
 		}
 		if !withErrors {
 			continue
 		}
-		for _, m := range errorMetrics {
+		for _, m := range telemetry.PortErrors() {
 			s.Clear(m, i)
 		}
 		for _, c := range p.errors {
-			s.Set(c.metric, i, c.value)
 			s.Set(telemetry.HWCounterValue, c.entity, c.value)
+			if c.value != telemetry.Absent { // several files may be one metric
+				s.Set(c.def.Metric, i, c.value+max(s.Get(c.def.Metric, i), 0))
+			}
 		}
 		for _, c := range p.more {
 			if detail {

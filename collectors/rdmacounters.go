@@ -28,11 +28,13 @@ var trafficMetrics = [numTraffic]telemetry.Metric{telemetry.PortRcvDataBytes, te
 // trafficFiles says where drivers keep traffic: the first row whose first file is there counts, the sum of its files. The standard counters
 // (counters/, IBTA PMA) count data in units of four bytes; drivers without them have their own names under hw_counters/.
 var trafficFiles = [numTraffic][]trafficRow{
-	rcvData:     {{4, []string{"counters/port_rcv_data"}}, {1, []string{"hw_counters/rx_bytes"}}, {1, []string{"hw_counters/ip4InOctets", "hw_counters/ip6InOctets"}}},
-	xmitData:    {{4, []string{"counters/port_xmit_data"}}, {1, []string{"hw_counters/tx_bytes"}}, {1, []string{"hw_counters/ip4OutOctets", "hw_counters/ip6OutOctets"}}},
-	rcvPackets:  {{1, []string{"counters/port_rcv_packets"}}, {1, []string{"hw_counters/rx_pkts"}}, {1, []string{"hw_counters/ip4InPkts", "hw_counters/ip6InPkts"}}},
-	xmitPackets: {{1, []string{"counters/port_xmit_packets"}}, {1, []string{"hw_counters/tx_pkts"}}, {1, []string{"hw_counters/ip4OutPkts", "hw_counters/ip6OutPkts"}}},
+	rcvData:     {{fourOctets, []string{"counters/port_rcv_data"}}, {1, []string{"hw_counters/rx_bytes"}}, {1, []string{"hw_counters/ip4InOctets", "hw_counters/ip6InOctets"}}, {1, []string{"hw_counters/rx_rdma_ucast_bytes", "hw_counters/rx_rdma_mcast_bytes"}}},
+	xmitData:    {{fourOctets, []string{"counters/port_xmit_data"}}, {1, []string{"hw_counters/tx_bytes"}}, {1, []string{"hw_counters/ip4OutOctets", "hw_counters/ip6OutOctets"}}, {1, []string{"hw_counters/tx_rdma_ucast_bytes", "hw_counters/tx_rdma_mcast_bytes"}}},
+	rcvPackets:  {{1, []string{"counters/port_rcv_packets"}}, {1, []string{"hw_counters/rx_pkts"}}, {1, []string{"hw_counters/ip4InPkts", "hw_counters/ip6InPkts"}}, {1, []string{"hw_counters/rx_rdma_ucast_pkts", "hw_counters/rx_rdma_mcast_pkts"}}},
+	xmitPackets: {{1, []string{"counters/port_xmit_packets"}}, {1, []string{"hw_counters/tx_pkts"}}, {1, []string{"hw_counters/ip4OutPkts", "hw_counters/ip6OutPkts"}}, {1, []string{"hw_counters/tx_rdma_ucast_pkts", "hw_counters/tx_rdma_mcast_pkts"}}},
 }
+
+const fourOctets = 4
 
 type trafficRow struct {
 	unit  uint64 // bytes in one count
@@ -49,44 +51,29 @@ type trafficCounter struct {
 type rdmaCounter struct {
 	name   string
 	path   string
-	metric telemetry.Metric // 0: none of its own
-	entity int              // of scope HWCounter
+	def    telemetry.CounterDef
+	entity int // of scope HWCounter
 	value  int64
+	raw    uint64 // as it was last read, and what its turns came to: of one that begins anew at its end
+	turns  uint64
 	dead   bool // cannot be read: not tried again
 }
 
-// errorMetrics are the metrics that are error counters of a port.
-var errorMetrics = func() (list []telemetry.Metric) {
-	for _, d := range telemetry.Defs() {
-		if d.Group == telemetry.GroupPortErrors && d.ID.Scope() == telemetry.ScopePort {
-			list = append(list, d.ID)
+// take makes the value of what was read. A counter that begins anew at its end goes on, so that its total only grows: one that was in its upper half and is
+// less now went over its end, for these are set back by nothing but a new start of the driver. One that was in its lower half was set back after all.
+func (c *rdmaCounter) take(v uint64) {
+	if c.def.Width == telemetry.Wraps32 {
+		if v < c.raw {
+			if c.raw>>31 != 0 {
+				c.turns += 1 << 32
+			} else {
+				c.turns = 0
+			}
 		}
+		c.raw = v
+		v += c.turns
 	}
-	return list
-}()
-
-// counterMetric says which metric a file is. The metric table bears the names of mlx5 and of the standard counters; other drivers count the same under other names.
-func counterMetric(file string) telemetry.Metric {
-	if name, ok := synonyms[file]; ok {
-		file = name
-	}
-	for _, m := range errorMetrics {
-		if d, _ := telemetry.Lookup(m); d.Name == file {
-			return m
-		}
-	}
-	return 0
-}
-
-var synonyms = map[string]string{
-	"seq_err_naks_rcvd":  "packet_seq_err",                 // bnxt_re
-	"to_retransmits":     "local_ack_timeout_err",          // bnxt_re
-	"max_retry_exceeded": "req_transport_retries_exceeded", // bnxt_re
-	"oos_drop_count":     "out_of_sequence",                // bnxt_re
-	"rx_out_of_buffer":   "out_of_buffer",                  // bnxt_re
-	"cnpSent":            "np_cnp_sent",                    // irdma
-	"cnpHandled":         "rp_cnp_handled",                 // irdma
-	"RxECNMrkd":          "np_ecn_marked_roce_packets",     // irdma
+	c.value = int64(min(v, 1<<62))
 }
 
 // readTraffic reads and sums a counter. Absent where the device has none, or refuses.
@@ -98,6 +85,9 @@ func (r *rdmaReader) readTraffic(p *rdmaPort, c *trafficCounter) (int64, error) 
 	for _, f := range c.files {
 		v, err := f.Number()
 		switch {
+		case err == nil && c.unit == fourOctets && v == 1<<32-1: // a counter of 64 bits does not stop just there
+			p.full = true
+			return telemetry.Absent, nil
 		case err == nil:
 			sum += v
 		case kernfs.Gone(err):
@@ -125,10 +115,10 @@ func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 		r.buf = b
 		switch {
 		case err == nil:
-			c.value = int64(min(v, 1<<62))
+			c.take(v)
 		case kernfs.Gone(err):
 			r.missing = true
-		case r.refuse(p, err):
+		case refusal(err) && r.refuse(p, err):
 			return bad
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.EOPNOTSUPP):
 			c.dead = true
@@ -138,4 +128,9 @@ func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 		}
 	}
 	return bad
+}
+
+// refusal says that a device, not just one of its files, does not want to be read.
+func refusal(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EIO)
 }

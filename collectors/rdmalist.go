@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"foretop/collectors/kernfs"
 	"foretop/telemetry"
@@ -30,7 +29,7 @@ func (r *rdmaReader) list() error {
 	for _, p := range r.ports {
 		p.close()
 	}
-	r.devices, r.ports, r.errorsMS = devices, nil, 0
+	r.devices, r.ports, r.errorsMS, r.pcieMS = devices, nil, 0, 0
 	for d := range r.refused {
 		if !slices.Contains(devices, d) {
 			delete(r.refused, d)
@@ -40,6 +39,7 @@ func (r *rdmaReader) list() error {
 	for _, d := range devices {
 		hw = r.addDevice(d, hw)
 	}
+	r.readCapabilities()
 	ports := make([]*facts.Port, len(r.ports))
 	for i, p := range r.ports {
 		ports[i] = p.fact
@@ -67,8 +67,8 @@ func (r *rdmaReader) addDevice(device string, hw []*facts.HWCounter) []*facts.HW
 		}
 		p := &rdmaPort{device: device, dir: dir + "/ports/" + n, fact: r.describe(device, uint32(number))}
 		p.state = r.m.root.Hold(p.dir + "/state")
-		p.current = rdmaReading{telemetry.Absent, telemetry.Absent, telemetry.Absent,
-			[numTraffic]int64{telemetry.Absent, telemetry.Absent, telemetry.Absent, telemetry.Absent}}
+		p.current = rdmaReading{telemetry.Absent, telemetry.Absent, telemetry.Absent, telemetry.Absent,
+			[numTraffic]int64{telemetry.Absent, telemetry.Absent, telemetry.Absent, telemetry.Absent}, noPCIeLink}
 		index := uint32(len(r.ports))
 		r.ports = append(r.ports, p)
 		if r.refused[device] != "" {
@@ -96,9 +96,9 @@ func (r *rdmaReader) addCounters(p *rdmaPort, index uint32, folders []string, hw
 				continue
 			}
 			seen[name] = true
-			c := rdmaCounter{name: name, path: folder + "/" + name, metric: counterMetric(name), entity: len(hw), value: telemetry.Absent}
+			c := rdmaCounter{name: name, path: folder + "/" + name, def: telemetry.LookupCounter(p.fact.Driver, name), entity: len(hw), value: telemetry.Absent}
 			hw = append(hw, &facts.HWCounter{Port: index, Name: telemetry.Clean(name, 64)})
-			if c.metric != 0 {
+			if c.def.Metric != 0 {
 				p.errors = append(p.errors, c)
 			} else {
 				p.more = append(p.more, c)
@@ -122,39 +122,4 @@ func (r *rdmaReader) trafficOf(dir string, rows []trafficRow) (c trafficCounter)
 		return c
 	}
 	return c
-}
-
-func (r *rdmaReader) describe(device string, port uint32) *facts.Port {
-	root := r.m.root
-	dir := rdmaClass + "/" + device
-	at := fmt.Sprintf("%s/ports/%d", dir, port)
-	word := func(name string) string { return telemetry.Clean(root.Word(name), 128) }
-	p := &facts.Port{
-		Device: telemetry.Clean(device, 64), Port: port, LinkLayer: word(at + "/link_layer"), Firmware: word(dir + "/fw_ver"), Guid: word(dir + "/node_guid"),
-		Rate: word(at + "/rate"), Pci: root.Target(dir + "/device"), Driver: root.Target(dir + "/device/driver"), NumaNode: -1,
-	}
-	if n, _, err := root.Number(dir+"/device/numa_node", nil); err == nil && n < 1<<16 {
-		p.NumaNode = int32(n)
-	}
-	p.PciPath = pciPath(root, p.Pci)
-	p.Netdev = netdevOf(root, dir, at, port)
-	return p
-}
-
-// netdevOf finds the network interface of a port: the one of its first GID, else the device's interface of that port.
-func netdevOf(root kernfs.Root, dir, at string, port uint32) string {
-	if name := root.Word(at + "/gid_attrs/ndevs/0"); name != "" {
-		return telemetry.Clean(name, 64)
-	}
-	names, _ := root.Names(dir + "/device/net")
-	names = slices.DeleteFunc(names, func(n string) bool { return strings.Contains(n, ".") }) // child partitions
-	for _, n := range names {
-		if v, _, err := root.Number(dir+"/device/net/"+n+"/dev_port", nil); err == nil && v+1 == uint64(port) {
-			return telemetry.Clean(n, 64)
-		}
-	}
-	if len(names) == 1 {
-		return telemetry.Clean(names[0], 64)
-	}
-	return ""
 }

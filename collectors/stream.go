@@ -27,7 +27,8 @@ type Options struct {
 	Quiet   time.Duration // without a control frame for so long, Run ends; 30 s
 	Blocked time.Duration // with the output blocked for so long, Run ends; 30 s
 
-	statfs func(path string) (space, error)
+	statfs  func(path string) (space, error)
+	ethtool func() (call ethtoolCall, done func(), err error)
 }
 
 const (
@@ -47,6 +48,11 @@ func (o *Options) complete() {
 	}
 	if o.statfs == nil {
 		o.statfs = statfs
+	}
+	if o.ethtool == nil {
+		if o.ethtool = noDrivers; o.Root.Real() {
+			o.ethtool = openEthtool
+		}
 	}
 	for _, d := range []struct {
 		p *time.Duration

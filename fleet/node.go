@@ -35,16 +35,21 @@ type node struct {
 	notes       []*facts.SourceNote
 	top         []*facts.ProcessUsage
 	groupAt     [telemetry.NumGroups]groupTime
-	idleSince   []time.Time     // by GPU: held and doing nothing since
-	busyFor     []time.Duration // by GPU: how much of late speaks against its idleness
-	idleAt      time.Time       // when that was last looked at
-	nearest     []int           // by port: the GPU it belongs to
+	idleSince   []time.Time            // by GPU: held and doing nothing since
+	busyFor     []time.Duration        // by GPU: how much of late speaks against its idleness
+	idleAt      time.Time              // when that was last looked at
+	nearest     []int                  // by port: the GPU it belongs to
+	nearBy      []Nearness             // and how that is known
+	portErrors  []PortErrors           // as made of the reading of portErrorsMS; nil: none
+	counterDefs []telemetry.CounterDef // of the inventory's hw_counters; nil: nobody has asked yet
 	past        *past
 	memory      Memory // of the rules
 	shown       *shownProcesses
 	view        *Node // as last published
 	viewAt      time.Time
 	jobsVersion uint64 // of the job book that the view was made with
+
+	portErrorsMS int64 // the node's clock
 }
 
 // groupTime tells when a group of readings last moved: the node's clock says what was read when, ours says how old that is.
@@ -116,6 +121,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.boot = at.Add(-time.Duration(h.MonoMs) * time.Millisecond)
 	n.decoder = telemetry.Decoder{}
 	n.rates = telemetry.Rates{}
+	n.portErrors = nil
 	n.groupAt = [telemetry.NumGroups]groupTime{}
 	n.notes, n.top = nil, nil
 	n.processes.use(nil)
@@ -150,7 +156,8 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	n.fresh = allFresh
 	n.shown = nil
 	n.processes.dirty = true // which GPU a rank sees may depend on it
-	n.nearest = nearestGPUs(inv)
+	n.nearest, n.nearBy = nearestGPUs(inv)
+	n.portErrors, n.counterDefs = nil, nil
 	n.kernel.locate(inv)
 	return nil
 }

@@ -228,40 +228,6 @@ type Holder struct {
 	Job      string
 }
 
-// Port is one RDMA port. Error counters are totals since they were last reset.
-type Port struct {
-	Name                                                                          string // mlx5_0, or mlx5_0/2 for a second port
-	LinkLayer, Netdev, Rate                                                       string
-	State, PhysState                                                              int // as in sysfs; -1 unknown
-	RateMbps                                                                      Reading
-	RcvBytesPerS, XmitBytesPerS                                                   Reading
-	XmitWaitPerS                                                                  Reading
-	SymbolError, LinkErrorRecovery, LinkDowned, RcvErrors, XmitDiscards           Reading
-	OutOfSequence, PacketSeqErr, LocalAckTimeoutErr, OutOfBuffer, RoCESlowRestart Reading
-	LocalLinkIntegrityErrors, ExcessiveBufferOverrunErrors                        Reading
-	Counters                                                                      []Counter // all files of counters/ and hw_counters/, detail level
-	GPU                                                                           int       // index of the GPU that it belongs to, -1 unknown
-	Severity                                                                      Severity
-}
-
-// Counter is one named counter with its rate.
-type Counter struct {
-	Name  string
-	Value Reading
-	PerS  Reading
-}
-
-// Net is one network interface.
-type Net struct {
-	Name, Driver                                             string
-	Physical                                                 bool
-	Up                                                       Reading
-	SpeedMbps                                                Reading
-	RxBytesPerS, TxBytesPerS                                 Reading
-	RxPacketsPerS, TxPacketsPerS                             Reading
-	RxErrors, TxErrors, RxDropped, TxDropped, CarrierChanges Reading
-}
-
 // Disk is one block device.
 type Disk struct {
 	Name, Model                   string

@@ -9,6 +9,7 @@ import (
 
 func (n *node) viewPorts(st *telemetry.State, now time.Time) []Port {
 	out := make([]Port, len(n.inventory.Ports))
+	errors := n.viewPortErrors(st, now)
 	for i, inv := range n.inventory.Ports {
 		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
 		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
@@ -16,24 +17,75 @@ func (n *node) viewPorts(st *telemetry.State, now time.Time) []Port {
 		if inv.Port > 1 {
 			name += "/" + strconv.Itoa(int(inv.Port))
 		}
-		out[i] = Port{
-			Name: name, LinkLayer: inv.LinkLayer, Netdev: inv.Netdev, Rate: inv.Rate, GPU: n.nearest[i],
-			State: small(st.Get(telemetry.PortState, i)), PhysState: small(st.Get(telemetry.PortPhysState, i)), RateMbps: get(telemetry.PortRateMbps),
-			RcvBytesPerS: rate(telemetry.PortRcvDataBytes), XmitBytesPerS: rate(telemetry.PortXmitDataBytes), XmitWaitPerS: rate(telemetry.PortXmitWait),
+		p := &out[i]
+		*p = Port{
+			Name: name, LinkLayer: inv.LinkLayer, Netdev: inv.Netdev, Rate: inv.Rate, Fact: inv, GPU: n.nearest[i], Near: n.nearBy[i],
+			State: small(st.Get(telemetry.PortState, i)), PhysState: small(st.Get(telemetry.PortPhysState, i)),
+			RateMbps: get(telemetry.PortRateMbps), RateMaxMbps: get(telemetry.PortRateMaxMbps),
+			PCIeGen: get(telemetry.PortPCIeGen), PCIeGenMax: get(telemetry.PortPCIeGenMax), PCIeWidth: get(telemetry.PortPCIeWidth), PCIeWidthMax: get(telemetry.PortPCIeWidthMax),
+			RcvBytesPerS: rate(telemetry.PortRcvDataBytes), XmitBytesPerS: rate(telemetry.PortXmitDataBytes), XmitWaitPerS: None(),
 			SymbolError: get(telemetry.PortSymbolError), LinkErrorRecovery: get(telemetry.PortLinkErrorRecovery), LinkDowned: get(telemetry.PortLinkDowned),
 			RcvErrors: get(telemetry.PortRcvErrors), XmitDiscards: get(telemetry.PortXmitDiscards),
 			OutOfSequence: get(telemetry.PortOutOfSequence), PacketSeqErr: get(telemetry.PortPacketSeqErr),
 			LocalAckTimeoutErr: get(telemetry.PortLocalAckTimeoutErr), OutOfBuffer: get(telemetry.PortOutOfBuffer), RoCESlowRestart: get(telemetry.PortRoCESlowRestart),
 			LocalLinkIntegrityErrors: get(telemetry.PortLocalLinkIntegrityErrors), ExcessiveBufferOverrunErrors: get(telemetry.PortExcessiveBufferOverrunErrors),
 		}
-	}
-	for i, c := range n.inventory.HwCounters {
-		if v := gauge(st, telemetry.HWCounterValue, i); v == v && int(c.Port) < len(out) {
-			p := &out[c.Port]
-			p.Counters = append(p.Counters, Counter{Name: c.Name, Value: Reading(v), PerS: Reading(n.rate(telemetry.HWCounterValue, i, now))})
+		if errors != nil {
+			p.Errors = &errors[i]
+			p.XmitWaitPerS = p.ErrorPerS(telemetry.PortXmitWait)
 		}
 	}
+	n.viewCounters(st, out, now)
 	return out
+}
+
+// viewPortErrors gives how errors change. They are read every ten seconds: until they are read anew, all views share what was made of the last reading.
+func (n *node) viewPortErrors(st *telemetry.State, now time.Time) []PortErrors {
+	g := &n.groupAt[telemetry.GroupPortErrors]
+	if g.readMS == 0 || g.stale(now) {
+		return nil
+	}
+	if n.portErrors != nil && n.portErrorsMS == g.readMS {
+		return n.portErrors
+	}
+	n.portErrorsMS, n.portErrors = g.readMS, make([]PortErrors, len(n.inventory.Ports))
+	for k, m := range telemetry.PortErrors() {
+		def, _ := telemetry.Lookup(m)
+		meaning := telemetry.LookupCounter("", def.Name)
+		for i := range n.portErrors {
+			e := &n.portErrors[i]
+			if e.PerS[k] = float32(n.rates.Rate(m, i)); meaning.Full(st.Get(m, i)) {
+				e.PerS[k] = float32(None())
+				e.Stopped |= 1 << k
+			}
+		}
+	}
+	return n.portErrors
+}
+
+// viewCounters adds all files of counters/ and hw_counters/ to their ports: nodes tell them at detail level.
+func (n *node) viewCounters(st *telemetry.State, out []Port, now time.Time) {
+	if !st.Has(telemetry.HWCounterValue) {
+		return
+	}
+	if n.counterDefs == nil {
+		n.counterDefs = make([]telemetry.CounterDef, len(n.inventory.HwCounters))
+		for i, c := range n.inventory.HwCounters {
+			n.counterDefs[i] = telemetry.LookupCounter(n.inventory.Ports[c.Port].Driver, c.Name)
+		}
+	}
+	for i, c := range n.inventory.HwCounters {
+		v := Reading(gauge(st, telemetry.HWCounterValue, i))
+		if !v.Known() {
+			continue
+		}
+		counter := Counter{Name: c.Name, Value: v, PerS: Reading(n.rate(telemetry.HWCounterValue, i, now)), Def: n.counterDefs[i]}
+		if counter.Full() {
+			counter.PerS = None()
+		}
+		p := &out[c.Port]
+		p.Counters = append(p.Counters, counter)
+	}
 }
 
 // small is an enumeration's value, -1 for absent or absurd.
@@ -50,12 +102,18 @@ func (n *node) viewNets(st *telemetry.State, now time.Time) []Net {
 		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
 		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
 		out[i] = Net{
-			Name: inv.Name, Driver: inv.Driver, Physical: inv.Physical,
-			Up: get(telemetry.NetUp), SpeedMbps: get(telemetry.NetSpeedMbps),
+			Name: inv.Name, Driver: inv.Driver, Physical: inv.Physical, Master: inv.Master, BondMode: inv.BondMode,
+			Up: get(telemetry.NetUp), SpeedMbps: get(telemetry.NetSpeedMbps), SpeedMaxMbps: get(telemetry.NetSpeedMaxMbps),
 			RxBytesPerS: rate(telemetry.NetRxBytes), TxBytesPerS: rate(telemetry.NetTxBytes),
 			RxPacketsPerS: rate(telemetry.NetRxPackets), TxPacketsPerS: rate(telemetry.NetTxPackets),
 			RxErrors: get(telemetry.NetRxErrors), TxErrors: get(telemetry.NetTxErrors),
 			RxDropped: get(telemetry.NetRxDropped), TxDropped: get(telemetry.NetTxDropped), CarrierChanges: get(telemetry.NetCarrierChanges),
+			RxPFCPause: get(telemetry.NetRxPFCPause), TxPFCPause: get(telemetry.NetTxPFCPause), RxPause: get(telemetry.NetRxPause), TxPause: get(telemetry.NetTxPause),
+			RxDiscards: get(telemetry.NetRxDiscards), TxDiscards: get(telemetry.NetTxDiscards), RxCRCErrors: get(telemetry.NetRxCRCErrors),
+			SymbolErrors: get(telemetry.NetSymbolErrors), FECUncorrected: get(telemetry.NetFECUncorrected), AllowanceExceeded: get(telemetry.NetAllowanceExceeded),
+			RxPFCPausePerS: rate(telemetry.NetRxPFCPause), TxPFCPausePerS: rate(telemetry.NetTxPFCPause), RxPausePerS: rate(telemetry.NetRxPause), TxPausePerS: rate(telemetry.NetTxPause),
+			RxDiscardsPerS: rate(telemetry.NetRxDiscards), TxDiscardsPerS: rate(telemetry.NetTxDiscards), RxCRCErrorsPerS: rate(telemetry.NetRxCRCErrors),
+			SymbolErrorsPerS: rate(telemetry.NetSymbolErrors), FECUncorrectedPerS: rate(telemetry.NetFECUncorrected), AllowanceExceededPerS: rate(telemetry.NetAllowanceExceeded),
 		}
 	}
 	return out

@@ -325,6 +325,13 @@ const (
 	PortPCIeGenMax
 	PortPCIeWidth
 	PortPCIeWidthMax
+	PortReqRNRRetriesExceeded
+	PortRetransPackets
+	PortRetransTimeouts
+	PortUnresponsiveRemotes
+	PortImpairedRemotes
+	PortNoCompletionCmds // commands to the adapter that it never answered
+	PortRxDrops
 )
 
 const (
@@ -354,8 +361,9 @@ const (
 	NetTxDiscards
 	NetRxCRCErrors
 	NetSymbolErrors
-	NetFECUncorrected // blocks beyond repair
-	NetSpeedMaxMbps   // of the link modes that the adapter supports
+	NetFECUncorrected    // blocks beyond repair
+	NetSpeedMaxMbps      // of the link modes that the adapter supports
+	NetAllowanceExceeded // packets that a cloud's limits held back or dropped
 )
 
 const (

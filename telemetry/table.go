@@ -192,6 +192,13 @@ var defs = []Def{
 	{PortPCIeGenMax, "port_pcie_gen_max", Gauge, GroupPort, Base, 1},
 	{PortPCIeWidth, "port_pcie_width", Gauge, GroupPort, Base, 1},
 	{PortPCIeWidthMax, "port_pcie_width_max", Gauge, GroupPort, Base, 1},
+	{PortReqRNRRetriesExceeded, "req_rnr_retries_exceeded", Counter, GroupPortErrors, Base, 1},
+	{PortRetransPackets, "retrans_pkts", Counter, GroupPortErrors, Base, 1},
+	{PortRetransTimeouts, "retrans_timeout_events", Counter, GroupPortErrors, Base, 1},
+	{PortUnresponsiveRemotes, "unresponsive_remote_events", Counter, GroupPortErrors, Base, 1},
+	{PortImpairedRemotes, "impaired_remote_conn_events", Counter, GroupPortErrors, Base, 1},
+	{PortNoCompletionCmds, "no_completion_cmds", Counter, GroupPortErrors, Base, 1},
+	{PortRxDrops, "rx_drops", Counter, GroupPortErrors, Base, 1},
 
 	{HWCounterValue, "hw_counter", Counter, GroupPortErrors, Detail, 1},
 
@@ -216,6 +223,7 @@ var defs = []Def{
 	{NetSymbolErrors, "net_symbol_errors", Counter, GroupNetErrors, Base, 1},
 	{NetFECUncorrected, "net_fec_uncorrected", Counter, GroupNetErrors, Base, 1},
 	{NetSpeedMaxMbps, "net_speed_max_mbps", Gauge, GroupNetErrors, Base, 1},
+	{NetAllowanceExceeded, "net_allowance_exceeded", Counter, GroupNetErrors, Base, 1},
 
 	{DiskReadBytes, "disk_read_bytes", Counter, GroupDisk, Base, 64 * kib},
 	{DiskWriteBytes, "disk_write_bytes", Counter, GroupDisk, Base, 64 * kib},
