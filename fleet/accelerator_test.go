@@ -188,6 +188,31 @@ func TestHostileInventories(t *testing.T) {
 	}
 }
 
+// TestEqualListsAreSharedAndOthersAreNot shows that nodes of one kind hold their links and calls once, and that what differs in any field stays apart.
+func TestEqualListsAreSharedAndOthersAreNot(t *testing.T) {
+	at := newClock().now()
+	f := New(Options{})
+	join(t, f, "a", newFakeNode(1), at)
+	told := func(change func(*facts.GPULink)) *facts.Inventory {
+		l := &facts.GPULink{Link: 1, Kind: "NVLink", Remote: "switch", RemotePci: "p", Version: 4}
+		change(l)
+		apply(t, f, "a", telemetry.KindInventory, encode(t, &facts.Inventory{Gpus: []*facts.GPU{{}, {}}, GpuLinks: []*facts.GPULink{l}}), at)
+		return f.nodes["a"].inventory
+	}
+	first := told(func(*facts.GPULink) {}).GpuLinks[0]
+	if again := told(func(*facts.GPULink) {}).GpuLinks[0]; again != first {
+		t.Error("an equal list is kept a second time")
+	}
+	for name, change := range map[string]func(*facts.GPULink){
+		"gpu": func(l *facts.GPULink) { l.Gpu = 1 }, "link": func(l *facts.GPULink) { l.Link = 2 }, "kind": func(l *facts.GPULink) { l.Kind = "xGMI" },
+		"remote": func(l *facts.GPULink) { l.Remote = "gpu" }, "remote_pci": func(l *facts.GPULink) { l.RemotePci = "q" }, "version": func(l *facts.GPULink) { l.Version = 5 },
+	} {
+		if other := told(change).GpuLinks[0]; other == first {
+			t.Errorf("%s differs, and is lost", name)
+		}
+	}
+}
+
 func TestFabricHealth(t *testing.T) {
 	for _, c := range []struct {
 		bits int64

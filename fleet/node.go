@@ -153,7 +153,7 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	if err := accelerators(inv); err != nil {
 		return err
 	}
-	inv.HwCounters = f.shared.counters(inv.HwCounters)
+	f.shared.share(inv)
 	n.inventory = inv
 	n.fresh, n.slowTold = allFresh, true
 	n.shown = nil
