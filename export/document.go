@@ -117,7 +117,7 @@ func jobOf(j *fleet.Job) jobDocument {
 		GPUs: listOf(j.GPUs, func(g *fleet.GPURef) jobDeviceDoc {
 			d := jobDeviceDoc{Node: g.Node, NodeState: g.State.String(), Index: g.Index, Rank: index(g.Rank)}
 			if g.GPU != nil {
-				d.UUID = word(g.GPU.UUID)
+				d.UUID = word(g.GPU.Info.Uuid)
 			}
 			return d
 		}),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -41,21 +42,32 @@ func golden(t *testing.T, name string, got []byte) {
 
 // absent makes all readings of a struct absent: what a test does not set, the node did not say.
 func absent[T any](v T) T {
-	s := reflect.ValueOf(&v).Elem()
-	for i := range s.NumField() {
-		if s.Field(i).Type() == reflect.TypeFor[fleet.Reading]() {
-			s.Field(i).Set(reflect.ValueOf(fleet.None()))
+	unsay(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+func unsay(v reflect.Value) {
+	switch {
+	case v.Type() == reflect.TypeFor[fleet.Reading]():
+		v.SetFloat(math.NaN())
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				unsay(v.Field(i))
+			}
 		}
 	}
-	return v
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func gpu(i int, util, power fleet.Reading) fleet.GPU {
-	g := absent(fleet.GPU{Index: i, UUID: fmt.Sprintf("GPU-%d", i), Name: "NVIDIA H100 80GB HBM3", PCI: fmt.Sprintf("0000:%02x:00.0", 0x1b+i), ThrottleBits: 0x44})
+	g := absent(fleet.GPU{Index: i, ThrottleBits: 0x44})
+	slow := absent(fleet.GPUSlow{RecoveryAction: -1, FabricState: -1, FabricStatus: -1, FabricHealthBits: -1})
+	g.Info = &facts.GPU{Uuid: fmt.Sprintf("GPU-%d", i), Name: "NVIDIA H100 80GB HBM3", Pci: fmt.Sprintf("0000:%02x:00.0", 0x1b+i), Vendor: "nvidia", NumaNode: -1, ModuleId: -1}
+	g.Slow = &slow
 	g.UtilPct, g.PowerW, g.PowerLimitW, g.MemUsedBytes, g.MemTotalBytes, g.TempC = util, power, 700, 71<<30, 80<<30, 60+fleet.Reading(i)
-	g.RemapPending, g.RemapFailure = 0, 1
+	slow.RemapPending, slow.RemapFailure = 0, 1
 	return g
 }
 
@@ -64,7 +76,7 @@ func snapshot() *fleet.Snapshot {
 	live := &fleet.Node{
 		Name: "gpu001", State: fleet.Live, Since: noon.Add(-time.Hour), LastFrame: noon, LastData: noon.Add(-400 * time.Millisecond), Boot: noon.Add(-41 * 24 * time.Hour),
 		Hello:     &facts.Hello{Hostname: "gpu001", BootId: "b0", MachineId: "m0", Os: "Debian GNU/Linux 12", Kernel: "6.1.0", Arch: "amd64", User: "ann", Build: "dev"},
-		Inventory: &facts.Inventory{Cpu: &facts.CPU{Model: "Xeon 8480C", Sockets: 2, Cores: 112, Threads: 224, NumaNodes: 2}, MemoryTotalBytes: 2 << 40, Gpus: []*facts.GPU{{Serial: "165"}, {Mig: true}}, GpuDriverVersion: "570.86", CudaVersion: "12.8", Product: "DGX"},
+		Inventory: &facts.Inventory{Cpu: &facts.CPU{Model: "Xeon 8480C", Sockets: 2, Cores: 112, Threads: 224, NumaNodes: 2}, MemoryTotalBytes: 2 << 40, GpuDriverVersion: "570.86", CudaVersion: "12.8", Product: "DGX"},
 		Host:      absent(fleet.Host{}), Jobs: []string{"slurm/8123"},
 		GPUs:  []fleet.GPU{gpu(0, 99, 694.25), gpu(1, 100, 140)},
 		Ports: []fleet.Port{absent(fleet.Port{Name: "mlx5_0", LinkLayer: "InfiniBand", Rate: "400 Gb/sec (4X NDR)", Netdev: "ib0", State: 4, PhysState: 5, GPU: 0, Counters: []fleet.Counter{absent(fleet.Counter{Name: "rx_icrc"})}})},
@@ -94,7 +106,8 @@ func snapshot() *fleet.Snapshot {
 	live.Ports[0].RcvBytesPerS, live.Ports[0].XmitBytesPerS = 20.5e9, 20e9
 	live.Nets[0].RxBytesPerS, live.Nets[0].TxBytesPerS = 1e6, 0
 	live.Nets[1].RxBytesPerS, live.Nets[1].TxBytesPerS = 5e9, 5e9 // the port's own, not counted twice
-	live.GPUs[0].Holders = []fleet.Holder{{PID: 41235, MemBytes: 70 << 30, Rank: 0, Job: "slurm/8123"}}
+	live.GPUs[0].Holders = []fleet.Holder{{PID: 41235, Part: -1, MemBytes: 70 << 30, Rank: 0, Job: "slurm/8123"}}
+	look(live)
 
 	cpu := &fleet.Node{Name: "login", State: fleet.Stale, Cause: "collector silent 4 s; ssh answers", LastData: noon.Add(-4 * time.Second), Inventory: &facts.Inventory{}, Host: absent(fleet.Host{}), Self: absent(fleet.Self{})}
 	lost := &fleet.Node{Name: "gpu002", State: fleet.Lost, Cause: "no route to host", LastData: noon.Add(-3 * time.Minute), Attempt: 4, NextTry: noon.Add(time.Minute), Host: absent(fleet.Host{}), Self: absent(fleet.Self{})}
@@ -111,6 +124,35 @@ func snapshot() *fleet.Snapshot {
 	s.Totals = fleet.Totals{Nodes: 4, GPUs: 2, GPUsHeld: 1, Jobs: 2, Critical: 2}
 	s.Totals.ByState[fleet.Live], s.Totals.ByState[fleet.Lost], s.Totals.ByState[fleet.NeedsTrust], s.Totals.ByState[fleet.Stale] = 1, 1, 1, 1
 	return s
+}
+
+// look adds what is known of accelerators only in detail, and of an accelerator in parts: the second GPU has two, one of them held.
+func look(n *fleet.Node) {
+	g := &n.GPUs[0]
+	g.Info.Serial, g.Info.Driver, g.Info.FabricCluster, g.Info.FabricClique, g.Info.NumaNode, g.Info.CpuAffinity = "165", "570.86", "c1", 3, 1, "56-111"
+	d := fleet.NoDetail()
+	d.SMOccupancyPct, d.PowerMaxLimitW, d.PState, d.ComputeMode, d.Persistence, d.PCIeFatalErrors = 41, 700, 0, 3, 1, 2
+	d.Throttle[fleet.ThrottleHWThermal] = fleet.Throttle{Total: 12.5, Pct: 3}
+	g.Detail = d
+	s := g.Slow
+	s.RecoveryAction, s.FabricState, s.FabricStatus, s.FabricHealthBits, s.Links, s.LinksUp, s.LinksDown = 1, 3, 10, 0x51a9, 18, 17, []int{7}
+	s.NVLinkReplays = fleet.Rise{Total: 4, Grew: 2}
+	link := absent(fleet.Link{GPU: 0, State: 0, Info: &facts.GPULink{Link: 7, Kind: "NVLink", Remote: "switch", Version: 4}})
+	link.CRCErrors = 9
+	n.Links = []fleet.Link{link}
+	n.Calls = []fleet.Call{{Name: "nvmlDeviceGetFieldValues", Source: 0, PerS: 8, MeanUS: 410, LastUS: 395, MaxUS: 20500, Count: 90000}}
+
+	n.GPUs[1].Info.Mig = true
+	n.Inventory.Gpus = []*facts.GPU{n.GPUs[0].Info, n.GPUs[1].Info}
+	n.Inventory.GpuParts = []*facts.GPUPart{{Gpu: 1, Kind: "MIG", Name: "1g.10gb", Uuid: "MIG-a", Instance: 7}, {Gpu: 1, Kind: "MIG", Name: "2g.20gb", Uuid: "MIG-b", Instance: 3}}
+	n.Inventory.UnseenGpus = []*facts.UnseenGPU{{Pci: "0000:9d:00.0", Vendor: "nvidia", Why: "not visible to this user"}}
+	held := fleet.Holder{PID: 41235, Part: 1, MemBytes: 9 << 30, Rank: -1}
+	n.GPUs[1].Holders = []fleet.Holder{held}
+	for _, p := range n.Inventory.GpuParts {
+		n.Parts = append(n.Parts, absent(fleet.Part{Info: p, GPU: 1}))
+	}
+	n.Parts[1].MemUsedBytes, n.Parts[1].MemTotalBytes, n.Parts[1].Holders = 9<<30, 20<<30, []fleet.Holder{held}
+	n.Processes[0].Held[1].Part = 2
 }
 
 func TestJSON(t *testing.T) {

@@ -22,6 +22,7 @@ type nodeDoc struct {
 	Inventory    *inventory   `json:"inventory"`
 	Host         hostDoc      `json:"host"`
 	GPUs         []gpuDoc     `json:"gpus"`
+	Unseen       []unseenDoc  `json:"unseen_gpus"`
 	Ports        []portDoc    `json:"rdma_ports"`
 	Nets         []netDoc     `json:"network_interfaces"`
 	Disks        []diskDoc    `json:"disks"`
@@ -30,6 +31,7 @@ type nodeDoc struct {
 	Kernel       []kernelDoc  `json:"kernel_log"`
 	KernelLost   uint64       `json:"kernel_log_records_lost"`
 	Sources      []sourceDoc  `json:"sources"`
+	Calls        []callDoc    `json:"driver_calls"`
 	Problems     []problemDoc `json:"problems"`
 	Jobs         []string     `json:"jobs"`
 	CollectorUse selfDoc      `json:"collector"`
@@ -119,27 +121,24 @@ type processDoc struct {
 
 type heldDoc struct {
 	Index    uint32 `json:"index"`
+	Part     index  `json:"part"`
 	MemBytes number `json:"mem_used_bytes"`
 }
 
 func nodeOf(n *fleet.Node, at time.Time) nodeDoc {
 	age := n.Age(at)
-	d := nodeDoc{
+	return nodeDoc{
 		Name: n.Name, State: n.State.String(), Cause: word(n.Cause), Remedy: word(n.Remedy), Since: stamp(n.Since), AgeS: known(age.Seconds(), age >= 0),
 		Attempt: n.Attempt, NextTry: stamp(n.NextTry), Banner: word(n.Banner), Boot: stamp(n.Boot),
 		Identity: identityOf(n.Hello), Inventory: inventoryOf(n.Inventory), Host: hostOf(n),
-		GPUs: listOf(n.GPUs, gpuOf), Ports: listOf(n.Ports, portOf), Nets: listOf(n.Nets, netOf), Disks: listOf(n.Disks, diskOf), FS: listOf(n.FS, fsOf),
-		Processes: listOf(n.Processes, processOf), Kernel: listOf(n.Kernel, kernelOf), KernelLost: n.KernelLost,
-		Sources: listOf(n.Sources, sourceOf), Jobs: orEmpty(n.Jobs),
+		GPUs: gpusOf(n), Unseen: unseenOf(n), Ports: listOf(n.Ports, portOf), Nets: listOf(n.Nets, netOf), Disks: listOf(n.Disks, diskOf), FS: listOf(n.FS, fsOf),
+		Processes: listOf(n.Processes, func(p **fleet.Process) processDoc { return processOf(n, *p) }), Kernel: listOf(n.Kernel, kernelOf), KernelLost: n.KernelLost,
+		Sources: listOf(n.Sources, sourceOf), Calls: callsOf(n), Jobs: orEmpty(n.Jobs),
 		Problems: listOf(n.Problems, func(p *fleet.Problem) problemDoc {
 			return problemDoc{p.Severity.String(), p.Text, index(p.GPU), index(p.Port), stamp(p.Since)}
 		}),
 		CollectorUse: selfDoc{number(n.Self.CPUPct), number(n.Self.RSSBytes), number(n.Self.SentBytesPerS)},
 	}
-	for i := range d.GPUs {
-		fillInventory(&d.GPUs[i], n.Inventory, i)
-	}
-	return d
 }
 
 func identityOf(h *facts.Hello) *identityDoc {
@@ -169,8 +168,7 @@ func sourceOf(s *fleet.Source) sourceDoc {
 	return sourceDoc{s.Name, sourceState(s.State), word(s.Text), word(s.Remedy), s.EveryMS, number(s.CallUS), number(s.StuckS)}
 }
 
-func processOf(of **fleet.Process) processDoc {
-	p := *of
+func processOf(n *fleet.Node, p *fleet.Process) processDoc {
 	d := processDoc{
 		PID: p.Pid, StartTicks: p.StartTicks, PPID: p.Ppid, UID: p.Uid, User: p.User, Comm: p.Comm, Command: p.Command, Cgroup: p.Cgroup, Cwd: word(p.Cwd),
 		State: word(p.Status), CPUPct: number(p.CPUPct), RSSBytes: number(p.RSS), Threads: number(p.Threads), Job: word(p.Job), Rank: index(p.Rank),
@@ -183,7 +181,21 @@ func processOf(of **fleet.Process) processDoc {
 		d.Env = map[string]string{}
 	}
 	for i, h := range p.Held {
-		d.GPUs[i] = heldDoc{h.Gpu, known(float64(h.MemoryBytes), h.MemoryKnown)}
+		d.GPUs[i] = heldDoc{h.Gpu, partIndex(n, h), known(float64(h.MemoryBytes), h.MemoryKnown)}
 	}
 	return d
+}
+
+// partIndex is the place of a held part among its GPU's parts; -1: the whole GPU is held, or nobody knows.
+func partIndex(n *fleet.Node, h *facts.Held) index {
+	if n.Inventory == nil || h.Part == 0 || int(h.Part) > len(n.Inventory.GpuParts) {
+		return -1
+	}
+	at := index(0)
+	for _, p := range n.Inventory.GpuParts[:h.Part-1] {
+		if p.Gpu == h.Gpu {
+			at++
+		}
+	}
+	return at
 }

@@ -18,6 +18,10 @@ var snake = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 func written(t *testing.T, path string, of reflect.Type, out *[]string) {
 	for i := range of.NumField() {
 		f := of.Field(i)
+		if f.Anonymous {
+			written(t, path, f.Type, out)
+			continue
+		}
 		name := f.Tag.Get("json")
 		if !snake.MatchString(name) {
 			t.Errorf("%s: field %q is not snake_case", path, name)

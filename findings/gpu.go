@@ -2,10 +2,14 @@ package findings
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"foretop/fleet"
 	"foretop/telemetry"
+	"foretop/telemetry/facts"
 )
 
 // Clock event reasons of NVML that slow a GPU down for a cause that is not its own power limit (nvml.h, nvmlClocksEventReasons).
@@ -16,46 +20,139 @@ const (
 	hwPowerBrake = 0x80
 )
 
-// throttleFor is how long a GPU must be slowed to be told: drivers set the bits for a moment at every clock change.
-const throttleFor = 3 * time.Second
+// For how long things must last to be told.
+const (
+	throttleFor = 3 * time.Second  // drivers set the bits for a moment at every clock change
+	fabricFor   = time.Minute      // a GPU registers while its node starts
+	slowLinkFor = 90 * time.Second // an idle GPU lowers its PCIe generation, and that is read but twice a minute
+)
 
-// gpuProblems adds what is wrong with one GPU.
-func gpuProblems(found []fleet.Problem, g *fleet.GPU, at time.Time, m remembered) []fleet.Problem {
-	add := func(s fleet.Severity, text string, since time.Duration) {
-		p := fleet.Problem{Severity: s, Text: fmt.Sprintf("GPU%d %s", g.Index, text), GPU: g.Index, Port: -1}
-		if since > 0 {
-			p.Since = at.Add(-since)
+// loadedPct is the utilisation from which a GPU has no cause to lower its PCIe generation.
+const loadedPct = 50
+
+// heldBackPct is the share of time from which it matters that a GPU was held back between readings.
+const heldBackPct = 5
+
+// fewErrors is how many corrected errors of links in an hour say little.
+const fewErrors = 100
+
+// gpuRules judge one GPU at a time.
+type gpuRules struct {
+	node  *fleet.Node
+	at    time.Time
+	m     remembered
+	peers peers
+	found []fleet.Problem
+}
+
+// peers is what the node's other GPUs are like.
+type peers struct {
+	eccOn   bool
+	linksUp fleet.Reading // of the one with the most
+}
+
+func peersOf(n *fleet.Node) peers {
+	var p peers
+	for i := range n.GPUs {
+		s := n.GPUs[i].Slow
+		p.eccOn = p.eccOn || s.ECCMode == 1
+		if s.LinksUp > p.linksUp {
+			p.linksUp = s.LinksUp
 		}
-		found = append(found, p)
 	}
+	return p
+}
+
+// anyPeer asks the node's other GPUs of the same kind until one says yes.
+func (r *gpuRules) anyPeer(g *fleet.GPU, is func(*fleet.GPUSlow) bool) bool {
+	for i := range r.node.GPUs {
+		if o := &r.node.GPUs[i]; o != g && o.Info.Name == g.Info.Name && is(o.Slow) {
+			return true
+		}
+	}
+	return false
+}
+
+// gpuProblems adds what is wrong with a node's GPUs.
+func gpuProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
+	if n.Inventory != nil {
+		found = unseenProblems(found, n.Inventory.UnseenGpus)
+	}
+	if len(n.GPUs) == 0 {
+		return found
+	}
+	r := gpuRules{node: n, at: at, m: m, peers: peersOf(n), found: found}
+	for i := range n.GPUs {
+		g := &n.GPUs[i]
+		if r.status(g) {
+			continue // its other readings are old
+		}
+		r.throttle(g)
+		r.memory(g)
+		r.verdict(g)
+		r.fabric(g)
+		r.links(g)
+		r.pcie(g)
+		r.runs(g)
+	}
+	return r.found
+}
+
+func (r *gpuRules) add(g *fleet.GPU, s fleet.Severity, text string, since time.Time) {
+	r.found = append(r.found, fleet.Problem{Severity: s, Text: "GPU" + strconv.Itoa(g.Index) + " " + text, GPU: g.Index, Port: -1, Since: since})
+}
+
+// status says whether the GPU is out, and tells it.
+func (r *gpuRules) status(g *fleet.GPU) bool {
 	bad := g.Status > telemetry.GPUOK
-	if since := m.since(gpuStatus, g.Index, bad, at); bad {
-		switch g.Status {
-		case telemetry.GPULost:
-			add(fleet.Critical, "lost: fell off the bus", since)
-		case telemetry.GPUUnanswered:
-			add(fleet.Critical, "not answering"+seconds(max(since, g.Stale).Seconds()), since)
-		default:
-			add(fleet.Critical, "failing: the driver returns errors", since)
+	since := r.m.since(gpuStatus, g.Index, bad, r.at)
+	if !bad {
+		return false
+	}
+	text, note := "failing: the driver returns errors", short(g.Info.Note, 80)
+	switch g.Status {
+	case telemetry.GPULost:
+		text, note = "lost: fell off the bus", ""
+	case telemetry.GPUUnanswered:
+		text = "not answering" + seconds(max(since, g.Stale).Seconds())
+		if note != "" {
+			text += ": " + note
 		}
-		return found // its other readings are old
+	default:
+		if note != "" {
+			text = "failing: " + note
+		}
 	}
+	r.add(g, fleet.Critical, text, r.began(since))
+	return true
+}
+
+// began is when something began that has lasted for so long; zero for just now.
+func (r *gpuRules) began(since time.Duration) time.Time {
+	if since <= 0 {
+		return time.Time{}
+	}
+	return r.at.Add(-since)
+}
+
+func (r *gpuRules) throttle(g *fleet.GPU) {
 	bits := max(0, g.ThrottleBits) & (hwSlowdown | swThermal | hwThermal | hwPowerBrake)
-	if since := m.since(gpuSlowed, g.Index, bits != 0, at); bits != 0 && since >= throttleFor {
-		add(fleet.Warning, "slowed: "+throttleWords(bits), since)
+	if since := r.m.since(gpuSlowed, g.Index, bits != 0, r.at); bits != 0 && since >= throttleFor {
+		r.add(g, fleet.Warning, "slowed: "+throttleWords(bits), r.began(since))
+		return
 	}
-	if g.ECCVolatileUncorrected > 0 {
-		add(fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(g.ECCVolatileUncorrected)), 0)
+	if g.Detail == nil {
+		return
 	}
-	if g.RemapFailure > 0 {
-		add(fleet.Critical, "row remap failed: replace it", 0)
-	} else if g.RemapPending > 0 {
-		add(fleet.Warning, "row remap pending: needs a reset", 0)
+	for _, c := range [...]struct {
+		cause fleet.ThrottleCause
+		words string
+	}{{fleet.ThrottleHWThermal, "heat (hardware)"}, {fleet.ThrottlePowerBrake, "power brake"}, {fleet.ThrottleSWThermal, "heat (driver)"}, {fleet.ThrottleReliability, "voltage reliability"}} {
+		if pct := g.Detail.Throttle[c.cause].Pct; pct >= heldBackPct {
+			r.add(g, fleet.Notice, fmt.Sprintf("slowed %.0f %% of the time: %s", float64(pct), c.words), time.Time{})
+			return
+		}
 	}
-	if g.PCIeWidth > 0 && g.PCIeWidth < g.PCIeWidthMax {
-		add(fleet.Warning, fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(g.PCIeWidth), float64(g.PCIeWidthMax)), 0)
-	}
-	return found
 }
 
 func throttleWords(bits int64) string {
@@ -68,4 +165,202 @@ func throttleWords(bits int64) string {
 		return "too hot (driver)"
 	}
 	return "hardware slowdown"
+}
+
+// memory judges memory and its protection. That a reset is due is the driver's to say, where it does.
+func (r *gpuRules) memory(g *fleet.GPU) {
+	s := g.Slow
+	never := time.Time{}
+	if s.ECCVolatileUncorrected > 0 {
+		r.add(g, fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(s.ECCVolatileUncorrected)), never)
+	} else if !s.ECCVolatileUncorrected.Known() {
+		r.partErrors(g)
+	}
+	if s.SRAMThresholdExceeded > 0 {
+		r.add(g, fleet.Critical, "SRAM errors beyond the maker's limit: replace it", never)
+	}
+	pending, when := fleet.Warning, "needs a reset"
+	if _, _, told := s.Recovery(); told {
+		pending, when = fleet.Notice, "done by the next reset"
+	}
+	switch {
+	case s.RemapFailure > 0:
+		r.add(g, fleet.Critical, "row remap failed: replace it", never)
+	case s.RemapPending > 0:
+		r.add(g, pending, "row remap pending: "+when, never)
+	}
+	if s.RetiredPending > 0 {
+		r.add(g, pending, "page retirement pending: "+when, never)
+	}
+	if s.ECCMode == 0 && r.peers.eccOn && r.anyPeer(g, func(o *fleet.GPUSlow) bool { return o.ECCMode == 1 }) {
+		r.add(g, fleet.Warning, "ECC is off, unlike its peers", never)
+	}
+}
+
+// partErrors tells errors that are counted by the parts of a GPU alone.
+func (r *gpuRules) partErrors(g *fleet.GPU) {
+	total := fleet.Reading(0)
+	for i := range r.node.Parts {
+		if p := &r.node.Parts[i]; p.GPU == g.Index && p.ECCUncorrected > 0 {
+			total += p.ECCUncorrected
+		}
+	}
+	if total > 0 {
+		r.add(g, fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(total)), time.Time{})
+	}
+}
+
+// verdict tells what the driver itself asks for.
+func (r *gpuRules) verdict(g *fleet.GPU) {
+	if says, severity, _ := g.Slow.Recovery(); severity > fleet.Fine {
+		r.add(g, severity, "driver asks: "+says, time.Time{})
+	}
+}
+
+// fabric judges a GPU behind NVSwitches: until it is registered it can not use NVLink. One that is used in parts has no use for it.
+func (r *gpuRules) fabric(g *fleet.GPU) {
+	s := g.Slow
+	ready, known := s.FabricReady()
+	if !known || g.Info.Mig || s.Links == 0 {
+		return
+	}
+	bad := ""
+	for _, h := range s.FabricHealth() {
+		if h.Bad {
+			bad += ", " + h.What + " " + h.Says
+		}
+	}
+	switch {
+	case ready && bad != "":
+		r.add(g, fleet.Warning, "NVLink fabric: "+bad[len(", "):], s.FabricSince)
+	case !ready && (s.FabricStatus > 0 || r.at.Sub(s.FabricSince) >= fabricFor):
+		r.add(g, fleet.Critical, "cannot use NVLink: "+s.FabricWords()+bad, s.FabricSince)
+	}
+}
+
+// links judges NVLink, xGMI and the way to the CPU. A link that was never up, here or on a peer, may simply not be wired.
+func (r *gpuRules) links(g *fleet.GPU) {
+	s := g.Slow
+	name := linkName(g)
+	if (s.LinksUp < s.LinksMost || s.LinksUp < r.peers.linksUp) && !g.Info.Mig {
+		most := max(s.LinksMost, s.LinksUp)
+		r.anyPeer(g, func(o *fleet.GPUSlow) bool {
+			if o.LinksUp > most {
+				most = o.LinksUp
+			}
+			return false
+		})
+		if down := most - s.LinksUp; down > 0 {
+			text := fmt.Sprintf("%s: %.0f of %.0f links down", name, float64(down), float64(most))
+			if n := len(s.LinksDown); n <= 6 && n == int(down) {
+				text += ": " + strings.Trim(fmt.Sprint(s.LinksDown), "[]")
+			}
+			r.add(g, fleet.Warning, text, time.Time{})
+		}
+	}
+	if s.C2CLinksUp < s.C2CLinks {
+		r.add(g, fleet.Warning, fmt.Sprintf("link to the CPU: %.0f of %.0f down", float64(s.C2CLinks-s.C2CLinksUp), float64(s.C2CLinks)), time.Time{})
+	}
+	r.linkErrors(g, name)
+}
+
+func linkName(g *fleet.GPU) string {
+	if g.Info.Vendor == "amd" {
+		return "xGMI"
+	}
+	return "NVLink"
+}
+
+// linkErrors tells errors of links that came of late. A link that had to recover did not work meanwhile; a few repeated packets say little.
+func (r *gpuRules) linkErrors(g *fleet.GPU, name string) {
+	s := g.Slow
+	if !(s.NVLinkRecoveries.Grew > 0 || s.NVLinkCRCErrors.Grew > 0 || s.NVLinkReplays.Grew > 0) {
+		return
+	}
+	severity, last := fleet.Notice, time.Time{}
+	var words []string
+	for _, c := range [...]struct {
+		rise      fleet.Rise
+		many      fleet.Reading
+		one, more string
+	}{{s.NVLinkRecoveries, 1, "recovery", "recoveries"}, {s.NVLinkCRCErrors, fewErrors, "CRC error", "CRC errors"}, {s.NVLinkReplays, fewErrors, "replay", "replays"}} {
+		if !(c.rise.Grew > 0) {
+			continue
+		}
+		word := c.more
+		if c.rise.Grew == 1 {
+			word = c.one
+		}
+		words = append(words, fmt.Sprintf("%.0f %s", float64(c.rise.Grew), word))
+		if c.rise.Grew >= c.many && r.at.Sub(c.rise.At) < calmAfter {
+			severity = fleet.Warning
+		}
+		if c.rise.At.After(last) {
+			last = c.rise.At
+		}
+	}
+	r.add(g, severity, name+": "+strings.Join(words, ", ")+r.when(last), last)
+}
+
+// when is ", 12 min ago" for what has calmed since.
+func (r *gpuRules) when(last time.Time) string {
+	if quiet := r.at.Sub(last); quiet >= calmAfter {
+		return ", " + ago(quiet)
+	}
+	return ""
+}
+
+func (r *gpuRules) pcie(g *fleet.GPU) {
+	s := g.Slow
+	if s.PCIeWidth > 0 && s.PCIeWidth < s.PCIeWidthMax {
+		r.add(g, fleet.Warning, fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(s.PCIeWidth), float64(s.PCIeWidthMax)), time.Time{})
+	}
+	low := s.PCIeGen > 0 && s.PCIeGen < s.PCIeGenMax && g.UtilPct >= loadedPct
+	if since := r.m.since(gpuSlowPCIe, g.Index, low, r.at); low && since >= slowLinkFor {
+		r.add(g, fleet.Warning, fmt.Sprintf("PCIe generation %.0f of %.0f under load", float64(s.PCIeGen), float64(s.PCIeGenMax)), r.began(since))
+	}
+}
+
+// runs tells resets that nobody asked us for, and runs that failed.
+func (r *gpuRules) runs(g *fleet.GPU) {
+	if c := &g.Slow.Resets; c.Grew > 0 {
+		r.calming(g, c, "was reset")
+	}
+	if c := &g.Slow.ExecErrors; c.Grew > 0 {
+		r.calming(g, c, "runs failed")
+	}
+}
+
+// calming tells a counter that grew: a warning until it was quiet for calmAfter, then a notice.
+func (r *gpuRules) calming(g *fleet.GPU, c *fleet.Rise, words string) {
+	severity := fleet.Warning
+	if r.at.Sub(c.At) >= calmAfter {
+		severity = fleet.Notice
+	}
+	r.add(g, severity, fmt.Sprintf("%s ×%.0f%s", words, float64(c.Grew), r.when(c.At)), c.At)
+}
+
+// unseenProblems tells accelerators on the bus that nobody lets us look at. They are not lost: they are not ours, or not checked.
+func unseenProblems(found []fleet.Problem, unseen []*facts.UnseenGPU) []fleet.Problem {
+	for i, u := range unseen {
+		same := func(o *facts.UnseenGPU) bool { return o.Why == u.Why }
+		if slices.ContainsFunc(unseen[:i], same) {
+			continue
+		}
+		n := 0
+		for _, o := range unseen {
+			if same(o) {
+				n++
+			}
+		}
+		text, why := strconv.Itoa(n)+" more GPUs on the bus: not checked", short(u.Why, 60)
+		if n == 1 {
+			text = "1 more GPU on the bus: not checked"
+		}
+		if why != "" {
+			text += ", " + why
+		}
+		found = append(found, problem(fleet.Notice, text))
+	}
+	return found
 }

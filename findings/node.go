@@ -24,9 +24,7 @@ func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 	found := kernelProblems(nil, n, at)
 	r := remember(m)
 	if n.State == fleet.Live || n.State == fleet.Stale {
-		for i := range n.GPUs {
-			found = gpuProblems(found, &n.GPUs[i], at, r)
-		}
+		found = gpuProblems(found, n, at, r)
 		for i := range n.Ports {
 			found = portProblems(found, &n.Ports[i], i, at, r)
 		}

@@ -2,6 +2,8 @@ package findings
 
 import (
 	"fmt"
+	"math"
+	"reflect"
 	"testing"
 	"time"
 
@@ -18,9 +20,50 @@ func fineGPU(i int) fleet.GPU {
 	none := fleet.None()
 	return fleet.GPU{
 		Index: i, UtilPct: 98, PowerW: 650, PowerLimitW: 700, SMClockMHz: 1755, SMClockMaxMHz: 1980, TempC: 60, TensorActivityPct: none,
-		NetRxBytesPerS: none, NetTxBytesPerS: none, NVLinkTXBytesPerS: none, NVLinkRXBytesPerS: none,
-		ECCVolatileUncorrected: 0, RemapPending: 0, RemapFailure: 0, PCIeWidth: 16, PCIeWidthMax: 16, ThrottleBits: 4,
+		NetRxBytesPerS: none, NetTxBytesPerS: none,
+		ThrottleBits: 4, Info: &facts.GPU{Vendor: "nvidia"}, Slow: fineSlow(),
 	}
+}
+
+// unknown makes everything of a struct that can be absent so.
+func unknown[T any](v T) T {
+	unsay(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+func unsay(v reflect.Value) {
+	switch {
+	case v.Type() == reflect.TypeFor[fleet.Reading]():
+		v.SetFloat(math.NaN())
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				unsay(v.Field(i))
+			}
+		}
+	case v.Kind() == reflect.Array:
+		for i := range v.Len() {
+			unsay(v.Index(i))
+		}
+	}
+}
+
+// fineSlow is the health of an H100 among eight behind NVSwitches.
+func fineSlow() *fleet.GPUSlow {
+	s := unknown(fleet.GPUSlow{RecoveryAction: telemetry.RecoveryNone, FabricState: telemetry.FabricCompleted, FabricSince: noon.Add(-time.Hour), FabricHealthBits: 0x51AA})
+	s.ECCMode, s.ECCVolatileUncorrected, s.RemapPending, s.RemapFailure, s.SRAMThresholdExceeded = 1, 0, 0, 0, 0
+	s.PCIeWidth, s.PCIeWidthMax, s.PCIeGen, s.PCIeGenMax = 16, 16, 5, 5
+	s.Links, s.LinksUp, s.LinksMost = 18, 18, 18
+	for _, c := range []*fleet.Rise{&s.NVLinkReplays, &s.NVLinkRecoveries, &s.NVLinkCRCErrors} {
+		*c = fleet.Rise{Total: 3}
+	}
+	return &s
+}
+
+// noSlow is the health of a GPU that tells nothing.
+func noSlow() *fleet.GPUSlow {
+	s := unknown(fleet.GPUSlow{RecoveryAction: -1, FabricState: -1, FabricStatus: -1, FabricHealthBits: -1})
+	return &s
 }
 
 // fineNode is a node with nothing wrong: one GPU, one port, one file system.
@@ -94,12 +137,14 @@ func TestNode(t *testing.T) {
 		}, []string{"warning gpu-1 port-1 OOM kill: python (node out of memory)"}},
 		{"slowed", func(n *fleet.Node) { n.GPUs[0].ThrottleBits = hwThermal | 4 }, []string{"warning gpu0 port-1 GPU0 slowed: too hot (hardware)"}},
 		{"power cap is normal", func(n *fleet.Node) { n.GPUs[0].ThrottleBits = 4 }, []string{}},
-		{"memory damage", func(n *fleet.Node) { n.GPUs[0].ECCVolatileUncorrected, n.GPUs[0].RemapPending = 2, 1 }, []string{"warning gpu0 port-1 GPU0 ECC: 2 uncorrected", "warning gpu0 port-1 GPU0 row remap pending: needs a reset"}},
-		{"remap failed", func(n *fleet.Node) { n.GPUs[0].RemapPending, n.GPUs[0].RemapFailure = 1, 1 }, []string{"critical gpu0 port-1 GPU0 row remap failed: replace it"}},
-		{"narrow PCIe", func(n *fleet.Node) { n.GPUs[0].PCIeWidth = 8 }, []string{"warning gpu0 port-1 GPU0 PCIe ×8 of ×16"}},
+		{"memory damage", func(n *fleet.Node) { n.GPUs[0].Slow.ECCVolatileUncorrected, n.GPUs[0].Slow.RemapPending = 2, 1 }, []string{"warning gpu0 port-1 GPU0 ECC: 2 uncorrected", "notice gpu0 port-1 GPU0 row remap pending: done by the next reset"}},
+		{"remap failed", func(n *fleet.Node) { n.GPUs[0].Slow.RemapPending, n.GPUs[0].Slow.RemapFailure = 1, 1 }, []string{"critical gpu0 port-1 GPU0 row remap failed: replace it"}},
+		{"narrow PCIe", func(n *fleet.Node) { n.GPUs[0].Slow.PCIeWidth = 8 }, []string{"warning gpu0 port-1 GPU0 PCIe ×8 of ×16"}},
 		{"absent is not zero", func(n *fleet.Node) {
 			g := &n.GPUs[0]
-			*g = fleet.GPU{ThrottleBits: -1, ECCVolatileUncorrected: fleet.None(), RemapPending: fleet.None(), RemapFailure: fleet.None(), PCIeWidth: fleet.None(), PCIeWidthMax: 16}
+			*g = unknown(fleet.GPU{ThrottleBits: -1})
+			g.Info, g.Slow = &facts.GPU{}, noSlow()
+			g.Slow.PCIeWidthMax = 16
 			n.FS[0].AvailableBytes = fleet.None()
 			n.Ports[0].State, n.Ports[0].LinkDowned = -1, fleet.None()
 		}, []string{}},

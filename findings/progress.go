@@ -53,7 +53,7 @@ func look(j *fleet.Job) seen {
 
 func spins(g *fleet.GPU) bool {
 	return g.UtilPct >= spinUtilPct && g.PowerPct() < spinPowerPct && g.TensorActivityPct.Or(0) <= spinTensor &&
-		g.NetRxBytesPerS.Or(0)+g.NetTxBytesPerS.Or(0) < spinBytes && g.NVLinkTXBytesPerS.Or(0)+g.NVLinkRXBytesPerS.Or(0) < spinNVLink
+		g.NetRxBytesPerS.Or(0)+g.NetTxBytesPerS.Or(0) < spinBytes && g.NVLinkBytesPerS().Or(0) < spinNVLink
 }
 
 // noProgress says that all ranks wait, all but a few that are broken or do nothing: one of those is the suspect.

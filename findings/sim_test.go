@@ -19,6 +19,7 @@ type sim struct {
 	fleet *fleet.Fleet
 	at    time.Duration
 	nodes []*simNode
+	level telemetry.Level
 }
 
 // simNode is one node's collector.
@@ -84,8 +85,8 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 		s.say(n, telemetry.KindHello, n.Hello(at), at)
 		s.say(n, telemetry.KindInventory, n.Inventory(), at)
 	}
-	n.Sample(at, telemetry.Base, func(st *telemetry.State, mono time.Duration) {
-		s.apply(n, telemetry.KindSample, n.enc.Encode(nil, st, 1, mono.Milliseconds(), telemetry.Base, false), at)
+	n.Sample(at, s.level, func(st *telemetry.State, mono time.Duration) {
+		s.apply(n, telemetry.KindSample, n.enc.Encode(nil, st, 1, mono.Milliseconds(), s.level, false), at)
 	})
 	if n.version == 0 || n.version != n.ProcessVersion(at) {
 		version, list := n.Processes(at)
@@ -134,6 +135,76 @@ func TestNobodyIsAStragglerInAHealthyFleet(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAHealthyFleetIsQuiet looks at every node in full: there is nothing to be said of any.
+func TestAHealthyFleetIsQuiet(t *testing.T) {
+	s := newSim(t, 64, 3, "name: healthy\nfaults: []\n")
+	s.level = telemetry.Detail
+	var names []string
+	for _, n := range s.nodes {
+		names = append(names, n.Name())
+	}
+	s.fleet.Watch(names)
+	for range 100 {
+		for _, n := range s.step().Nodes {
+			if len(n.Problems) > 0 {
+				t.Fatalf("after %s: %s: %v", s.at, n.Name, say1(n.Problems))
+			}
+			if s.at > 5*time.Second && (n.GPUs[0].Detail == nil || len(n.Sources) == 0) {
+				t.Fatalf("after %s: %s is not looked at", s.at, n.Name)
+			}
+		}
+	}
+}
+
+// TestAcceleratorFaultsAreTold shows that what a driver says of a GPU becomes a problem within half a minute, and goes when it heals.
+func TestAcceleratorFaultsAreTold(t *testing.T) {
+	s := newSim(t, 64, 1, `
+name: accelerators
+faults:
+  - {at: 0s, fault: gpus-hidden, node: 62}
+  - {at: 10s, for: 50s, fault: recovery-action, job: fsdp, gpu: 4}
+  - {at: 10s, for: 50s, fault: sram-threshold, job: fsdp, member: 1, gpu: 2}
+  - {at: 10s, for: 50s, fault: nvlink-down, job: fsdp, member: 2, gpu: 1}
+  - {at: 10s, for: 50s, fault: fabric-unregistered, job: fsdp, member: 3, gpu: 7}
+`)
+	said := func(snap *fleet.Snapshot) map[string]bool {
+		out := map[string]bool{}
+		for _, n := range snap.Nodes {
+			for _, p := range n.Problems {
+				if !strings.HasPrefix(p.Text, "Xid") {
+					out[n.Name+" "+p.Severity.String()+" "+p.Text] = true
+				}
+			}
+		}
+		return out
+	}
+	var now map[string]bool
+	for s.at < 45*time.Second {
+		now = said(s.step())
+	}
+	hidden := "gpu063 notice 4 more GPUs on the bus: not checked, not visible to this user"
+	for _, want := range []string{
+		hidden, "gpu033 warning GPU4 driver asks: drain it, then reset it", "gpu034 critical GPU2 SRAM errors beyond the maker's limit: replace it",
+		"gpu035 warning GPU1 NVLink: 1 of 18 links down: 7", "gpu035 warning GPU1 NVLink: 1 recovery, 31 CRC errors, 4 replays",
+		"gpu036 critical GPU7 cannot use NVLink: not registered: unknown error, configuration too few NVLinks",
+	} {
+		if !now[want] {
+			t.Errorf("%q is not told", want)
+		}
+		delete(now, want)
+	}
+	for text := range now {
+		t.Errorf("told too: %s", text)
+	}
+	for s.at < 95*time.Second {
+		now = said(s.step())
+	}
+	delete(now, "gpu035 warning GPU1 NVLink: 1 recovery, 31 CRC errors, 4 replays")
+	if len(now) != 1 || !now[hidden] {
+		t.Errorf("afterwards: %v", now)
 	}
 }
 

@@ -29,6 +29,8 @@ type node struct {
 	lastData    time.Time
 	decoder     telemetry.Decoder
 	fresh       freshScopes
+	slow        []GPUSlow // by GPU, shared by views
+	slowTold    bool      // something of them was told since they were made
 	rates       telemetry.Rates
 	processes   processTable
 	kernel      kernelTail
@@ -42,6 +44,8 @@ type node struct {
 	nearBy      []Nearness             // and how that is known
 	portErrors  []PortErrors           // as made of the reading of portErrorsMS; nil: none
 	counterDefs []telemetry.CounterDef // of the inventory's hw_counters; nil: nobody has asked yet
+	partAt      []int                  // by part of the inventory: its place in views
+	linkAt      []int                  // by link of the inventory
 	past        *past
 	memory      Memory // of the rules
 	shown       *shownProcesses
@@ -140,7 +144,8 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	for sc, have := range map[telemetry.Scope]int{
 		telemetry.ScopeGPU: len(inv.Gpus), telemetry.ScopePort: len(inv.Ports), telemetry.ScopeHWCounter: len(inv.HwCounters),
 		telemetry.ScopeNet: len(inv.Nets), telemetry.ScopeDisk: len(inv.Disks), telemetry.ScopeFS: len(inv.Filesystems),
-		telemetry.ScopeSource: len(inv.Sources),
+		telemetry.ScopeSource: len(inv.Sources), telemetry.ScopeGPUPart: len(inv.GpuParts), telemetry.ScopeGPULink: len(inv.GpuLinks),
+		telemetry.ScopeCall: len(inv.Calls),
 	} {
 		if have > telemetry.MaxEntities(sc) {
 			return &telemetry.Malformed{What: fmt.Sprintf("inventory of %d entries where %d are allowed", have, telemetry.MaxEntities(sc))}
@@ -151,14 +156,42 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 			return &telemetry.Malformed{What: "a counter of a port that is not there"}
 		}
 	}
-	inv.HwCounters = f.shared.counters(inv.HwCounters)
+	if err := accelerators(inv); err != nil {
+		return err
+	}
+	f.shared.share(inv)
 	n.inventory = inv
-	n.fresh = allFresh
+	n.fresh, n.slowTold = allFresh, true
 	n.shown = nil
 	n.processes.dirty = true // which GPU a rank sees may depend on it
 	n.nearest, n.nearBy = nearestGPUs(inv)
 	n.portErrors, n.counterDefs = nil, nil
+	n.arrange(inv)
 	n.kernel.locate(inv)
+	return nil
+}
+
+// accelerators checks what an inventory says belongs to which accelerator.
+func accelerators(inv *facts.Inventory) error {
+	gpus := uint32(len(inv.Gpus))
+	for _, p := range inv.GpuParts {
+		if p.Gpu >= gpus {
+			return &telemetry.Malformed{What: "a part of a GPU that is not there"}
+		}
+	}
+	for _, l := range inv.GpuLinks {
+		if l.Gpu >= gpus {
+			return &telemetry.Malformed{What: "a link of a GPU that is not there"}
+		}
+	}
+	for _, c := range inv.Calls {
+		if int(c.Source) >= len(inv.Sources) {
+			return &telemetry.Malformed{What: "a call of a source that is not there"}
+		}
+	}
+	if len(inv.UnseenGpus) > telemetry.MaxEntities(telemetry.ScopeGPU) {
+		return &telemetry.Malformed{What: fmt.Sprintf("%d GPUs that are not visible", len(inv.UnseenGpus))}
+	}
 	return nil
 }
 
@@ -170,6 +203,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	n.rates.Update(&n.decoder)
 	n.lastData = at
 	n.fresh.note(&n.decoder)
+	n.slowTold = n.slowTold || n.decoder.TouchedGroup(telemetry.GroupGPUSlow)
 	st := n.decoder.State()
 	for g := range n.groupAt {
 		if t := st.Get(telemetry.ReadMS, g); t != telemetry.Absent && t != n.groupAt[g].readMS {

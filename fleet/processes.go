@@ -129,6 +129,7 @@ type shownProcesses struct {
 	table, jobs uint64 // versions it was made of
 	list        []*Process
 	holders     [][]Holder // by GPU
+	partHolders [][]Holder // by part of a GPU, as views have them
 	on          []string   // jobs
 }
 
@@ -140,7 +141,7 @@ func (n *node) showProcesses(b *jobBook) *shownProcesses {
 	s := &shownProcesses{table: n.processes.version, jobs: b.version, on: b.on[n.name]}
 	s.list = n.processes.views(b.ranks[n.name])
 	if n.inventory != nil {
-		s.holders = holdersOf(s.list, len(n.inventory.Gpus))
+		s.holders, s.partHolders = holdersOf(s.list, n.inventory, n.partAt)
 	}
 	n.shown = s
 	return s
@@ -164,19 +165,26 @@ func (t *processTable) views(places map[processKey]placed) []*Process {
 	return out
 }
 
-func holdersOf(list []*Process, gpus int) [][]Holder {
-	out := make([][]Holder, gpus)
+func holdersOf(list []*Process, inv *facts.Inventory, partAt []int) (of, ofParts [][]Holder) {
+	of = make([][]Holder, len(inv.Gpus))
+	if len(inv.GpuParts) > 0 {
+		ofParts = make([][]Holder, len(inv.GpuParts))
+	}
 	for _, p := range list {
-		for _, h := range p.Held {
-			if int(h.Gpu) >= gpus {
+		for _, held := range p.Held {
+			if int(held.Gpu) >= len(of) {
 				continue
 			}
-			mem := None()
-			if h.MemoryKnown {
-				mem = Reading(h.MemoryBytes)
+			h := Holder{PID: p.Pid, Part: -1, MemBytes: None(), Rank: p.Rank, Job: p.Job}
+			if held.MemoryKnown {
+				h.MemBytes = Reading(held.MemoryBytes)
 			}
-			out[h.Gpu] = append(out[h.Gpu], Holder{PID: p.Pid, MemBytes: mem, Rank: p.Rank, Job: p.Job})
+			if i := int(held.Part) - 1; i >= 0 && i < len(ofParts) && inv.GpuParts[i].Gpu == held.Gpu {
+				h.Part = partAt[i]
+				ofParts[h.Part] = append(ofParts[h.Part], h)
+			}
+			of[held.Gpu] = append(of[held.Gpu], h)
 		}
 	}
-	return out
+	return of, ofParts
 }

@@ -1,46 +1,70 @@
 package fleet
 
 import (
-	"strconv"
-	"strings"
+	"encoding/binary"
 	"sync"
 	"unique"
 
 	"foretop/telemetry/facts"
 )
 
-// sharedLists holds the lists of hw_counters that nodes told. Nodes of one kind have the same hundreds of files; one copy serves them all.
+// sharedLists holds lists that nodes told. Nodes of one kind have the same hundreds of files and links; one copy serves them all.
 type sharedLists struct {
+	counters shared[facts.HWCounter]
+	links    shared[facts.GPULink]
+	calls    shared[facts.Call]
+}
+
+// share puts shared lists in the place of an inventory's own.
+func (s *sharedLists) share(inv *facts.Inventory) {
+	inv.HwCounters = s.counters.of(inv.HwCounters, func(k *listKey, c *facts.HWCounter) { k.add(uint64(c.Port), c.Name) })
+	inv.GpuLinks = s.links.of(inv.GpuLinks, func(k *listKey, l *facts.GPULink) {
+		k.add(uint64(l.Gpu), l.Kind)
+		k.add(uint64(l.Link), l.Remote)
+		k.add(uint64(l.Version), l.RemotePci)
+	})
+	inv.Calls = s.calls.of(inv.Calls, func(k *listKey, c *facts.Call) { k.add(uint64(c.Source), c.Name) })
+}
+
+// shared holds lists of one kind by what is in them.
+type shared[T any] struct {
 	mu    sync.Mutex
-	lists map[string][]*facts.HWCounter
+	lists map[string][]*T
+}
+
+// listKey tells lists apart.
+type listKey struct{ b []byte }
+
+func (k *listKey) add(n uint64, word string) {
+	k.b = binary.AppendUvarint(k.b, n)
+	k.b = binary.AppendUvarint(k.b, uint64(len(word)))
+	k.b = append(k.b, word...)
 }
 
 // maxSharedLists bounds how many kinds of node share; a fleet has a handful.
 const maxSharedLists = 64
 
-func (s *sharedLists) counters(list []*facts.HWCounter) []*facts.HWCounter {
+// of gives the list that equals this one; add writes all there is of an element into the key.
+func (s *shared[T]) of(list []*T, add func(*listKey, *T)) []*T {
 	if len(list) == 0 {
 		return nil
 	}
-	var key strings.Builder
-	for _, c := range list {
-		key.WriteString(strconv.Itoa(int(c.Port)))
-		key.WriteByte(' ')
-		key.WriteString(c.Name)
-		key.WriteByte(0)
+	var key listKey
+	for _, t := range list {
+		add(&key, t)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known, ok := s.lists[key.String()]; ok {
+	if known, ok := s.lists[string(key.b)]; ok {
 		return known
 	}
 	if s.lists == nil {
-		s.lists = map[string][]*facts.HWCounter{}
+		s.lists = map[string][]*T{}
 	}
 	if len(s.lists) >= maxSharedLists { // whoever has one keeps it; what nobody tells any more goes
 		clear(s.lists)
 	}
-	s.lists[key.String()] = list
+	s.lists[string(key.b)] = list
 	return list
 }
 

@@ -136,6 +136,9 @@ type Node struct {
 
 	Host          Host
 	GPUs          []GPU
+	Parts         []Part // of GPUs that are used in parts, by GPU
+	Links         []Link // of GPUs to others, by GPU; empty but at detail level
+	Calls         []Call // into drivers' libraries; empty but at detail level
 	Ports         []Port
 	Nets          []Net
 	Disks         []Disk
@@ -181,51 +184,6 @@ type Host struct {
 	SwapTotalBytes, SwapUsedBytes                                                 Reading
 	HugePagesTotal, HugePagesFree, HugePageBytes                                  Reading
 	UptimeS                                                                       Reading
-}
-
-// GPU is one accelerator. Status is telemetry.GPUOK and its like; a GPU whose readings stopped has Stale set and its last values.
-type GPU struct {
-	Index                                                     int
-	UUID, Name                                                string
-	PCI                                                       string
-	Status                                                    int
-	Stale                                                     time.Duration // how long its readings have not been renewed; 0: fresh
-	UtilPct                                                   Reading
-	MemUtilPct                                                Reading // memory controller
-	MemUsedBytes, MemTotalBytes                               Reading
-	TempC, MemTempC, SlowdownTempC, ShutdownTempC             Reading
-	PowerW, PowerLimitW, PowerAvgW                            Reading
-	SMClockMHz, SMClockMaxMHz, MemClockMHz, MemClockMaxMHz    Reading
-	SMActivityPct, TensorActivityPct, DRAMActivityPct         Reading
-	EncoderPct, DecoderPct                                    Reading
-	ThrottleBits                                              int64 // NVML clock event reasons; -1 unknown
-	ECCVolatileCorrected, ECCVolatileUncorrected              Reading
-	ECCAggregateCorrected, ECCAggregateUncorrected            Reading
-	RemappedCorrected, RemappedUncorrected                    Reading
-	RemapPending, RemapFailure                                Reading // 0 or 1
-	PCIeGen, PCIeGenMax, PCIeWidth, PCIeWidthMax, PCIeReplays Reading
-	NVLinkTXBytesPerS, NVLinkRXBytesPerS                      Reading
-	NetRxBytesPerS, NetTxBytesPerS                            Reading   // of the RDMA ports that belong to it, where that is known
-	Holders                                                   []Holder  // processes that hold it
-	Severity                                                  Severity  // of the worst problem of this GPU
-	IdleSince                                                 time.Time // held and idle since; zero: it is not
-}
-
-// PowerPct is power as a share of its limit.
-func (g *GPU) PowerPct() Reading { return g.PowerW.Share(g.PowerLimitW) }
-
-// MemPct is used memory as a share of all.
-func (g *GPU) MemPct() Reading { return g.MemUsedBytes.Share(g.MemTotalBytes) }
-
-// ClockPct is the SM clock as a share of its maximum.
-func (g *GPU) ClockPct() Reading { return g.SMClockMHz.Share(g.SMClockMaxMHz) }
-
-// Holder is a process that holds a GPU.
-type Holder struct {
-	PID      int32
-	MemBytes Reading
-	Rank     int // -1: not a rank
-	Job      string
 }
 
 // Disk is one block device.

@@ -174,7 +174,7 @@ func TestOneNodeDoesNotSpeakForAnother(t *testing.T) {
 		evil.inv.HwCounters = []*facts.HWCounter{{Port: 0, Name: fmt.Sprint("junk", i)}}
 		apply(t, f, "evil", telemetry.KindInventory, encode(t, evil.inv), at)
 	}
-	if got := len(f.shared.lists); got > maxSharedLists {
+	if got := len(f.shared.counters.lists); got > maxSharedLists {
 		t.Fatalf("%d lists kept", got)
 	}
 }

@@ -77,6 +77,8 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 	v.Host = n.viewHost(st, now)
 	if n.inventory != nil {
 		v.GPUs = n.viewGPUs(f, st, shown.holders, now)
+		v.Parts = n.viewParts(st, shown.partHolders)
+		v.Links, v.Calls = n.viewLinks(st, now), n.viewCalls(st, now)
 		v.Ports = n.viewPorts(st, now)
 		v.Nets = n.viewNets(st, now)
 		v.Disks = n.viewDisks(st, now)
@@ -145,64 +147,6 @@ func (n *node) viewHost(st *telemetry.State, now time.Time) Host {
 		SwapTotalBytes: get(telemetry.SwapTotalBytes), SwapUsedBytes: get(telemetry.SwapTotalBytes) - get(telemetry.SwapFreeBytes),
 		HugePagesTotal: get(telemetry.HugePagesTotal), HugePagesFree: get(telemetry.HugePagesFree), HugePageBytes: get(telemetry.HugePageBytes),
 		UptimeS: get(telemetry.UptimeMS) / 1000,
-	}
-}
-
-func (n *node) viewGPUs(f *Fleet, st *telemetry.State, holders [][]Holder, now time.Time) []GPU {
-	out := make([]GPU, len(n.inventory.Gpus))
-	stale := time.Duration(0)
-	if g := &n.groupAt[telemetry.GroupGPU]; g.stale(now) {
-		stale = g.age(now)
-	}
-	for i, inv := range n.inventory.Gpus {
-		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }
-		rate := func(m telemetry.Metric) Reading { return Reading(n.rate(m, i, now)) }
-		g := &out[i]
-		*g = GPU{
-			Index: i, UUID: inv.Uuid, Name: inv.Name, PCI: inv.Pci, Stale: stale,
-			UtilPct: get(telemetry.GPUUtilPct), MemUtilPct: get(telemetry.GPUMemUtilPct),
-			MemUsedBytes: get(telemetry.GPUMemUsedBytes), MemTotalBytes: get(telemetry.GPUMemTotalBytes),
-			TempC: get(telemetry.GPUTempC), MemTempC: get(telemetry.GPUMemTempC),
-			SlowdownTempC: get(telemetry.GPUSlowdownTempC), ShutdownTempC: get(telemetry.GPUShutdownTempC),
-			PowerW: get(telemetry.GPUPowerMW) / 1000, PowerLimitW: get(telemetry.GPUPowerLimitMW) / 1000, PowerAvgW: get(telemetry.GPUPowerAvgMW) / 1000,
-			SMClockMHz: get(telemetry.GPUSMClockMHz), SMClockMaxMHz: get(telemetry.GPUSMClockMaxMHz),
-			MemClockMHz: get(telemetry.GPUMemClockMHz), MemClockMaxMHz: get(telemetry.GPUMemClockMaxMHz),
-			SMActivityPct: get(telemetry.GPUSMActivityPermille) / 10, TensorActivityPct: get(telemetry.GPUTensorActivityPermille) / 10,
-			DRAMActivityPct: get(telemetry.GPUDRAMActivityPermille) / 10,
-			EncoderPct:      get(telemetry.GPUEncoderPct), DecoderPct: get(telemetry.GPUDecoderPct),
-			ThrottleBits:         -1,
-			ECCVolatileCorrected: get(telemetry.GPUECCVolatileCorrected), ECCVolatileUncorrected: get(telemetry.GPUECCVolatileUncorrected),
-			ECCAggregateCorrected: get(telemetry.GPUECCAggregateCorrected), ECCAggregateUncorrected: get(telemetry.GPUECCAggregateUncorrected),
-			RemappedCorrected: get(telemetry.GPURemappedCorrected), RemappedUncorrected: get(telemetry.GPURemappedUncorrected),
-			RemapPending: get(telemetry.GPURemapPending), RemapFailure: get(telemetry.GPURemapFailure),
-			PCIeGen: get(telemetry.GPUPCIeGen), PCIeGenMax: get(telemetry.GPUPCIeGenMax),
-			PCIeWidth: get(telemetry.GPUPCIeWidth), PCIeWidthMax: get(telemetry.GPUPCIeWidthMax), PCIeReplays: get(telemetry.GPUPCIeReplays),
-			NVLinkTXBytesPerS: rate(telemetry.GPUNVLinkTXBytes), NVLinkRXBytesPerS: rate(telemetry.GPUNVLinkRXBytes),
-			NetRxBytesPerS: None(), NetTxBytesPerS: None(),
-		}
-		if i < len(holders) {
-			g.Holders = holders[i]
-		}
-		if s := st.Get(telemetry.GPUStatus, i); s != telemetry.Absent && s >= 0 && s <= telemetry.GPUUnanswered {
-			g.Status = int(s)
-		}
-		if b := st.Get(telemetry.GPUThrottleBits, i); b != telemetry.Absent {
-			g.ThrottleBits = b
-		}
-		if i < len(n.idleSince) && !n.idleSince[i].IsZero() && now.Sub(n.idleSince[i]) >= f.opt.IdleAfter {
-			g.IdleSince = n.idleSince[i]
-		}
-	}
-	n.giveTraffic(out, now)
-	return out
-}
-
-func (n *node) giveTraffic(gpus []GPU, now time.Time) {
-	for i, g := range n.nearest {
-		if g >= 0 && g < len(gpus) {
-			gpus[g].NetRxBytesPerS = Reading(add(float64(gpus[g].NetRxBytesPerS), n.rate(telemetry.PortRcvDataBytes, i, now)))
-			gpus[g].NetTxBytesPerS = Reading(add(float64(gpus[g].NetTxBytesPerS), n.rate(telemetry.PortXmitDataBytes, i, now)))
-		}
 	}
 }
 

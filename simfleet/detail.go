@@ -13,26 +13,14 @@ func (v *vitals) detail(n *Node) {
 	}{
 		{telemetry.CPUNiceMS, int64(h.nice)}, {telemetry.CPUIRQMS, int64(h.irq)}, {telemetry.CPUSoftIRQMS, int64(h.softirq)},
 		{telemetry.ProcsRunning, round(h.cores) + 1}, {telemetry.ContextSwitches, int64(h.switches)}, {telemetry.Forks, int64(h.forks)},
-		{telemetry.MemFreeBytes, max(gib, memoryBytes-int64(h.memoryUsed)-220*gib)}, {telemetry.MemCachedBytes, min(210*gib, memoryBytes-int64(h.memoryUsed)-gib)},
+		{telemetry.MemFreeBytes, max(gib, n.machine.hostMemory-int64(h.memoryUsed)-220*gib)}, {telemetry.MemCachedBytes, min(210*gib, n.machine.hostMemory-int64(h.memoryUsed)-gib)},
 		{telemetry.MemBuffersBytes, 3 * gib}, {telemetry.MemDirtyBytes, int64(h.dirty)}, {telemetry.MemSlabBytes, 9 * gib},
 		{telemetry.ProcessCount, 2100 + 7*int64(len(n.slots)) + int64(h.cores)},
 	} {
 		st.Set(r.m, 0, r.v)
 	}
 	v.cores(n)
-	for g := range gpusPerNode {
-		if st.Get(telemetry.GPUStatus, g) != telemetry.GPUOK {
-			continue
-		}
-		self := &v.gpus[g]
-		st.Set(telemetry.GPUMemReservedBytes, g, 611*mib)
-		st.Set(telemetry.GPUPowerAvgMW, g, st.Get(telemetry.GPUPowerMW, g))
-		st.Set(telemetry.GPUEnergyMJ, g, int64(self.energyMJ))
-		st.Set(telemetry.GPUEncoderPct, g, 0)
-		st.Set(telemetry.GPUDecoderPct, g, 0)
-		st.Set(telemetry.GPUNVLinkTXBytes, g, int64(self.nvTX))
-		st.Set(telemetry.GPUNVLinkRXBytes, g, int64(self.nvRX))
-	}
+	v.gpuDetail(n)
 	for i := range numPorts {
 		p := &v.ports[i]
 		st.Set(telemetry.PortRcvPackets, i, int64(p.rcv/4096))

@@ -14,7 +14,17 @@ type gpuVitals struct {
 	nvTX     float64
 	nvRX     float64
 	warm     bool
+	pcie     float64              // bytes a second, each way
+	heldBack [numHeldBack]float64 // ms, by cause
 }
+
+// Causes of being held back that drivers count the time of, as far as something happens here that is one.
+const (
+	heldPower = iota
+	heldSWHeat
+	heldHWHeat
+	numHeldBack
+)
 
 // NVML clock event reasons.
 const (
@@ -54,7 +64,7 @@ func (v *vitals) gpu(n *Node, g int, l *load, local time.Duration) {
 	if n.struck(GPULost, g, local) {
 		st.ClearEntity(telemetry.ScopeGPU, g)
 		st.Set(telemetry.GPUStatus, g, telemetry.GPULost)
-		*self = gpuVitals{energyMJ: self.energyMJ, nvTX: self.nvTX, nvRX: self.nvRX}
+		*self = gpuVitals{energyMJ: self.energyMJ, nvTX: self.nvTX, nvRX: self.nvRX, heldBack: self.heldBack}
 		return
 	}
 	fresh := st.Get(telemetry.GPUStatus, g) != telemetry.GPUOK
@@ -67,7 +77,7 @@ func (v *vitals) gpu(n *Node, g int, l *load, local time.Duration) {
 		clockShare = max(0.3, 1/s.Factor)
 		wattScale *= 0.35 + 0.65*clockShare
 	}
-	watts := u.watts(wattScale, &v.noise)
+	watts := u.watts(n.machine, wattScale, &v.noise) + n.machine.tenantWatts(g)
 	v.heat(n, g, watts, hot, l.seconds)
 	self.energyMJ += watts * 1000 * l.seconds
 
@@ -85,26 +95,28 @@ func (v *vitals) gpu(n *Node, g int, l *load, local time.Duration) {
 	st.Set(telemetry.GPUTempC, g, round(self.tempC+0.7*v.noise.about()))
 	st.Set(telemetry.GPUMemTempC, g, round(self.tempC*1.04+9+0.7*v.noise.about()))
 	v.activity(g, &u, clockShare)
-	v.clocks(g, &u, watts, clockShare, hot)
+	v.clocks(n.machine, g, &u, watts, clockShare, hot, l.seconds)
 	if u.pattern != nil {
 		rate := u.pattern.nvlinkGBs * 1e9 * (0.8*u.compute + 1.2*u.comm)
 		self.nvTX += rate * l.seconds
 		self.nvRX += rate * l.seconds * (1 + 0.002*v.noise.about())
+		self.pcie = 1e9 * (0.4*u.compute + 5*u.comm*u.pattern.netGBs/38 + 6*u.load + 2*u.checkpoint)
 	}
-	v.memory(g, &u)
+	v.memory(n.machine, g, &u)
 	if fresh {
-		v.gpuStatic(g)
+		v.gpuStatic(n.machine, g)
 	}
+	n.machine.withhold(st, g)
 }
 
 // watts is the power drawn, averaged over the window.
-func (u *use) watts(scale float64, r *noise) float64 {
+func (u *use) watts(k *machine, scale float64, r *noise) float64 {
 	if u.pattern == nil || u.down == 1 {
-		return 71*scale + 0.7*r.about()
+		return k.idleW*scale + 0.7*r.about()
 	}
-	w := powerLimitW * (u.compute*u.pattern.power + u.comm*(0.2+0.55*u.pattern.power) + u.stall*0.222 + u.wait*0.31 + u.data*0.27 + u.load*0.2 + u.checkpoint*0.2)
-	w += 116*u.idle + 71*u.down
-	return min(powerLimitW+3, w*scale*(1+0.03*r.about()))
+	w := k.limitW * (u.compute*u.pattern.power + u.comm*(0.2+0.55*u.pattern.power) + u.stall*0.222 + u.wait*0.31 + u.data*0.27 + u.load*0.2 + u.checkpoint*0.2)
+	w += 1.634*k.idleW*u.idle + k.idleW*u.down
+	return min(k.limitW+3, w*scale*(1+0.03*r.about()))
 }
 
 // heat lets the temperature follow the power, some half a minute behind.
@@ -141,29 +153,34 @@ func (v *vitals) activity(g int, u *use, clockShare float64) {
 }
 
 // clocks: boost while there is power to spare, less at the power limit, much less when it is too hot.
-func (v *vitals) clocks(g int, u *use, watts, clockShare float64, hot bool) {
-	clock, bits := float64(maxSMClock), int64(0)
+func (v *vitals) clocks(k *machine, g int, u *use, watts, clockShare float64, hot bool, seconds float64) {
+	clock, bits := float64(k.smClock), int64(0)
 	switch {
 	case u.down > 0.5:
-		clock, bits = idleSMClock, throttleIdle
+		clock, bits = float64(k.idleClock), throttleIdle
 	case clockShare < 1:
 		clock *= clockShare
 		bits = throttleHW | throttleSWHeat | throttleHWHeat
 	case hot:
 		bits = throttleSWHeat
-	case watts > 0.9*powerLimitW:
-		clock -= (watts - 0.9*powerLimitW) * 3.4
-		if watts > 0.955*powerLimitW {
+	case watts > 0.9*k.limitW:
+		clock -= (watts - 0.9*k.limitW) * 3.4
+		if watts > 0.955*k.limitW {
 			bits = throttlePowerCap
 		}
 	}
 	v.state.Set(telemetry.GPUSMClockMHz, g, int64(clock)/15*15)
 	v.state.Set(telemetry.GPUThrottleBits, g, bits)
+	for i, bit := range [numHeldBack]int64{throttlePowerCap, throttleSWHeat, throttleHWHeat} {
+		if bits&bit != 0 {
+			v.gpus[g].heldBack[i] += 1000 * seconds
+		}
+	}
 }
 
 // memory of a GPU: what its processes hold, less while they load.
-func (v *vitals) memory(g int, u *use) {
-	used := 4 * float64(mib)
+func (v *vitals) memory(k *machine, g int, u *use) {
+	used := 4*float64(mib) + float64(k.tenantBytes(g))
 	if u.pattern != nil {
 		used += float64(u.held) * (1 - u.down) * (1 - 0.62*u.load)
 	}
@@ -171,58 +188,16 @@ func (v *vitals) memory(g int, u *use) {
 }
 
 // gpuStatic sets what a GPU says always.
-func (v *vitals) gpuStatic(g int) {
+func (v *vitals) gpuStatic(k *machine, g int) {
 	for _, r := range []struct {
 		m telemetry.Metric
 		v int64
 	}{
-		{telemetry.GPUMemTotalBytes, gpuMemoryBytes}, {telemetry.GPUPowerLimitMW, powerLimitW * 1000}, {telemetry.GPUMemClockMHz, maxMemClock},
-		{telemetry.GPUSMClockMaxMHz, maxSMClock}, {telemetry.GPUMemClockMaxMHz, maxMemClock},
+		{telemetry.GPUMemTotalBytes, k.gpuMemory}, {telemetry.GPUPowerLimitMW, int64(k.limitW * 1000)}, {telemetry.GPUMemClockMHz, k.memClock},
+		{telemetry.GPUSMClockMaxMHz, k.smClock}, {telemetry.GPUMemClockMaxMHz, k.memClock},
 	} {
 		v.state.Set(r.m, g, r.v)
 	}
-}
-
-// gpuSlow reads what is read of the GPUs twice a minute.
-func (v *vitals) gpuSlow(n *Node, at, local time.Duration) {
-	st := &v.state
-	for g := range gpusPerNode {
-		if n.struck(GPULost, g, local) {
-			continue
-		}
-		key := n.id(word("ecc"), uint64(g))
-		ecc := n.count(ECC, g, at)
-		remaps := ecc + n.count(RowRemap, g, at)
-		pending := int64(0)
-		if n.remapPending(g, local) {
-			pending = 1
-		}
-		for _, r := range []struct {
-			m telemetry.Metric
-			v int64
-		}{
-			{telemetry.GPUECCVolatileCorrected, int64(key>>8%16) / 12 * 3}, {telemetry.GPUECCVolatileUncorrected, ecc - n.count(ECC, g, v.boot)},
-			{telemetry.GPUECCAggregateCorrected, int64(key >> 16 % 40)}, {telemetry.GPUECCAggregateUncorrected, ecc},
-			{telemetry.GPURemappedCorrected, int64(key>>24%32) / 31}, {telemetry.GPURemappedUncorrected, remaps},
-			{telemetry.GPURemapPending, pending}, {telemetry.GPURemapFailure, 0},
-			{telemetry.GPUPCIeGen, 5}, {telemetry.GPUPCIeGenMax, 5}, {telemetry.GPUPCIeWidth, 16}, {telemetry.GPUPCIeWidthMax, 16},
-			{telemetry.GPUPCIeReplays, int64(key >> 32 % 64 / 61)}, {telemetry.GPUSlowdownTempC, slowdownTempC}, {telemetry.GPUShutdownTempC, shutdownTempC},
-			{telemetry.GPUProcesses, int64(v.processesOn(n, g, at))},
-		} {
-			st.Set(r.m, g, r.v)
-		}
-	}
-}
-
-func (v *vitals) processesOn(n *Node, g int, at time.Duration) int {
-	o := n.owner[g]
-	if o.slot < 0 {
-		return 0
-	}
-	if _, _, up := n.slots[o.slot].job.run(at); !up || n.killed(n.slots[o.slot], at) {
-		return 0
-	}
-	return 1
 }
 
 // struck says whether a fault of that kind is upon a GPU.

@@ -6,8 +6,8 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// Every node is the same machine, of the shape of an 8-GPU H100 server: eight NDR ports beside the GPUs, one Ethernet port for storage,
-// one for people.
+// Every node is of the shape of an 8-GPU server: eight NDR ports beside the GPUs, one Ethernet port for storage, one for people. What kinds there are
+// is in machine.go.
 const (
 	gpusPerNode = 8
 	numPorts    = 9 // eight of InfiniBand, in the order of the GPUs, then storage
@@ -77,6 +77,12 @@ const (
 	sourceFilesystem
 	sourceRDMA
 	sourceNVIDIA
+	sourceAMD
+	sourceIntel
+	sourceGoogle
+	sourceAWS
+	sourceHabana
+	sourceHuawei
 	sourceKernelLog
 	sourceProcess
 	sourceUsage
@@ -91,24 +97,32 @@ var sourceTable = [numSources]struct {
 	callUS int64 // what a read costs
 }{
 	{"cpu", 1000, 45}, {"memory", 1000, 60}, {"net", 1000, 40}, {"disk", 1000, 40}, {"filesystem", 30_000, 140}, {"rdma", 1000, 310}, {"nvidia", 1000, 5200},
+	{"amd", 1000, 190}, {"intel", 1000, 3}, {"google", 1000, 900}, {"aws", 1000, 3}, {"habana", 1000, 3}, {"huawei", 1000, 3},
 	{"kernel_log", 1000, 20}, {"process", 5000, 900}, {"usage", 2000, 400}, {"host", 60_000, 90}, {"self", 1000, 20},
 }
 
+// gpuCount is how many GPUs the collector's user is shown.
+func (n *Node) gpuCount() int { return gpusPerNode - n.hidden }
+
 // Inventory is what the node has. Much of it is shared between nodes: it must not be changed.
 func (n *Node) Inventory() *facts.Inventory {
-	same := n.model.same
+	k := n.machine
+	same := k.inventory
 	inv := &facts.Inventory{
 		Cpu: same.Cpu, MemoryTotalBytes: same.MemoryTotalBytes, GpuDriverVersion: same.GpuDriverVersion, CudaVersion: same.CudaVersion, Product: same.Product,
-		Sources: same.Sources, HwCounters: same.HwCounters, Nets: same.Nets, Disks: same.Disks, Filesystems: same.Filesystems,
+		Sources: same.Sources, HwCounters: same.HwCounters, Nets: same.Nets, Disks: same.Disks, Filesystems: same.Filesystems, Calls: same.Calls,
+		GpuLinks: same.GpuLinks[:len(same.GpuLinks)*n.gpuCount()/gpusPerNode],
 	}
-	for i := range gpusPerNode {
-		inv.Gpus = append(inv.Gpus, &facts.GPU{
-			Uuid: n.gpuUUID(i), Name: "NVIDIA H100 80GB HBM3", Pci: gpuPCI[i], Minor: int32(i), MemoryTotalBytes: uint64(gpuMemoryBytes),
-			Serial: n.gpuSerial(i), Vbios: "96.00.99.00.01", ComputeCapability: "9.0", NumaNode: int32(i / 4), Vendor: "nvidia",
-			PciPath: behindSwitch(i, 2) + gpuPCI[i],
-		})
+	for i := range n.gpuCount() {
+		inv.Gpus = append(inv.Gpus, n.gpuFacts(i))
 	}
-	for i := range numPorts {
+	for i := n.gpuCount(); i < gpusPerNode; i++ {
+		inv.UnseenGpus = append(inv.UnseenGpus, &facts.UnseenGPU{Pci: gpuPCI[i], Vendor: k.gpu.Vendor, Why: "not visible to this user"})
+	}
+	for i := range k.parts {
+		inv.GpuParts = append(inv.GpuParts, n.partFacts(i))
+	}
+	for i := range k.ports {
 		p := &facts.Port{
 			Device: portNames[i], Port: 1, LinkLayer: "InfiniBand", Netdev: portNet[i], Pci: portPCI[i], Firmware: "28.39.2048",
 			Guid: guid(n.id(word("port"), uint64(i))), NumaNode: int32(i / 4), Rate: "400 Gb/sec (4X NDR)", Driver: "mlx5_core",
@@ -123,41 +137,34 @@ func (n *Node) Inventory() *facts.Inventory {
 	return inv
 }
 
+// gpuFacts is who one GPU is.
+func (n *Node) gpuFacts(i int) *facts.GPU {
+	k := n.machine
+	g := &facts.GPU{
+		Name: k.gpu.Name, Vendor: k.gpu.Vendor, Architecture: k.gpu.Architecture, ComputeCapability: k.gpu.ComputeCapability, Vbios: k.gpu.Vbios,
+		BoardPart: k.gpu.BoardPart, Firmware: k.gpu.Firmware, Inforom: k.gpu.Inforom, Driver: k.gpu.Driver, FabricCluster: k.gpu.FabricCluster,
+		Uuid: n.gpuUUID(i), Pci: gpuPCI[i], Minor: int32(i), MemoryTotalBytes: uint64(k.gpuMemory), NumaNode: int32(i / 4), ModuleId: int32(i + 1),
+		CpuAffinity: [...]string{"0-47,96-143", "48-95,144-191"}[i/4], PciPath: behindSwitch(i, 2) + gpuPCI[i], Mig: k.isCut(i),
+	}
+	if k.kind == tpu {
+		g.Uuid, g.ModuleId = "", -1
+		return g
+	}
+	g.Serial = n.gpuSerial(i)
+	return g
+}
+
+func (n *Node) partFacts(i int) *facts.GPUPart {
+	p := &n.machine.parts[i]
+	return &facts.GPUPart{Gpu: uint32(p.gpu), Kind: "MIG", Name: p.name, Instance: p.instance, Uuid: n.partUUID(i)}
+}
+
+func (n *Node) partUUID(i int) string { return "MIG-" + uuid(n.id(word("mig"), uint64(i))) }
+
 // behindSwitch is the way to the i-th of the eight PCIe switches, behind each of which sit a port and a GPU.
 func behindSwitch(i, slot int) string {
 	root := [gpusPerNode]int{0x15, 0x3d, 0x4c, 0x5b, 0x97, 0xbd, 0xcb, 0xd9}[i]
 	return fmt.Sprintf("pci0000:%02x/0000:%02x:01.0/0000:%02x:00.0/0000:%02x:%02x.0/", root, root, root+1, root+2, slot)
-}
-
-// sameInventory is what all nodes have alike.
-func sameInventory() *facts.Inventory {
-	inv := &facts.Inventory{
-		Cpu:              &facts.CPU{Model: "AMD EPYC 9474F 48-Core Processor", Sockets: 2, Cores: numThreads / 2, Threads: numThreads, NumaNodes: 2},
-		MemoryTotalBytes: uint64(memoryBytes), GpuDriverVersion: driverVersion, CudaVersion: "12.8", Product: "Sail Systems S8-H100",
-	}
-	for _, s := range sourceTable {
-		inv.Sources = append(inv.Sources, &facts.Source{Name: s.name, EveryMs: s.every})
-	}
-	for i := range numPorts {
-		for _, name := range hwCounters {
-			inv.HwCounters = append(inv.HwCounters, &facts.HWCounter{Port: uint32(i), Name: name})
-		}
-	}
-	inv.Nets = append(inv.Nets, &facts.Net{Name: "eno3", Driver: "ixgbe", Physical: true}, &facts.Net{Name: portNet[storagePort], Driver: "mlx5_core", Physical: true})
-	for i := range gpusPerNode {
-		inv.Nets = append(inv.Nets, &facts.Net{Name: portNet[i], Driver: "mlx5_core", Physical: true})
-	}
-	inv.Disks = append(inv.Disks, &facts.Disk{Name: "nvme0n1", Model: "SAMSUNG MZ1L21T9HCLS-00A07", SizeBytes: 1920383410176})
-	for i := range numDisks - 1 {
-		inv.Disks = append(inv.Disks, &facts.Disk{Name: fmt.Sprintf("nvme%dn1", i+1), Model: "SAMSUNG MZQL23T8HCLS-00A07", SizeBytes: 3840755982336})
-	}
-	inv.Filesystems = []*facts.Filesystem{
-		{Mount: "/", Device: "/dev/nvme0n1p2", Type: "ext4"},
-		{Mount: "/scratch", Device: "/dev/md0", Type: "xfs"},
-		{Mount: "/home", Device: "10.9.0.5:/home", Type: "nfs4"},
-		{Mount: "/data", Device: "10.9.0.20@tcp:10.9.0.21@tcp:/data", Type: "lustre"},
-	}
-	return inv
 }
 
 func (n *Node) gpuUUID(i int) string { return "GPU-" + uuid(n.id(word("gpu"), uint64(i))) }

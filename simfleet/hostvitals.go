@@ -110,12 +110,12 @@ func (v *vitals) hostMemory(n *Node, l *load, local time.Duration) {
 	used := 19*float64(gib) + l.memory + float64(n.id(word("kept"))%uint64(2*gib))
 	if s := n.strikeOOM(local); s != nil && local < s.moments[0] { // a leak fills the host
 		climb := float64(local-s.from) / float64(oomClimb)
-		used += (float64(memoryBytes) - used - 1.2*float64(gib)) * climb
+		used += (float64(n.machine.hostMemory) - used - 1.2*float64(gib)) * climb
 	}
 	h.dirty += (l.saveMBs*1e6*0.5 - h.dirty*0.2) * min(l.seconds, 2)
 	h.memoryUsed = used
-	st.Set(telemetry.MemTotalBytes, 0, memoryBytes)
-	st.Set(telemetry.MemAvailableBytes, 0, memoryBytes-int64(used))
+	st.Set(telemetry.MemTotalBytes, 0, n.machine.hostMemory)
+	st.Set(telemetry.MemAvailableBytes, 0, n.machine.hostMemory-int64(used))
 	st.Set(telemetry.MemShmemBytes, 0, int64(l.shm)+90*mib)
 	st.Set(telemetry.SwapTotalBytes, 0, 0)
 	st.Set(telemetry.SwapFreeBytes, 0, 0)

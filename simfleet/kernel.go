@@ -128,6 +128,10 @@ func (s *strike) says(n *Node, start, moment time.Duration) []line {
 		}
 	case RowRemap:
 		return []line{{at, 3, fmt.Sprintf("NVRM: Xid (PCI:%s): 63, pid='<unknown>', name=<unknown>, Row Remapper: New row marked for remapping, reset gpu to activate.", gpuPCI[s.GPU][:10])}}
+	case RecoveryAction:
+		return []line{{at, 3, fmt.Sprintf("NVRM: Xid (PCI:%s): 154, GPU recovery action changed from 0x0 (None) to 0x4 (Drain and Reset)", gpuPCI[s.GPU][:10])}}
+	case NVLinkDown:
+		return []line{{at, 3, fmt.Sprintf("NVRM: Xid (PCI:%s): 74, pid='<unknown>', name=<unknown>, NVLink: fatal error detected on link %d(0x10000, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0)", gpuPCI[s.GPU][:10], downLink)}}
 	case LinkFlap:
 		return []line{
 			{at, 6, fmt.Sprintf("mlx5_core %s %s: Link down", portPCI[s.Port], portNet[s.Port])},

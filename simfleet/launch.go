@@ -23,7 +23,7 @@ func (n *Node) Processes(at time.Duration) (version uint64, list []*facts.Proces
 		l.processes()
 		list = append(list, l.list...)
 	}
-	return version, list
+	return version, append(list, n.tenants(at)...)
 }
 
 // ProcessVersion is the version of [Node.Processes] without the cost of the list.
@@ -80,7 +80,30 @@ func (l *launch) processes() {
 		l.deepspeed()
 	case plain:
 		l.plain()
+	case alone:
+		l.hold(l.add(0, "python3", l.job.script, env{}), l.job.device, 0)
 	}
+}
+
+// tenants are the processes on the parts of this node's GPUs: who has one has had it since before the fleet's time.
+func (n *Node) tenants(at time.Duration) (list []*facts.Process) {
+	boot, _ := n.booted(at)
+	since := boot + 3*hour
+	for i := range n.machine.parts {
+		p := &n.machine.parts[i]
+		t := p.tenant
+		if t == nil || at < since {
+			continue
+		}
+		pid := int32(61200 + 41*i)
+		list = append(list, &facts.Process{
+			Pid: pid, Ppid: pid - 1, NsPids: []int32{pid}, PidNamespace: 4026531836, Uid: (&job{shape: shape{user: t.user}}).uid(), User: t.user, Comm: t.comm, Command: t.command,
+			StartTicks: uint64((since - boot) / (10 * time.Millisecond)), StartWallMs: n.wall(since).UnixMilli(), Cgroup: fmt.Sprintf("/user.slice/user-%d.slice", pid),
+			Env: env{"CUDA_VISIBLE_DEVICES": n.partUUID(i)}, EnvState: facts.EnvState_ENV_READ, RssBytes: uint64(3 * gib), CpuMs: uint64((at - since).Milliseconds() / 20),
+			Held: []*facts.Held{{Gpu: uint32(p.gpu), Part: uint32(i + 1), MemoryBytes: uint64(t.memory), MemoryKnown: true}}, Cwd: "/home/" + t.user,
+		})
+	}
+	return list
 }
 
 // add writes down one process that holds no GPU.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"foretop/telemetry"
-	"foretop/telemetry/facts"
 )
 
 // Model is the fleet as a function of virtual time: what every node is, runs, and reads. It has no clock, starts nothing and draws no chance but from its
@@ -18,7 +17,7 @@ type Model struct {
 	seed     uint64
 	nodes    []*Node
 	jobs     []*job
-	same     *facts.Inventory // what all nodes have alike
+	machines [numKinds]*machine
 }
 
 // ModelOptions says which fleet.
@@ -40,11 +39,11 @@ func NewModel(o ModelOptions) (*Model, error) {
 	if o.Scenario == nil {
 		o.Scenario = Healthy()
 	}
-	m := &Model{scenario: o.Scenario, epoch: o.Epoch, seed: o.Seed, same: sameInventory()}
-	jobs, slots := plan(o.Nodes, o.Seed)
+	m := &Model{scenario: o.Scenario, epoch: o.Epoch, seed: o.Seed, machines: newMachines()}
+	jobs, slots, kinds := plan(o.Nodes, o.Seed)
 	m.jobs = jobs
 	for i := range o.Nodes {
-		n := &Node{model: m, index: i, name: nodeName(i, o.Nodes), seed: o.Seed, slots: slots[i]}
+		n := &Node{model: m, index: i, name: nodeName(i, o.Nodes), seed: o.Seed, slots: slots[i], machine: m.machines[kinds[i]]}
 		for k := range n.owner {
 			n.owner[k].slot = -1
 		}
@@ -80,6 +79,9 @@ type Node struct {
 	seed  uint64
 	slots []slot
 	owner [gpusPerNode]owner
+
+	machine *machine
+	hidden  int // GPUs that the collector's user is not shown
 
 	strikes []strike
 

@@ -98,7 +98,7 @@ func TestGolden(t *testing.T) {
 func sketch(n *Node, st *telemetry.State, at time.Duration) string {
 	var b strings.Builder
 	c := n.Condition(at)
-	for g := range gpusPerNode {
+	for g := range n.gpuCount() {
 		if st.Get(telemetry.GPUStatus, g) != telemetry.GPUOK {
 			b.WriteString("   lost     ")
 			continue
@@ -177,11 +177,11 @@ func inRange(t *testing.T, n *Node, d telemetry.Def, column []int64) {
 	case strings.HasSuffix(d.Name, "_temp_c"):
 		high = 110
 	case d.ID == telemetry.GPUPowerMW:
-		high = powerLimitW*1000 + 3000
+		high = int64(n.machine.limitW)*1000 + 3000
 	case d.ID == telemetry.GPUMemUsedBytes:
-		high = gpuMemoryBytes
+		high = n.machine.gpuMemory
 	case d.ID == telemetry.MemAvailableBytes:
-		high = memoryBytes
+		high = n.machine.hostMemory
 	}
 	for e, v := range column {
 		if v != telemetry.Absent && (v < 0 || v > high) {
@@ -205,23 +205,33 @@ func TestEveryBaseMetric(t *testing.T) {
 			}
 			want := st.Count(d.ID.Scope())
 			switch d.ID {
-			case telemetry.SourceStuckMS: // nothing is stuck
+			case telemetry.SourceStuckMS, // nothing is stuck
+				telemetry.GPURetiredPagesCorrected, telemetry.GPURetiredPagesUncorrected, telemetry.GPURetiredPending, // before Ampere
+				telemetry.GPUC2CLinks, telemetry.GPUC2CLinksUp, telemetry.GPUVRTempC, telemetry.GPUResets, telemetry.GPUExecErrors, telemetry.GPUQueueSize, // of other kinds
+				telemetry.GPUHostMemUsedBytes, telemetry.GPUHostMemTotalBytes:
 				want = 0
-			case telemetry.PortRoCESlowRestart, telemetry.PortNPCNPSent, telemetry.PortRPCNPHandled, telemetry.PortNPECNMarked:
+			case telemetry.PortRoCESlowRestart, telemetry.PortNPCNPSent, telemetry.PortRPCNPHandled, telemetry.PortNPECNMarked,
+				telemetry.NetRxPFCPause, telemetry.NetTxPFCPause, telemetry.NetSymbolErrors, telemetry.NetFECUncorrected:
 				want = 1
+			case telemetry.NetRxPause, telemetry.NetTxPause, telemetry.NetRxDiscards, telemetry.NetTxDiscards, telemetry.NetRxCRCErrors, telemetry.NetSpeedMaxMbps:
+				want = 2
 			}
 			if known != want {
 				t.Errorf("%s is known of %d of %d", d.Name, known, want)
 			}
 		}
 	})
-	inv := n.Inventory()
-	for sc, count := range map[telemetry.Scope]int{
-		telemetry.ScopeGPU: len(inv.Gpus), telemetry.ScopePort: len(inv.Ports), telemetry.ScopeHWCounter: len(inv.HwCounters), telemetry.ScopeNet: len(inv.Nets),
-		telemetry.ScopeDisk: len(inv.Disks), telemetry.ScopeFS: len(inv.Filesystems), telemetry.ScopeSource: len(inv.Sources), telemetry.ScopeCore: int(inv.Cpu.Threads),
-	} {
-		if got := n.vitals.state.Count(sc); got != count {
-			t.Errorf("scope %d has %d entities, the inventory %d", sc, got, count)
+	for _, n := range []*Node{n, m.nodes[58], m.nodes[60], m.nodes[62], m.nodes[63]} {
+		n.Sample(2*time.Second, telemetry.Base, func(*telemetry.State, time.Duration) {})
+		inv := n.Inventory()
+		for sc, count := range map[telemetry.Scope]int{
+			telemetry.ScopeGPU: len(inv.Gpus), telemetry.ScopePort: len(inv.Ports), telemetry.ScopeHWCounter: len(inv.HwCounters), telemetry.ScopeNet: len(inv.Nets),
+			telemetry.ScopeDisk: len(inv.Disks), telemetry.ScopeFS: len(inv.Filesystems), telemetry.ScopeSource: len(inv.Sources), telemetry.ScopeCore: int(inv.Cpu.Threads),
+			telemetry.ScopeGPULink: len(inv.GpuLinks), telemetry.ScopeGPUPart: len(inv.GpuParts), telemetry.ScopeCall: len(inv.Calls),
+		} {
+			if got := n.vitals.state.Count(sc); got != count {
+				t.Errorf("scope %d has %d entities, the inventory %d", sc, got, count)
+			}
 		}
 	}
 }

@@ -155,6 +155,9 @@ func (p *scenarioParser) check(n ast.Node, f *Fault, given map[string]ast.Node) 
 			p.fail(at(c.key), "%s takes no %q", f.Kind, c.key)
 		}
 	}
+	if k.always && (f.At != 0 || f.For != 0) {
+		p.fail(n, "%s lasts from 0s to the end: it takes no \"for\"", f.Kind)
+	}
 	if k.gpu && f.GPU < 0 && f.Kind != Hang {
 		f.GPU = 0
 	}
@@ -210,7 +213,7 @@ func (p *scenarioParser) truth(n ast.Node) bool {
 
 // jobWords are the words by which scenarios name jobs.
 func jobWords() (words []string) {
-	for _, s := range shapes() {
+	for _, s := range slices.Concat(shapes(), otherShapes()) {
 		words = append(words, s.role, s.name)
 	}
 	return words

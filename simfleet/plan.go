@@ -35,12 +35,12 @@ func (j *job) world() int { return len(j.member) * j.ranks }
 func (j *job) uses(i int) bool { return j.works == 0 || i < j.works }
 
 // plan places the day's jobs on nodes and says, for every node, what it runs.
-func plan(nodes int, seed uint64) (jobs []*job, slots [][]slot) {
-	p := planner{nodes: nodes, seed: seed, slots: make([][]slot, nodes), used: make([]int, nodes), id: 8123}
+func plan(nodes int, seed uint64) (jobs []*job, slots [][]slot, kinds []kind) {
+	p := planner{nodes: nodes, seed: seed, slots: make([][]slot, nodes), used: make([]int, nodes), kinds: make([]kind, nodes), id: 8123}
 	all := shapes()
 	if nodes < 24 {
 		p.small(all)
-		return p.jobs, p.slots
+		return p.jobs, p.slots, p.kinds
 	}
 	big := max(nodes/2, 1)
 	if big >= 32 {
@@ -58,14 +58,15 @@ func plan(nodes int, seed uint64) (jobs []*job, slots [][]slot) {
 		for _, s := range all[1:] {
 			p.place(s, max(1, s.nodes/2), 0)
 		}
-		return p.jobs, p.slots
+		return p.jobs, p.slots, p.kinds
 	}
 	for round := 0; nodes-p.next-spare >= rest; round++ {
 		for _, s := range all[1:] {
 			p.place(s, s.nodes, round)
 		}
 	}
-	return p.jobs, p.slots
+	p.others()
+	return p.jobs, p.slots, p.kinds
 }
 
 type planner struct {
@@ -75,6 +76,7 @@ type planner struct {
 	jobs        []*job
 	slots       [][]slot
 	used        []int // GPUs of each node
+	kinds       []kind
 }
 
 // small gives each shape a node or two for as long as there are nodes.
@@ -90,6 +92,23 @@ func (p *planner) small(all []shape) {
 				want = max(1, p.nodes/3)
 			}
 			p.place(s, min(want, p.nodes-p.next), 0)
+		}
+	}
+}
+
+// others makes three of the nodes that nothing runs on, which a fleet of this size has, machines of other kinds, and puts on two of them a job that such a
+// machine runs.
+func (p *planner) others() {
+	for _, o := range []struct {
+		node  int
+		kind  kind
+		shape string
+	}{{max(p.next, p.nodes-6), mi300x, "mi300x"}, {p.nodes - 4, mig, ""}, {p.nodes - 1, tpu, "tpu"}} {
+		p.kinds[o.node] = o.kind
+		for _, s := range otherShapes() {
+			if s.role == o.shape {
+				p.put(s, []int{o.node}, 0, 0, 0)
+			}
 		}
 	}
 }

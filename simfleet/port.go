@@ -29,10 +29,7 @@ func (v *vitals) port(n *Node, l *load, local time.Duration) {
 	for i := range numPorts {
 		p := &v.ports[i]
 		down := n.portDown(i, local)
-		state, phys, rate := int64(portStateActive), int64(physLinkUp), int64(400_000)
-		if i == storagePort {
-			rate = 200_000
-		}
+		state, phys, rate := int64(portStateActive), int64(physLinkUp), portRate(i)
 		if down {
 			state, phys = portStateDown, physPolling
 			if i != storagePort {
@@ -42,12 +39,27 @@ func (v *vitals) port(n *Node, l *load, local time.Duration) {
 		st.Set(telemetry.PortState, i, state)
 		st.Set(telemetry.PortPhysState, i, phys)
 		st.Set(telemetry.PortRateMbps, i, rate)
+		st.Set(telemetry.PortRateMaxMbps, i, portRate(i))
+		for _, r := range [...]struct {
+			m telemetry.Metric
+			v int64
+		}{{telemetry.PortPCIeGen, 5}, {telemetry.PortPCIeGenMax, 5}, {telemetry.PortPCIeWidth, 16}, {telemetry.PortPCIeWidthMax, 16}} {
+			st.Set(r.m, i, r.v)
+		}
 		if !down {
 			v.traffic(i, p, l)
 		}
 		st.Set(telemetry.PortRcvDataBytes, i, int64(p.rcv))
 		st.Set(telemetry.PortXmitDataBytes, i, int64(p.xmit))
 	}
+}
+
+// portRate is what a port can do, in Mb/s.
+func portRate(i int) int64 {
+	if i == storagePort {
+		return 200_000
+	}
+	return 400_000
 }
 
 func (v *vitals) traffic(i int, p *portVitals, l *load) {
@@ -101,5 +113,24 @@ func (v *vitals) portErrors(n *Node, at time.Duration) {
 			st.Set(telemetry.PortRPCNPHandled, i, int64(p.cnp*0.9))
 			st.Set(telemetry.PortNPECNMarked, i, int64(p.cnp*1.1))
 		}
+	}
+	v.netErrors()
+}
+
+// netErrors reads ethtool's statistics, as far as the two drivers have them.
+func (v *vitals) netErrors() {
+	st, paused := &v.state, int64(v.ports[storagePort].cnp/3)
+	for _, r := range [...]struct {
+		m                   telemetry.Metric
+		management, storage int64 // -1: the driver has no such counter
+	}{
+		{telemetry.NetRxPFCPause, -1, paused}, {telemetry.NetTxPFCPause, -1, paused / 5}, {telemetry.NetRxPause, 0, 0}, {telemetry.NetTxPause, 0, 0},
+		{telemetry.NetRxDiscards, 0, 0}, {telemetry.NetTxDiscards, 0, 0}, {telemetry.NetRxCRCErrors, 0, 0}, {telemetry.NetSymbolErrors, -1, 0},
+		{telemetry.NetFECUncorrected, -1, 0}, {telemetry.NetSpeedMaxMbps, 1000, 200_000},
+	} {
+		if r.management >= 0 {
+			st.Set(r.m, netManagement, r.management)
+		}
+		st.Set(r.m, netStorage, r.storage)
 	}
 }

@@ -17,25 +17,31 @@ type Kind string
 
 // Kinds of faults, as scenario files name them.
 const (
-	NodeDies        Kind = "node-dies"         // connections end, the port refuses; heals by a reboot
-	NodeFreezes     Kind = "node-freezes"      // the collector says nothing, SSH still answers
-	HalfOpen        Kind = "half-open"         // packets vanish: nothing is read or written any more
-	SlowLink        Kind = "slow-link"         // the way to the node carries bytes_per_second only
-	KernelLogDenied Kind = "kernel-log-denied" // the collector may not read the kernel log
-	GPULost         Kind = "gpu-lost"          // Xid 79: fallen off the bus; its job hangs
-	ThermalThrottle Kind = "thermal-throttle"  // a GPU overheats and clocks down; its job slows with it
-	ECC             Kind = "ecc"               // Xid 94 and 63: an uncorrectable error, contained; the job restarts
-	RowRemap        Kind = "row-remap"         // Xid 63: a row is marked for remapping, nothing else happens
-	LinkFlap        Kind = "link-flap"         // a port goes down and up again, some times
-	Straggler       Kind = "straggler"         // one rank is slower, its peers wait
-	Hang            Kind = "hang"              // a job stops for no cause that can be seen
-	OOMKill         Kind = "oom-kill"          // host memory runs out, the kernel kills a rank, the job starts again
+	NodeDies           Kind = "node-dies"           // connections end, the port refuses; heals by a reboot
+	NodeFreezes        Kind = "node-freezes"        // the collector says nothing, SSH still answers
+	HalfOpen           Kind = "half-open"           // packets vanish: nothing is read or written any more
+	SlowLink           Kind = "slow-link"           // the way to the node carries bytes_per_second only
+	KernelLogDenied    Kind = "kernel-log-denied"   // the collector may not read the kernel log
+	GPULost            Kind = "gpu-lost"            // Xid 79: fallen off the bus; its job hangs
+	ThermalThrottle    Kind = "thermal-throttle"    // a GPU overheats and clocks down; its job slows with it
+	ECC                Kind = "ecc"                 // Xid 94 and 63: an uncorrectable error, contained; the job restarts
+	RowRemap           Kind = "row-remap"           // Xid 63: a row is marked for remapping, nothing else happens
+	RecoveryAction     Kind = "recovery-action"     // Xid 154: the driver asks for the GPU to be drained and reset
+	SRAMThreshold      Kind = "sram-threshold"      // so many SRAM errors that the maker replaces the board
+	NVLinkDown         Kind = "nvlink-down"         // Xid 74: one link of a GPU is down
+	FabricUnregistered Kind = "fabric-unregistered" // a GPU could not join the NVSwitches
+	GPUsHidden         Kind = "gpus-hidden"         // the collector's user is shown half of the GPUs
+	LinkFlap           Kind = "link-flap"           // a port goes down and up again, some times
+	Straggler          Kind = "straggler"           // one rank is slower, its peers wait
+	Hang               Kind = "hang"                // a job stops for no cause that can be seen
+	OOMKill            Kind = "oom-kill"            // host memory runs out, the kernel kills a rank, the job starts again
 )
 
 // kinds lists what each kind of fault needs and takes beside at, for and a target.
 var kinds = map[Kind]struct {
 	gpu, port, factor, rate, flaps, restart, reboot bool
 	job                                             bool // it needs a job to fall upon
+	always                                          bool // it lasts from the beginning to the end
 }{
 	NodeDies: {}, NodeFreezes: {}, HalfOpen: {}, KernelLogDenied: {},
 	SlowLink:        {rate: true},
@@ -43,10 +49,12 @@ var kinds = map[Kind]struct {
 	ThermalThrottle: {gpu: true, factor: true},
 	ECC:             {gpu: true},
 	RowRemap:        {gpu: true},
-	LinkFlap:        {port: true, flaps: true},
-	Straggler:       {gpu: true, factor: true, job: true},
-	Hang:            {gpu: true, restart: true, job: true},
-	OOMKill:         {job: true},
+	RecoveryAction:  {gpu: true}, SRAMThreshold: {gpu: true}, NVLinkDown: {gpu: true}, FabricUnregistered: {gpu: true},
+	GPUsHidden: {always: true},
+	LinkFlap:   {port: true, flaps: true},
+	Straggler:  {gpu: true, factor: true, job: true},
+	Hang:       {gpu: true, restart: true, job: true},
+	OOMKill:    {job: true},
 }
 
 // Fault is one thing that goes wrong.

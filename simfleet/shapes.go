@@ -14,6 +14,7 @@ const (
 	jaxSlurm   // srun: a task a node, which holds all GPUs of it
 	kubernetes // torchrun inside pods
 	plain      // a process that somebody started
+	alone      // one process that holds all GPUs of its node
 )
 
 // shape is a kind of job that the fleet runs. nodes is how many it has in a fleet of 64.
@@ -39,6 +40,20 @@ const (
 	minute = time.Minute
 	hour   = time.Hour
 )
+
+// otherShapes are the jobs of machines that are not like the others.
+func otherShapes() []shape {
+	return []shape{
+		{role: "mi300x", name: "sdxl-turbo", user: "ines", launcher: torchrunAlone, nodes: 1, gpus: 8, ranks: 8, ran: 6 * hour,
+			script: "train_sdxl.py --mixed_precision bf16 --train_batch_size 16 --gradient_checkpointing --use_ema",
+			pattern: pattern{step: 1900 * time.Millisecond, compute: 0.79, comm: 0.12, power: 0.9, tensor: 0.4, sm: 0.8, dram: 0.5, memGiB: 148.2, nvlinkGBs: 130,
+				checkpointEvery: 6 * minute, checkpointFor: 6 * second, load: 20 * second, hostGiB: 140, shmGiB: 20, cores: 41, readMBs: 380, writeMBs: 1100}},
+		{role: "tpu", name: "gemma-tpu", user: "hugo", launcher: alone, nodes: 1, gpus: 8, ranks: 1, ran: 11 * hour,
+			script: "python -m MaxText.train MaxText/configs/base.yml run_name=gemma-tpu hardware=tpu ici_fsdp_parallelism=8 per_device_batch_size=2",
+			pattern: pattern{step: 2700 * time.Millisecond, compute: 0.88, comm: 0.08, power: 0.8, tensor: 0.6, sm: 0.8, dram: 0.5, memGiB: 13.4,
+				checkpointEvery: 8 * minute, checkpointFor: 7 * second, load: 30 * second, hostGiB: 60, shmGiB: 2, cores: 12, readMBs: 70, writeMBs: 400}},
+	}
+}
 
 // shapes is the fleet's day. The first is the big one: it takes half of the fleet; the others repeat in larger fleets.
 func shapes() []shape {

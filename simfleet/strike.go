@@ -2,6 +2,7 @@ package simfleet
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -42,6 +43,9 @@ func (m *Model) strike() error {
 		}
 		s.unfold()
 		n.strikes = append(n.strikes, s)
+		if f.Kind == GPUsHidden && len(n.slots) == 0 { // who uses a GPU sees it
+			n.hidden = gpusPerNode / 2
+		}
 		for _, slot := range n.slots {
 			if e, ok := s.effect(slot); ok {
 				effects[slot.job] = append(effects[slot.job], e)
@@ -94,7 +98,7 @@ func (m *Model) aim(f Fault) (strike, *Node, error) {
 			return s, m.nodes[j.member[s.member]], nil
 		}
 	}
-	for _, shape := range shapes() {
+	for _, shape := range slices.Concat(shapes(), otherShapes()) {
 		if shape.role == f.Job || shape.name == f.Job {
 			return s, nil, nil
 		}

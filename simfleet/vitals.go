@@ -29,7 +29,7 @@ type vitals struct {
 var paces = [telemetry.NumGroups]time.Duration{
 	telemetry.GroupHost: time.Second, telemetry.GroupGPU: time.Second, telemetry.GroupGPUSlow: 30 * time.Second, telemetry.GroupPort: time.Second,
 	telemetry.GroupPortErrors: 10 * time.Second, telemetry.GroupNet: time.Second, telemetry.GroupDisk: time.Second, telemetry.GroupFS: 30 * time.Second,
-	telemetry.GroupSelf: time.Second,
+	telemetry.GroupSelf: time.Second, telemetry.GroupGPULinks: time.Second, telemetry.GroupNetErrors: 10 * time.Second, telemetry.GroupCalls: time.Second,
 }
 
 func newVitals(n *Node, boot time.Duration, boots int, at time.Duration) *vitals {
@@ -38,9 +38,10 @@ func newVitals(n *Node, boot time.Duration, boots int, at time.Duration) *vitals
 		scope telemetry.Scope
 		n     int
 	}{
-		{telemetry.ScopeNode, 1}, {telemetry.ScopeGroup, int(telemetry.NumGroups)}, {telemetry.ScopeSource, numSources}, {telemetry.ScopeGPU, gpusPerNode},
-		{telemetry.ScopePort, numPorts}, {telemetry.ScopeHWCounter, numPorts * len(hwCounters)}, {telemetry.ScopeNet, numNets}, {telemetry.ScopeDisk, numDisks},
-		{telemetry.ScopeFS, numFS}, {telemetry.ScopeCore, numThreads},
+		{telemetry.ScopeNode, 1}, {telemetry.ScopeGroup, int(telemetry.NumGroups)}, {telemetry.ScopeSource, numSources}, {telemetry.ScopeGPU, n.gpuCount()},
+		{telemetry.ScopePort, n.machine.ports}, {telemetry.ScopeHWCounter, n.machine.ports * len(hwCounters)}, {telemetry.ScopeNet, n.machine.nets}, {telemetry.ScopeDisk, numDisks},
+		{telemetry.ScopeFS, numFS}, {telemetry.ScopeCore, numThreads}, {telemetry.ScopeGPULink, n.gpuCount() * n.machine.links},
+		{telemetry.ScopeGPUPart, len(n.machine.parts)}, {telemetry.ScopeCall, len(n.machine.inventory.Calls)},
 	} {
 		v.state.Resize(c.scope, c.n)
 	}
@@ -79,6 +80,7 @@ func (v *vitals) advance(n *Node, at time.Duration) {
 	for g := range gpusPerNode {
 		v.gpu(n, g, &l, local)
 	}
+	v.parts(n)
 	v.port(n, &l, local)
 	v.hostReadings(n, &l, at, local)
 	first := !v.started
@@ -89,7 +91,7 @@ func (v *vitals) advance(n *Node, at time.Duration) {
 	}
 	if first || at-v.read[telemetry.GroupPortErrors] >= paces[telemetry.GroupPortErrors] {
 		v.portErrors(n, at)
-		v.read[telemetry.GroupPortErrors] = at
+		v.read[telemetry.GroupPortErrors], v.read[telemetry.GroupNetErrors] = at, at
 	}
 	if first || at-v.read[telemetry.GroupFS] >= paces[telemetry.GroupFS] {
 		v.filesystems(n, at)
@@ -131,11 +133,14 @@ func (l *load) add(n *Node, s slot, d doing, at time.Duration) {
 
 // sources says how each of the collector's sources does.
 func (v *vitals) sources(n *Node, local time.Duration) {
-	const ok, denied = 1, 3 // facts.SourceState
+	const ok, unsupported, denied = 1, 2, 3 // facts.SourceState
 	for i := range numSources {
 		state := int64(ok)
-		if i == sourceKernelLog && n.kernelDenied(local) {
+		switch {
+		case i == sourceKernelLog && n.kernelDenied(local):
 			state = denied
+		case i >= sourceNVIDIA && i <= sourceHuawei && i != n.machine.source, i == sourceRDMA && n.machine.ports == 0:
+			state = unsupported
 		}
 		v.state.Set(telemetry.SourceStateEnum, i, state)
 	}

@@ -21,6 +21,7 @@ type Decoder struct {
 	synced  bool
 	touched [(maxMetrics + 63) / 64]uint64
 	scopes  uint32 // touched
+	groups  uint32 // touched
 }
 
 // State is what the samples so far say. It belongs to the Decoder; copy what is to be kept.
@@ -37,6 +38,9 @@ func (d *Decoder) Touched(m Metric) bool {
 
 // TouchedScope says whether the last applied sample spoke of any metric of a scope.
 func (d *Decoder) TouchedScope(sc Scope) bool { return d.scopes&(1<<sc) != 0 }
+
+// TouchedGroup says whether the last applied sample spoke of any metric of a group.
+func (d *Decoder) TouchedGroup(g Group) bool { return d.groups&(1<<g) != 0 }
 
 // Apply takes in one sample payload. With needWhole true nothing was applied: deltas cannot be understood before the next whole sample, which the caller
 // asks the node for. An error is a *[Malformed]; the State is then not to be trusted until the next whole sample.
@@ -65,7 +69,7 @@ func (d *Decoder) Apply(payload []byte) (s Sample, needWhole bool, err error) {
 	}
 	d.synced = false // until the whole payload was understood
 	clear(d.touched[:])
-	d.scopes = 0
+	d.scopes, d.groups = 0, 0
 	if s.Whole {
 		if err := d.sizes(&r); err != nil {
 			return s, false, err
@@ -107,7 +111,7 @@ func (d *Decoder) sizes(r *reader) error {
 	for i := range d.touched {
 		d.touched[i] = ^uint64(0)
 	}
-	d.scopes = ^uint32(0)
+	d.scopes, d.groups = ^uint32(0), ^uint32(0)
 	return nil
 }
 
@@ -158,6 +162,7 @@ func (d *Decoder) column(r *reader, sc Scope) error {
 		return malformed("sample of scope %d, which has no entities", sc)
 	}
 	d.touched[i>>6] |= 1 << (i & 63)
+	d.groups |= 1 << defs[i].Group
 	return applyColumn(r, d.state.make(i), mask, gone, &defs[i])
 }
 

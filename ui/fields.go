@@ -100,7 +100,7 @@ func gpuQuantities() []gpuQuantity {
 		{"temp", numberField, true, func(g *fleet.GPU) fleet.Reading { return g.TempC }, func(j *fleet.Job) fleet.Reading { return j.TempC }},
 		{"clock", numberField, false, (*fleet.GPU).ClockPct, func(j *fleet.Job) fleet.Reading { return j.ClockPct }},
 		{"watts", numberField, false, func(g *fleet.GPU) fleet.Reading { return g.PowerW }, nil},
-		{"ecc", numberField, true, func(g *fleet.GPU) fleet.Reading { return g.ECCVolatileUncorrected }, nil},
+		{"ecc", numberField, true, func(g *fleet.GPU) fleet.Reading { return g.Slow.ECCVolatileUncorrected }, nil},
 		{"net", numberField, false, networkGBps, nil},
 	}
 }

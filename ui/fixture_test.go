@@ -78,13 +78,13 @@ func (f *fixture) hostOf(n *fleet.Node) {
 
 func (f *fixture) gpu(index int) fleet.GPU {
 	none := fleet.None()
-	return fleet.GPU{Index: index, UUID: fmt.Sprintf("GPU-%08x", f.seed), Name: "NVIDIA H100 80GB HBM3", PCI: fmt.Sprintf("0000:%02x:00.0", 0x1b+index),
-		UtilPct: 0, MemUtilPct: 0, MemUsedBytes: gib, MemTotalBytes: 80 * gib, TempC: 34, MemTempC: 40, SlowdownTempC: 87, ShutdownTempC: 92,
-		PowerW: 71, PowerLimitW: 700, PowerAvgW: 71, SMClockMHz: 345, SMClockMaxMHz: 1980, MemClockMHz: 2619, MemClockMaxMHz: 2619,
-		SMActivityPct: 0, TensorActivityPct: 0, DRAMActivityPct: 0, EncoderPct: 0, DecoderPct: 0, ThrottleBits: 1,
-		ECCVolatileCorrected: 0, ECCVolatileUncorrected: 0, ECCAggregateCorrected: 0, ECCAggregateUncorrected: 0, RemappedCorrected: 0, RemappedUncorrected: 0,
-		RemapPending: 0, RemapFailure: 0, PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, PCIeReplays: 0,
-		NVLinkTXBytesPerS: none, NVLinkRXBytesPerS: none, NetRxBytesPerS: none, NetTxBytesPerS: none}
+	slow := fleet.GPUSlow{SlowdownTempC: 87, ShutdownTempC: 92, ECCVolatileCorrected: 0, ECCVolatileUncorrected: 0, ECCAggregateCorrected: 0, ECCAggregateUncorrected: 0,
+		RemappedCorrected: 0, RemappedUncorrected: 0, RemapPending: 0, RemapFailure: 0, PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, PCIeReplays: 0}
+	return fleet.GPU{Index: index, Slow: &slow,
+		Info:    &facts.GPU{Uuid: fmt.Sprintf("GPU-%08x", f.seed), Name: "NVIDIA H100 80GB HBM3", Pci: fmt.Sprintf("0000:%02x:00.0", 0x1b+index), Vendor: "nvidia"},
+		UtilPct: 0, MemUtilPct: 0, MemUsedBytes: gib, MemTotalBytes: 80 * gib, TempC: 34, MemTempC: 40,
+		PowerW: 71, PowerLimitW: 700, SMClockMHz: 345, SMClockMaxMHz: 1980, MemClockMHz: 2619, MemClockMaxMHz: 2619,
+		SMActivityPct: 0, TensorActivityPct: 0, DRAMActivityPct: 0, ThrottleBits: 1, NetRxBytesPerS: none, NetTxBytesPerS: none}
 }
 
 // load is how hard the ranks of a job work.

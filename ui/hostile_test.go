@@ -35,7 +35,7 @@ func hostile(text string) *fleet.Snapshot {
 		n.Hello = &facts.Hello{Hostname: t, Os: t, Kernel: t, Build: t, Arch: t}
 		n.Inventory = &facts.Inventory{Product: t, GpuDriverVersion: t, Cpu: &facts.CPU{Model: t}}
 		for j := range n.GPUs {
-			n.GPUs[j].Name = t
+			n.GPUs[j].Info.Name = t
 		}
 		for j := range n.Ports {
 			n.Ports[j].Name, n.Ports[j].LinkLayer, n.Ports[j].Netdev = t, t, t

@@ -242,7 +242,7 @@ func (m *Model) nodeInfo(a area) [][]span {
 	var more []string
 	if inv := n.Inventory; inv != nil {
 		if len(n.GPUs) > 0 {
-			more = append(more, strconv.Itoa(len(n.GPUs))+"× "+n.GPUs[0].Name)
+			more = append(more, strconv.Itoa(len(n.GPUs))+"× "+n.GPUs[0].Info.Name)
 		}
 		if inv.GetProduct() != "" {
 			more = append(more, inv.GetProduct())

@@ -120,7 +120,7 @@ func (m *Model) gpuCell(a area, p *placed, n *fleet.Node, g *fleet.GPU) {
 	case "gpu":
 		a.right(0, 0, p.cells, strconv.Itoa(g.Index), fg(colStrong))
 	case "name":
-		a.cut(0, 0, p.cells, shortGPU(g.Name), style{})
+		a.cut(0, 0, p.cells, shortGPU(g.Info.Name), style{})
 	case "util":
 		k, st := gpuMark(g, n.State), fg(colBar)
 		label := formatPct(g.UtilPct)
@@ -141,7 +141,7 @@ func (m *Model) gpuCell(a area, p *placed, n *fleet.Node, g *fleet.GPU) {
 		num(formatWhole2(g.PowerW, g.PowerLimitW)+"W", style{})
 	case "temp":
 		st := style{}
-		if g.SlowdownTempC.Known() && g.TempC >= g.SlowdownTempC-5 {
+		if g.Slow.SlowdownTempC.Known() && g.TempC >= g.Slow.SlowdownTempC-5 {
 			st = fg(colWarn).with(bold)
 		}
 		num(formatUnit(g.TempC, "°"), st)
@@ -158,14 +158,14 @@ func (m *Model) gpuCell(a area, p *placed, n *fleet.Node, g *fleet.GPU) {
 		words, st := eccWords(g)
 		num(words, st)
 	case "nvlink":
-		num(formatRate(sum(g.NVLinkRXBytesPerS, g.NVLinkTXBytesPerS)), style{})
+		num(formatRate(g.NVLinkBytesPerS()), style{})
 	case "pcie":
 		st := style{}
-		if g.PCIeWidth < g.PCIeWidthMax {
+		if g.Slow.PCIeWidth < g.Slow.PCIeWidthMax {
 			st = fg(colWarn)
 		}
-		if g.PCIeGen.Known() {
-			num(formatUnit(g.PCIeGen, "")+"×"+formatUnit(g.PCIeWidth, ""), st)
+		if g.Slow.PCIeGen.Known() {
+			num(formatUnit(g.Slow.PCIeGen, "")+"×"+formatUnit(g.Slow.PCIeWidth, ""), st)
 		} else {
 			num(absent, st)
 		}
@@ -250,11 +250,11 @@ func throttleWords(bits int64) (words string, bad bool) {
 // eccWords are memory errors since the driver was loaded: uncorrected ones, else corrected ones.
 func eccWords(g *fleet.GPU) (string, style) {
 	switch {
-	case g.ECCVolatileUncorrected > 0:
-		return formatUnit(g.ECCVolatileUncorrected, "u"), fg(colCrit)
-	case g.ECCVolatileCorrected > 0:
-		return formatUnit(g.ECCVolatileCorrected, "c"), fg(colWarn)
-	case g.ECCVolatileUncorrected.Known():
+	case g.Slow.ECCVolatileUncorrected > 0:
+		return formatUnit(g.Slow.ECCVolatileUncorrected, "u"), fg(colCrit)
+	case g.Slow.ECCVolatileCorrected > 0:
+		return formatUnit(g.Slow.ECCVolatileCorrected, "c"), fg(colWarn)
+	case g.Slow.ECCVolatileUncorrected.Known():
 		return "0", style{}
 	}
 	return absent, style{}
