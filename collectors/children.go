@@ -11,30 +11,33 @@ import (
 // children are the programs that the collector started and keeps: their cost is its own.
 type children struct {
 	mu   sync.Mutex
-	pids map[int]bool
+	pids map[int]*kernfs.File // /proc/PID/stat
 }
 
 func (c *children) add(pid int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pids == nil {
-		c.pids = map[int]bool{}
+		c.pids = map[int]*kernfs.File{}
 	}
-	c.pids[pid] = true
+	c.pids[pid] = kernfs.Root("").Hold("proc/" + strconv.Itoa(pid) + "/stat")
 }
 
 func (c *children) remove(pid int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.pids, pid)
+	if f := c.pids[pid]; f != nil {
+		f.Close()
+		delete(c.pids, pid)
+	}
 }
 
 // cost is the CPU time and resident memory of all that run, in µs and bytes.
 func (c *children) cost() (cpuUS, rss uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for pid := range c.pids {
-		b, err := kernfs.Root("").Read("proc/"+strconv.Itoa(pid)+"/stat", nil)
+	for _, f := range c.pids {
+		b, err := f.Read()
 		if err != nil {
 			continue
 		}

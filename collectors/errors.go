@@ -49,11 +49,15 @@ func conditionOf(err error) condition {
 }
 
 func worded(err error) condition {
-	var c *condition
+	if err == nil {
+		return condition{state: facts.SourceState_SOURCE_OK}
+	}
+	c, plain := err.(*condition) // nearly always, and errors.As is dear
+	if plain {
+		return *c
+	}
 	var a *accelerators.Condition
 	switch {
-	case err == nil:
-		return condition{state: facts.SourceState_SOURCE_OK}
 	case errors.As(err, &a):
 		return condition{state: a.State, text: a.Text, remedy: a.Remedy, stuckMS: a.Stuck.Milliseconds()}
 	case errors.As(err, &c):

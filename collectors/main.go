@@ -39,6 +39,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "foretop-collector: unknown argument %q\n", args[0])
 		return 2
 	}
+	beLean()
 	runtime.GOMAXPROCS(1)
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(50)

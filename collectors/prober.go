@@ -22,6 +22,8 @@ const (
 type prober struct {
 	root      kernfs.Root
 	questions chan question
+	reply     chan answer // of the goroutine that serves now
+	patience  *time.Timer
 	abandoned int
 	seed      maphash.Seed
 }
@@ -30,7 +32,6 @@ type question struct {
 	pid   int32
 	known bool
 	sum   uint64
-	reply chan answer
 }
 
 type answer struct {
@@ -41,14 +42,14 @@ type answer struct {
 }
 
 func newProber(root kernfs.Root) *prober {
-	p := &prober{root: root, seed: maphash.MakeSeed()}
+	p := &prober{root: root, seed: maphash.MakeSeed(), patience: time.NewTimer(probePatience)}
 	p.start()
 	return p
 }
 
 func (p *prober) start() {
-	p.questions = make(chan question)
-	go p.serve(p.questions)
+	p.questions, p.reply = make(chan question), make(chan answer, 1)
+	go p.serve(p.questions, p.reply)
 }
 
 func (p *prober) close() { close(p.questions) }
@@ -60,12 +61,13 @@ func (p *prober) ask(pid int32, known bool, sum uint64) (a answer, ok bool) {
 	if p.full() {
 		return a, false
 	}
-	q := question{pid: pid, known: known, sum: sum, reply: make(chan answer, 1)}
-	p.questions <- q
+	p.questions <- question{pid: pid, known: known, sum: sum}
+	p.patience.Reset(probePatience)
+	defer p.patience.Stop()
 	select {
-	case a = <-q.reply:
+	case a = <-p.reply:
 		return a, true
-	case <-time.After(probePatience):
+	case <-p.patience.C:
 	}
 	close(p.questions)
 	p.abandoned++
@@ -73,7 +75,7 @@ func (p *prober) ask(pid int32, known bool, sum uint64) (a answer, ok bool) {
 	return a, false
 }
 
-func (p *prober) serve(questions chan question) {
+func (p *prober) serve(questions chan question, reply chan answer) {
 	var cmdline, environ []byte
 	for q := range questions {
 		var a answer
@@ -89,7 +91,7 @@ func (p *prober) serve(questions chan question) {
 			a.denied = errors.Is(err, fs.ErrPermission)
 			a.cmdline, a.environ = cmdline, environ[:min(len(environ), maxEnviron)]
 		}
-		q.reply <- a
+		reply <- a
 		if cap(environ) > maxEnviron {
 			environ = nil
 		}

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	maxTold   = 1024             // processes told
-	youngFor  = 30 * time.Second // a process this young may yet execute another program: looked at on each walk
-	maxComm   = 64               // a kernel thread's name may be longer than the usual 15 bytes
-	maxPath   = 1024
-	agedEvery = 12 // walks between two looks at an older one
+	maxTold  = 1024             // processes told
+	youngFor = 30 * time.Second // a process this young may yet execute another program: looked at on each walk
+	agedWait = time.Minute      // between two looks at an older one: half its age, within these bounds
+	agedMost = 30 * time.Minute
+	maxComm  = 64 // a kernel thread's name may be longer than the usual 15 bytes
+	maxPath  = 1024
 )
 
 // proc is what is known of one process.
@@ -42,6 +43,9 @@ type proc struct {
 	cpuTicks  uint64 // at the last look for usage
 	usageMS   int64
 	visited   uint64 // number of the walk that saw it last
+	looked    uint64 // and of the one that looked at it last
+	lookMS    int64  // when to look at it again, by the node's uptime
+	holds     bool   // an accelerator
 }
 
 // procTable is the processes of the node. It is shared by the sources process and usage.
@@ -64,6 +68,8 @@ type processReader struct {
 	m      *machine
 	table  *procTable
 	walk   uint64
+	upMS   int64 // at this walk: what start times count to. It counts a laptop's sleep, which the monotonic clock does not
+	bootMS int64 // when the node started, by its wall clock
 	list   []procEntry
 	buf    []byte
 	prober *prober
@@ -89,12 +95,13 @@ func (r *processReader) read(ctx context.Context) error {
 	r.table.mu.Lock()
 	defer r.table.mu.Unlock()
 	r.walk++
-	now := r.m.clock.MonoMS()
+	r.upMS = r.uptime()
+	r.bootMS = r.m.clock.Now().UnixMilli() - r.upMS
 	for _, e := range r.list {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.visit(e, now)
+		r.visit(e)
 	}
 	for pid, p := range r.table.procs {
 		if p.visited != r.walk {
@@ -133,25 +140,30 @@ func (r *processReader) condition(foreign int) error {
 }
 
 // visit takes a process into the table, or looks at it again where it may have become another program.
-func (r *processReader) visit(e procEntry, now int64) {
+func (r *processReader) visit(e procEntry) {
 	p := r.table.procs[e.pid]
 	if p != nil && p.inode == e.inode && e.inode != 0 {
 		p.visited = r.walk
-		young := now-int64(p.start)*tickMS < youngFor.Milliseconds()
-		if p.kernel || !young && (r.walk+uint64(e.pid))%agedEvery != 0 {
+		if p.kernel || r.upMS < p.lookMS {
 			return
 		}
 	}
+	r.revisit(e.pid, e.inode, p)
+}
+
+// revisit looks at a process, p where it is known.
+func (r *processReader) revisit(pid int32, inode uint64, p *proc) {
 	var s procStat
-	if !r.stat(e.pid, &s) {
+	if !r.stat(pid, &s) {
 		return // gone
 	}
 	if p == nil || p.start != s.startTicks {
-		p = &proc{pid: e.pid, start: s.startTicks}
-		r.table.procs[e.pid] = p
+		p = &proc{pid: pid, start: s.startTicks}
+		r.table.procs[pid] = p
 	}
-	p.visited = r.walk
-	p.inode = e.inode
+	p.visited, p.looked = r.walk, r.walk
+	p.lookMS = r.nextLook(p)
+	p.inode = inode
 	p.ppid = s.ppid
 	p.kernel = s.kernel
 	if comm := telemetry.Clean(string(s.comm), maxComm); p.comm != comm {
@@ -161,6 +173,16 @@ func (r *processReader) visit(e procEntry, now int64) {
 	if !p.kernel && s.state != 'Z' && !p.silent {
 		r.look(p)
 	}
+}
+
+// nextLook is when a process is looked at again. Those that started together are not all looked at together.
+func (r *processReader) nextLook(p *proc) int64 {
+	age := r.upMS - int64(min(p.start, 1<<53))*tickMS
+	if age < youngFor.Milliseconds() {
+		return 0
+	}
+	wait := min(max(age/2, agedWait.Milliseconds()), agedMost.Milliseconds())
+	return r.upMS + wait + wait/16*int64(p.pid%8)
 }
 
 func (r *processReader) stat(pid int32, s *procStat) bool {

@@ -13,6 +13,7 @@ import (
 // tell makes the list of processes that the front end is told, by pid, and counts those of other users whose environment is hidden.
 func (r *processReader) tell() (told []*facts.Process, foreign int) {
 	held := r.held()
+	r.lookAtHolders(held)
 	var chosen []*proc
 	for _, p := range r.table.procs {
 		if p.kernel {
@@ -57,6 +58,18 @@ func (r *processReader) held() map[int32][]*facts.Held {
 		held[h.PID] = append(held[h.PID], &facts.Held{Gpu: h.GPU, MemoryBytes: h.Memory, MemoryKnown: h.Known, Part: h.Part})
 	}
 	return held
+}
+
+// lookAtHolders looks at the processes that hold an accelerator since the last walk: one that waited long before it executed its program is known as what
+// it was.
+func (r *processReader) lookAtHolders(held map[int32][]*facts.Held) {
+	for _, p := range r.table.procs {
+		holds := len(held[p.pid]) > 0
+		if holds && !p.holds && p.looked != r.walk {
+			r.revisit(p.pid, p.inode, p)
+		}
+		p.holds = holds
+	}
 }
 
 // isRank says whether a process is the rank that its environment names. Everything it starts inherits those words: of a line of parent and
@@ -119,18 +132,23 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 	p.fact = f
 }
 
-// startWallMS is the wall-clock time of a start given in ticks since boot.
-func (r *processReader) startWallMS(ticks uint64) int64 {
+// uptime is what /proc/uptime says, 0 where it cannot be read.
+func (r *processReader) uptime() int64 {
 	var err error
 	if r.buf, err = r.m.root.Read("proc/uptime", r.buf); err != nil {
 		return 0
 	}
 	w, _ := kernfs.Field(r.buf)
-	up, ok := kernfs.ParseMilli(w)
-	if !ok {
+	up, _ := kernfs.ParseMilli(w)
+	return int64(up)
+}
+
+// startWallMS is the wall-clock time of a start given in ticks since boot.
+func (r *processReader) startWallMS(ticks uint64) int64 {
+	if r.upMS == 0 {
 		return 0
 	}
-	return r.m.clock.Now().UnixMilli() - int64(up) + int64(min(ticks, 1<<53))*tickMS
+	return r.bootMS + int64(min(ticks, 1<<53))*tickMS
 }
 
 // sameHeld says whether what is held is worth telling again: another accelerator, or memory that changed by a twentieth and 64 MiB.

@@ -13,6 +13,7 @@ import (
 const (
 	deadline = 2 * time.Second        // a read that takes longer is stuck
 	settle   = 200 * time.Millisecond // how long a sample waits for its readings; what is later comes in the next one
+	lookout  = 10 * time.Second       // how often it is looked whether the node has by now what it did not have
 )
 
 // worker runs one source in its own goroutine. It is never called again before it returned.
@@ -21,6 +22,7 @@ type worker struct {
 	index  int
 	wake   chan struct{}
 	since  atomic.Int64 // when the present read began, monotonic ms; 0 = idle
+	lacks  atomic.Bool  // the node has nothing of the kind
 	due    int64        // of the runner only
 }
 
@@ -30,10 +32,11 @@ type runner struct {
 	workers []*worker
 	done    chan int
 	pending []bool
+	late    *time.Timer
 }
 
 func startRunner(ctx context.Context, m *machine, sources []Source) *runner {
-	r := &runner{m: m, done: make(chan int, len(sources)), pending: make([]bool, len(sources))}
+	r := &runner{m: m, done: make(chan int, len(sources)), pending: make([]bool, len(sources)), late: time.NewTimer(time.Hour)}
 	for i, s := range sources {
 		w := &worker{source: s, index: i, wake: make(chan struct{}, 1)}
 		r.workers = append(r.workers, w)
@@ -59,15 +62,19 @@ func (r *runner) tick(ctx context.Context, every time.Duration) {
 		if now < w.due {
 			continue
 		}
+		pace := w.source.Every
+		if w.lacks.Load() {
+			pace = max(pace, lookout)
+		}
 		// A tick comes a little early or late; half a tick of slack keeps the source on its own pace.
-		w.due = now + (w.source.Every - min(every, w.source.Every)/2).Milliseconds()
+		w.due = now + (pace - min(every, pace)/2).Milliseconds()
 		w.since.Store(max(now, 1))
 		r.pending[i] = true
 		waiting++
 		w.wake <- struct{}{}
 	}
-	late := time.NewTimer(settle)
-	defer late.Stop()
+	r.late.Reset(settle)
+	defer r.late.Stop()
 	for waiting > 0 {
 		select {
 		case i := <-r.done:
@@ -75,7 +82,7 @@ func (r *runner) tick(ctx context.Context, every time.Duration) {
 				r.pending[i] = false
 				waiting--
 			}
-		case <-late.C:
+		case <-r.late.C:
 			return
 		case <-ctx.Done():
 			return
@@ -159,6 +166,7 @@ func (w *worker) finished(m *machine, err error, cost time.Duration) {
 	m.board.state.Clear(telemetry.SourceStuckMS, w.index)
 	m.board.state.Set(telemetry.SourceCallUS, w.index, cost.Microseconds())
 	c := conditionOf(err)
+	w.lacks.Store(c.state == facts.SourceState_SOURCE_UNSUPPORTED)
 	if c.stuckMS > 0 {
 		m.board.state.Set(telemetry.SourceStuckMS, w.index, c.stuckMS)
 		c.stuckMS = 0

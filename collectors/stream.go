@@ -119,7 +119,7 @@ func (s *stream) loop(ctx context.Context, phase int64) error {
 	defer timer.Stop()
 	kernel := time.NewTimer(firstWait)
 	defer kernel.Stop()
-	watch := time.NewTicker(min(time.Second, s.o.Quiet/4, s.o.Blocked/4))
+	watch := time.NewTicker(min(s.o.Quiet, s.o.Blocked) / 4) // for slow paces; each wake-up costs as much as a reading
 	defer watch.Stop()
 	for {
 		select {
@@ -140,6 +140,9 @@ func (s *stream) loop(ctx context.Context, phase int64) error {
 			s.runner.tick(ctx, s.every)
 			s.writer.nudge(true)
 			timer.Reset(s.untilNext(phase))
+			if err := s.check(); err != nil {
+				return err
+			}
 		case <-watch.C:
 			if err := s.check(); err != nil {
 				return err

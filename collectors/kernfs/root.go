@@ -120,6 +120,9 @@ type File struct {
 	buf  []byte
 }
 
+// onePiece is what the kernel gives in one read, if it is asked for more: sysfs whole values, /proc whole lines, a page of them at most.
+const onePiece = 2 << 10
+
 func (r Root) Hold(name string) *File { return &File{root: r, Name: name, fd: -1} }
 
 // Read gives the present content, valid until the next call. After an error (the device went away) the next call opens the file anew.
@@ -142,8 +145,8 @@ func (h *File) Read() ([]byte, error) {
 			return nil, &fs.PathError{Op: "read", Path: h.root.Path(h.Name), Err: err}
 		}
 		n += m
-		// One value of sysfs comes in one piece: asking for its end would double the cost.
-		if m == 0 || n < 64 && h.buf[n-1] == '\n' || n >= maxFile {
+		// What is shorter than a page less its longest line comes in one piece: asking for its end would double the cost.
+		if m == 0 || n < onePiece && n < len(h.buf) && h.buf[n-1] == '\n' || n >= maxFile {
 			return h.buf[:n], nil
 		}
 		if n == len(h.buf) {
