@@ -15,7 +15,9 @@ func TestBusiest(t *testing.T) {
 			b := busyProc{p: &proc{pid: int32(pid)}, permille: uint32(r.IntN(40))}
 			all, got = append(all, b), busiest(got, b)
 		}
-		slices.SortFunc(all, func(a, b busyProc) int { return cmp.Or(cmp.Compare(b.permille, a.permille), cmp.Compare(a.p.pid, b.p.pid)) })
+		slices.SortFunc(all, func(a, b busyProc) int {
+			return cmp.Or(cmp.Compare(b.permille, a.permille), cmp.Compare(a.p.pid, b.p.pid))
+		})
 		if !slices.EqualFunc(got, all[:min(n, topProcesses)], func(a, b busyProc) bool { return a.p == b.p }) {
 			t.Errorf("of %d: %v", n, got)
 		}
