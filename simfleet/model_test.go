@@ -208,7 +208,9 @@ func TestEveryBaseMetric(t *testing.T) {
 			case telemetry.SourceStuckMS, // nothing is stuck
 				telemetry.GPURetiredPagesCorrected, telemetry.GPURetiredPagesUncorrected, telemetry.GPURetiredPending, // before Ampere
 				telemetry.GPUC2CLinks, telemetry.GPUC2CLinksUp, telemetry.GPUVRTempC, telemetry.GPUResets, telemetry.GPUExecErrors, telemetry.GPUQueueSize, // of other kinds
-				telemetry.GPUHostMemUsedBytes, telemetry.GPUHostMemTotalBytes:
+				telemetry.GPUHostMemUsedBytes, telemetry.GPUHostMemTotalBytes, telemetry.GPUIdleMS, telemetry.GPUPowerPermille,
+				telemetry.PortRetransPackets, telemetry.PortRetransTimeouts, telemetry.PortUnresponsiveRemotes, telemetry.PortImpairedRemotes, // EFA
+				telemetry.PortNoCompletionCmds, telemetry.PortRxDrops, telemetry.NetAllowanceExceeded:
 				want = 0
 			case telemetry.PortRoCESlowRestart, telemetry.PortNPCNPSent, telemetry.PortRPCNPHandled, telemetry.PortNPECNMarked,
 				telemetry.NetRxPFCPause, telemetry.NetTxPFCPause, telemetry.NetSymbolErrors, telemetry.NetFECUncorrected:

@@ -102,7 +102,7 @@ func (v *vitals) portErrors(n *Node, at time.Duration) {
 			{telemetry.PortRcvSwitchRelayErrors, 0}, {telemetry.PortXmitDiscards, 2 * downs}, {telemetry.PortXmitConstraintErrors, 0},
 			{telemetry.PortRcvConstraintErrors, 0}, {telemetry.PortLocalLinkIntegrityErrors, min(15, downs/2)}, {telemetry.PortExcessiveBufferOverrunErrors, 0},
 			{telemetry.PortVL15Dropped, int64(key >> 16 % 5)}, {telemetry.PortOutOfSequence, int64(p.outOfSeq) + 40*downs}, {telemetry.PortPacketSeqErr, 11 * downs},
-			{telemetry.PortLocalAckTimeoutErr, int64(p.ackErr) + 8*downs}, {telemetry.PortRNRNakRetryErr, 0}, {telemetry.PortReqTransportRetriesExceeded, 0},
+			{telemetry.PortLocalAckTimeoutErr, int64(p.ackErr) + 8*downs}, {telemetry.PortRNRNakRetryErr, 0}, {telemetry.PortReqTransportRetriesExceeded, 0}, {telemetry.PortReqRNRRetriesExceeded, 0},
 			{telemetry.PortOutOfBuffer, int64(key >> 20 % 700 / 690)}, {telemetry.PortRxICRCEncapsulated, 0},
 		} {
 			st.Set(r.m, i, r.v)
