@@ -51,13 +51,16 @@ func FuzzParsers(f *testing.F) {
 			var one []byte
 			one, rest = nextRecord(rest)
 			if r, err := parseKmsg(one); err == nil {
+				important(r.level, r.text)
 				if m := r.message(); !utf8.ValidString(m.Text) || len(m.Text) > maxKernelText || telemetry.Clean(m.Text, maxKernelText) != m.Text {
 					t.Errorf("kernel text %q", m.Text)
 				}
 			}
 		}
-		if r, err := parseJournal(b); err == nil && telemetry.Clean(r.Text, maxKernelText) != r.Text {
-			t.Errorf("kernel text %q", r.Text)
+		if r, err := parseJournal(b); err == nil {
+			if m := r.message(); telemetry.Clean(m.Text, maxKernelText) != m.Text || telemetry.Clean(m.Device, maxKernelDevice) != m.Device {
+				t.Errorf("kernel text %q of %q", m.Text, m.Device)
+			}
 		}
 		parseMounts(b)
 		parseCPUInfo(b)

@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"foretop/telemetry"
-	"foretop/telemetry/facts"
 )
 
 const (
@@ -38,7 +35,7 @@ type journal struct {
 
 // journalArgs: the last lines of this boot first, then what comes.
 var journalArgs = []string{"-k", "-f", "-o", "json", "-n", "2000", "--no-pager",
-	"--output-fields=MESSAGE,PRIORITY,_SOURCE_MONOTONIC_TIMESTAMP,__MONOTONIC_TIMESTAMP"}
+	"--output-fields=MESSAGE,PRIORITY,SYSLOG_FACILITY,_KERNEL_DEVICE,_SOURCE_MONOTONIC_TIMESTAMP,__MONOTONIC_TIMESTAMP,__REALTIME_TIMESTAMP"}
 
 func startJournal(ctx context.Context, m *machine, p pauses) (*journal, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -89,13 +86,13 @@ func (j *journal) follow(c *child) error {
 		j.lines++
 		j.isEnded, j.ended = false, nil
 		j.mu.Unlock()
-		if r.Sequence <= known {
+		if r.sequence <= known || r.facility != 0 { // the journal has what programs write to /dev/kmsg among the kernel's
 			continue
 		}
 		known = 0 // from here on all is new, also what is stamped earlier
 		// The journal's lines are numbered by their time, so that a later collector knows which were told.
-		r.Sequence = max(r.Sequence, j.last+1)
-		j.last = r.Sequence
+		r.sequence = max(r.sequence, j.last+1)
+		j.last = r.sequence
 		for !j.m.kernel.room() { // the pipe holds the rest back
 			select {
 			case <-c.gone:
@@ -103,8 +100,8 @@ func (j *journal) follow(c *child) error {
 			case <-time.After(time.Second):
 			}
 		}
-		j.m.kernel.seen(r.Sequence)
-		j.m.kernel.put(r)
+		j.m.kernel.seen(r.sequence)
+		j.m.kernel.put(&r)
 	}
 	return errors.Join(in.Err(), c.end())
 }
@@ -129,8 +126,9 @@ func (j *journal) condition(nowMS int64) error {
 var errNoMessage = errors.New("not a journal entry")
 
 // parseJournal parses one line of journalctl -o json. A message that is not UTF-8 comes as a list of bytes; a repeated field as a list of strings.
-func parseJournal(b []byte) (*facts.KernelRecord, error) {
-	var e struct{ Message, Priority, Source, Arrived string }
+// The wall time is that of the journal's own stamp, less the time that the line took to get there.
+func parseJournal(b []byte) (r kernelRecord, err error) {
+	var e struct{ Message, Priority, Facility, Device, Source, Arrived, Wall string }
 	hasMessage := false
 	isEntry := scanJournal(b, func(name, text string) {
 		switch name {
@@ -138,25 +136,41 @@ func parseJournal(b []byte) (*facts.KernelRecord, error) {
 			e.Message, hasMessage = text, true
 		case "PRIORITY":
 			e.Priority = text
+		case "SYSLOG_FACILITY":
+			e.Facility = text
+		case "_KERNEL_DEVICE":
+			e.Device = text
 		case "_SOURCE_MONOTONIC_TIMESTAMP":
 			e.Source = text
 		case "__MONOTONIC_TIMESTAMP":
 			e.Arrived = text
+		case "__REALTIME_TIMESTAMP":
+			e.Wall = text
 		}
 	})
 	if !isEntry || !hasMessage {
-		return nil, errNoMessage
+		return r, errNoMessage
 	}
-	us, err := strconv.ParseInt(e.Source, 10, 64)
-	if err != nil {
-		if us, err = strconv.ParseInt(e.Arrived, 10, 64); err != nil {
-			return nil, errNoMessage
-		}
+	arrived, err := strconv.ParseInt(e.Arrived, 10, 64)
+	us, noSource := strconv.ParseInt(e.Source, 10, 64)
+	switch {
+	case err != nil && noSource != nil:
+		return r, errNoMessage
+	case noSource != nil:
+		us = arrived
+	case err != nil:
+		arrived = us
 	}
-	level, err := strconv.ParseUint(e.Priority, 10, 3)
-	if err != nil {
-		level = 6
+	us, arrived = max(us, 0), max(arrived, 0)
+	r = kernelRecord{sequence: uint64(us), level: 6, stampUS: us, text: []byte(e.Message), device: []byte(e.Device)}
+	if level, err := strconv.ParseUint(e.Priority, 10, 3); err == nil {
+		r.level = uint32(level)
 	}
-	us = max(us, 0)
-	return &facts.KernelRecord{Sequence: uint64(us), Level: uint32(level), MonoUs: us, Text: telemetry.Clean(e.Message, maxKernelText)}, nil
+	if wall, err := strconv.ParseInt(e.Wall, 10, 64); err == nil && wall > 0 {
+		r.wallUS = wall - (arrived - us)
+	}
+	if facility, err := strconv.ParseUint(e.Facility, 10, 8); err == nil {
+		r.facility = facility
+	}
+	return r, nil
 }

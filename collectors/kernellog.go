@@ -17,6 +17,9 @@ const (
 	// A read into less than the record needs fails and loses the record; the kernel's own limit is below 8 KiB.
 	kmsgBufferBytes = 8 << 10
 	kernelRemedy    = "needs CAP_SYSLOG, or group adm or systemd-journal"
+
+	maxKernelReads = 64 << 10 // records in one go: a flood leaves time to the ones after it
+	clockStepUS    = 20_000   // by so much must the wall clock move against the monotonic one to be set anew
 )
 
 // kernelReader drains /dev/kmsg, from the oldest record that the ring holds. Where that is denied it follows the journal instead.
@@ -26,6 +29,7 @@ type kernelReader struct {
 	last    uint64 // sequence of the last record read
 	started bool
 	buf     []byte
+	bootUS  int64 // wall time at which the records' clock began
 	journal *journal
 }
 
@@ -95,7 +99,11 @@ func (r *kernelReader) fallBack(ctx context.Context, cause error) error {
 
 // drain reads what the ring holds beyond the last record, as far as the queue has room.
 func (r *kernelReader) drain() error {
-	for r.m.kernel.room() {
+	boot := r.m.clock.Now().UnixMicro() - r.m.clock.MonoMS()*1000
+	if d := boot - r.bootUS; d > clockStepUS || d < -clockStepUS {
+		r.bootUS = boot
+	}
+	for reads := 0; reads < maxKernelReads && r.m.kernel.room(); reads++ {
 		n, err := syscall.Read(r.fd, r.buf)
 		switch {
 		case err == syscall.EINTR:
@@ -134,7 +142,8 @@ func (r *kernelReader) take(b []byte) error {
 		r.last, r.started = rec.sequence, true
 		// Anyone who may write to /dev/kmsg can write lines that look like the kernel's, but not with the kernel's facility.
 		if rec.facility == 0 {
-			r.m.kernel.put(rec.message())
+			rec.wallUS = r.bootUS + rec.stampUS
+			r.m.kernel.put(&rec)
 		}
 	}
 	return bad

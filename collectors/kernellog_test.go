@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func TestKernelQueue(t *testing.T) {
 	fill := func(q *kernelQueue, from, to uint64) {
 		for i := from; i <= to; i++ {
 			q.seen(i)
-			q.put(&facts.KernelRecord{Sequence: i, Text: "x"})
+			q.put(&kernelRecord{sequence: i, text: []byte("x")})
 		}
 	}
 	t.Run("what is known is not told again", func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestKernelQueue(t *testing.T) {
 		n := uint64(0)
 		for q.room() {
 			n++
-			q.put(&facts.KernelRecord{Sequence: n, Text: strings.Repeat("x", maxKernelText)})
+			q.put(&kernelRecord{sequence: n, text: bytes.Repeat([]byte("x"), maxKernelText)})
 		}
 		if n > 300 {
 			t.Errorf("%d records of 2 KiB fit", n)
@@ -171,7 +172,7 @@ func TestRealKmsg(t *testing.T) {
 			if strings.Contains(r.Text, fmt.Sprintf("forged %d", os.Getpid())) {
 				t.Errorf("told a forged record: %v", r)
 			}
-			if r.Sequence <= last {
+			if n > 1 && r.Sequence <= last {
 				t.Errorf("record %d after %d", r.Sequence, last)
 			}
 			last = r.Sequence
@@ -205,7 +206,7 @@ func TestJournal(t *testing.T) {
 			p.ms.Add(100)
 			c := conditionOf(j.condition(p.ms.Load()))
 			p.m.kernel.mu.Lock()
-			n := len(p.m.kernel.records)
+			n := len(p.m.kernel.raw)
 			p.m.kernel.mu.Unlock()
 			if n == 3 || c.state != facts.SourceState_SOURCE_OK && c.state != facts.SourceState_SOURCE_UNKNOWN || time.Now().After(late) {
 				p.m.board.notes = []condition{c}

@@ -9,21 +9,27 @@ import (
 const (
 	kernelQueueBytes = 512 << 10 // kernel records waiting to be sent; what is more waits in the kernel's own ring
 	kernelFrameBytes = 64 << 10  // of text in one frame
-	recordOverhead   = 24        // bytes that a record needs beside its text, on the wire
+	recordOverhead   = 32        // bytes that a record needs beside its text, on the wire
 )
 
-// kernelQueue holds kernel records between their source and the stream.
+// kernelQueue holds kernel records between their source and the stream: as they are until the front end said which it has, folded from then on.
 type kernelQueue struct {
+	clock func() int64 // monotonic ms; nil: time does not pass
+
 	mu       sync.Mutex
-	records  []*facts.KernelRecord
-	bytes    int
+	raw      []*facts.KernelRecord // read before it is known which of them the front end has
+	bytes    int                   // of raw, and of what the folder holds
+	folder   kernelFolder
+	foldsMS  int64 // when counts were last told
 	lost     uint64
 	via      string
 	first    uint64 // sequence of the first record ever read, of whatever facility
 	newest   uint64 // and of the last
 	read     bool   // both are set
 	drained  bool   // the ring was read to its end once: newest is its newest
-	last     uint64 // sequence of the last record put
+	next     uint64 // sequence after that of the last record put
+	told     bool   // the front end said what it has
+	settled  bool   // and raw was compared with that: records go to the folder
 	known    uint64 // the front end has these already
 	knownVia string // by this way; empty where it did not say
 }
@@ -40,7 +46,7 @@ func (q *kernelQueue) begin(via string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.via != via {
-		q.via, q.read, q.drained, q.last = via, false, false, 0
+		q.via, q.read, q.drained, q.next, q.settled = via, false, false, 0, false
 	}
 }
 
@@ -62,16 +68,40 @@ func (q *kernelQueue) seen(sequence uint64) {
 	q.newest = max(q.newest, sequence)
 }
 
-// put takes a record, unless it or a later one of its way was put before: a source that starts anew reads everything again.
-func (q *kernelQueue) put(r *facts.KernelRecord) {
+// put takes a record, unless it or a later one of its way was put before: a source that starts anew reads everything again. The record's bytes are
+// the caller's again afterwards.
+func (q *kernelQueue) put(r *kernelRecord) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.last > 0 && r.Sequence <= q.last {
+	if r.sequence < q.next {
 		return
 	}
-	q.last = r.Sequence
-	q.records = append(q.records, r)
-	q.bytes += len(r.Text) + recordOverhead
+	q.next = r.sequence + 1
+	if q.settled {
+		q.compare()
+		q.fold(r)
+		return
+	}
+	m := r.message()
+	q.raw = append(q.raw, m)
+	q.bytes += recordCost(m)
+}
+
+// fold gives a record to the folder, unless the front end has it.
+func (q *kernelQueue) fold(r *kernelRecord) {
+	if q.known > 0 && r.sequence <= q.known {
+		return
+	}
+	was := q.folder.bytes()
+	q.folder.take(r, q.now())
+	q.bytes += q.folder.bytes() - was
+}
+
+func (q *kernelQueue) now() int64 {
+	if q.clock == nil {
+		return 0
+	}
+	return q.clock()
 }
 
 func (q *kernelQueue) lose(n uint64) {
@@ -80,11 +110,11 @@ func (q *kernelQueue) lose(n uint64) {
 	q.lost += n
 }
 
-// resume says that the front end has all records of this boot up to a sequence number, by the way given; empty where it is too old to say.
+// resume says that the front end has all records of this boot up to a sequence number, by the way given; empty where it is too old to say. 0: it has none.
 func (q *kernelQueue) resume(via string, sequence uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.known, q.knownVia = sequence, via
+	q.known, q.knownVia, q.told = sequence, via, true
 	q.missed()
 }
 
@@ -115,28 +145,55 @@ func (q *kernelQueue) take() *facts.KernelLog {
 	if q.known > q.newest && q.via == viaKmsg && !q.drained && q.bytes < kernelQueueBytes {
 		return nil // whether known is of this way shows at the ring's end
 	}
-	m := &facts.KernelLog{Lost: q.lost, Via: q.via}
-	n, size := 0, 0
-	for _, r := range q.records {
-		cost := len(r.Text) + recordOverhead
-		if size+cost > kernelFrameBytes || len(m.Records) >= maxPerFrame {
-			break
-		}
-		n++
-		q.bytes -= cost
-		if r.Sequence > q.known {
-			m.Records = append(m.Records, r)
-			size += cost
+	m := &facts.KernelLog{}
+	if !q.told {
+		m.Records = q.takeRaw()
+	} else {
+		q.settle()
+		now := q.now()
+		if b := q.folder.next(q.clock == nil || now-q.foldsMS >= foldEveryMS); b != nil {
+			q.bytes -= b.size()
+			if m = b.message(); len(m.Folds) > 0 {
+				q.foldsMS = now
+			}
 		}
 	}
-	clear(q.records[:n])
-	q.records = q.records[n:]
-	if len(q.records) == 0 {
-		q.records = nil
-	}
-	if len(m.Records) == 0 && m.Lost == 0 {
+	m.Lost, m.Via = q.lost, q.via
+	if len(m.Records) == 0 && len(m.Folds) == 0 && m.Lost == 0 {
 		return nil
 	}
 	q.lost = 0
 	return m
 }
+
+// settle folds what was read before the front end said what it has: a count of records of which it has some would tell them twice.
+func (q *kernelQueue) settle() {
+	if q.settled || q.via == "" {
+		return
+	}
+	for _, m := range q.raw {
+		q.bytes -= recordCost(m)
+		q.fold(recordOf(m))
+	}
+	q.raw, q.settled = nil, true
+}
+
+// takeRaw gives the next records as they were read: nobody said which are known.
+func (q *kernelQueue) takeRaw() []*facts.KernelRecord {
+	n, size := 0, 0
+	for _, r := range q.raw {
+		cost := recordCost(r)
+		if size+cost > kernelFrameBytes || n >= maxPerFrame {
+			break
+		}
+		n++
+		size += cost
+	}
+	out := q.raw[:n:n]
+	q.raw = q.raw[n:]
+	q.bytes -= size
+	return out
+}
+
+// recordCost is about how many bytes a record takes on the wire.
+func recordCost(r *facts.KernelRecord) int { return len(r.Text) + len(r.Device) + recordOverhead }

@@ -9,19 +9,36 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// maxKernelText bounds one line; the kernel's own bound is about 1 KiB, escapes decoded.
-const maxKernelText = 2 << 10
+const (
+	maxKernelText   = 2 << 10 // of one line; the kernel's own bound is about 1 KiB, escapes decoded
+	maxKernelDevice = 64
+)
 
 var errNoRecord = errors.New("not a kernel record")
 
-// kmsgRecord is one record of /dev/kmsg (Documentation/ABI/testing/dev-kmsg).
-type kmsgRecord struct {
+// kernelRecord is one record of the kernel log as it was read, before it is known whether it is told. Its bytes are the reader's, valid until it reads on.
+type kernelRecord struct {
 	facility uint64 // 0 is the kernel; user space cannot write with that
 	level    uint32
 	sequence uint64
-	stampUS  int64
-	text     []byte // as in the file: blanks and escapes are untouched
+	stampUS  int64  // since boot
+	wallUS   int64  // Unix time by the node's own clock
+	text     []byte // escapes decoded, not cleaned
+	device   []byte // as the kernel names it: +pci:0000:3b:00.0
 }
+
+// message is the record as it is told.
+func (r *kernelRecord) message() *facts.KernelRecord {
+	return &facts.KernelRecord{Sequence: r.sequence, Level: r.level, MonoUs: r.stampUS, WallUs: r.wallUS, Facility: uint32(r.facility),
+		Text: telemetry.Clean(string(r.text), maxKernelText), Device: telemetry.Clean(string(r.device), maxKernelDevice)}
+}
+
+// recordOf is message's way back.
+func recordOf(m *facts.KernelRecord) *kernelRecord {
+	return &kernelRecord{sequence: m.Sequence, level: m.Level, stampUS: m.MonoUs, wallUS: m.WallUs, facility: uint64(m.Facility), text: []byte(m.Text), device: []byte(m.Device)}
+}
+
+func (r *kernelRecord) cost() int { return len(r.text) + len(r.device) + recordOverhead }
 
 // nextRecord cuts one record, dictionary lines included, off. One read of /dev/kmsg gives one; a file may hold many.
 func nextRecord(b []byte) (record, rest []byte) {
@@ -33,8 +50,8 @@ func nextRecord(b []byte) (record, rest []byte) {
 	return b, nil
 }
 
-// parseKmsg parses "prio,sequence,µs,flags[,…];text\n KEY=value\n…".
-func parseKmsg(b []byte) (r kmsgRecord, err error) {
+// parseKmsg parses "prio,sequence,µs,flags[,…];text\n KEY=value\n…" (Documentation/ABI/testing/dev-kmsg).
+func parseKmsg(b []byte) (r kernelRecord, err error) {
 	head, text, ok := bytes.Cut(b, []byte{';'})
 	if !ok {
 		return r, errNoRecord
@@ -47,14 +64,16 @@ func parseKmsg(b []byte) (r kmsgRecord, err error) {
 			return r, errNoRecord
 		}
 	}
-	text, _ = kernfs.Line(text)
-	r = kmsgRecord{facility: n[0] >> 3, level: uint32(n[0] & 7), sequence: n[1], stampUS: int64(min(n[2], 1<<62)), text: text}
+	text, dictionary := kernfs.Line(text)
+	r = kernelRecord{facility: n[0] >> 3, level: uint32(n[0] & 7), sequence: n[1], stampUS: int64(min(n[2], 1<<62)), text: unescape(text)}
+	for len(dictionary) > 0 {
+		var line []byte
+		line, dictionary = kernfs.Line(dictionary)
+		if device, ok := bytes.CutPrefix(line, []byte(" DEVICE=")); ok {
+			r.device = unescape(device)
+		}
+	}
 	return r, nil
-}
-
-// message is the record as it is told: the escapes decoded, then cleaned.
-func (r *kmsgRecord) message() *facts.KernelRecord {
-	return &facts.KernelRecord{Sequence: r.sequence, Level: r.level, MonoUs: r.stampUS, Text: telemetry.Clean(string(unescape(r.text)), maxKernelText)}
 }
 
 // unescape decodes the \xNN by which the kernel writes what is not printable, and the backslash.

@@ -90,7 +90,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	o.complete()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &stream{o: o, board: newBoard(len(o.Sources)), kernel: &kernelQueue{}, every: o.Every,
+	s := &stream{o: o, board: newBoard(len(o.Sources)), kernel: &kernelQueue{clock: o.Clock.MonoMS}, every: o.Every,
 		control: make(chan *facts.Control), ended: make(chan error, 1)}
 	var sent atomic.Uint64
 	m := &machine{root: o.Root, clock: o.Clock, board: s.board, kernel: s.kernel, sent: sent.Load, children: &children{}, procs: newProcTable(), users: newUsers(o.Root), options: &s.o}
@@ -210,6 +210,8 @@ func (s *stream) obey(c *facts.Control) error {
 		}
 		if w.Start.BootId == s.bootID && s.bootID != "" {
 			s.kernel.resume(w.Start.KernelVia, w.Start.KernelSequence)
+		} else {
+			s.kernel.resume("", 0)
 		}
 		s.writer.kernelReady.Store(true)
 		s.writer.nudge(false)

@@ -27,7 +27,7 @@ func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) fleet.Ver
 		}
 		for i := range n.Kernel {
 			l := &n.Kernel[i]
-			if before := j.Ended.Sub(l.At); before > causeBefore || before < -causeAfter || !ends(&l.Class) || l.GPU >= 0 && !had(j, name, l.GPU) {
+			if j.Ended.Sub(l.At) > causeBefore || j.Ended.Sub(l.Since()) < -causeAfter || !ends(&l.Class) || l.GPU >= 0 && !had(j, name, l.GPU) {
 				continue
 			}
 			if cause == nil || l.Class.Severity > cause.Class.Severity {
@@ -52,7 +52,9 @@ func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) fleet.Ver
 // ends says whether what a line tells may end a process: Xids 13 and 31 are a program's own faults, yet they end it.
 func ends(c *fleet.KernelClass) bool {
 	switch c.Kind {
-	case "oom", "panic":
+	case "oom":
+		return c.Severity >= fleet.Warning
+	case "panic":
 		return true
 	case "xid", "sxid", "gpu":
 		return c.Severity >= fleet.Warning || c.Xid == 13 || c.Xid == 31

@@ -44,11 +44,12 @@ func problem(s fleet.Severity, text string) fleet.Problem {
 
 // lineKey is what makes kernel lines one problem.
 type lineKey struct {
-	gpu  int
-	text string
+	gpu       int
+	pci, text string
 }
 
-// kernelProblems makes problems of the kernel's lines: equal ones are one with a count, those that the kernel took back are none.
+// kernelProblems makes problems of the kernel's lines: equal ones are one with a count, those that the kernel took back are none. What a driver told of an
+// Xid by itself, where the log has no line of it, counts as a line.
 func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.Problem {
 	type group struct {
 		line  *fleet.KernelLine
@@ -60,20 +61,19 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 	for i := range n.Kernel {
 		l := &n.Kernel[i]
 		c := &l.Class
-		if c.Kind == "" || c.Text == "" || c.Kind == "oom_detail" || at.Sub(l.At) > lasting(c.Severity) {
-			continue
+		if c.Kind == "" || c.Text == "" || c.Kind == "oom" && c.Severity < fleet.Warning || at.Sub(l.At) > lasting(c.Severity) {
+			continue // the words around an OOM kill are none
 		}
 		if c.Severity == fleet.Fine { // well again
-			subject, _, _ := strings.Cut(c.Text, ": ")
 			for j := range groups {
-				if g := groups[j].line; g != nil && g.Class.Kind == c.Kind && strings.HasPrefix(g.Class.Text, subject+": ") {
-					delete(index, lineKey{g.GPU, g.Class.Text})
+				if g := groups[j].line; g != nil && sameSubject(g, l) {
+					delete(index, keyOf(g))
 					groups[j].line = nil
 				}
 			}
 			continue
 		}
-		k := lineKey{l.GPU, c.Text}
+		k := keyOf(l)
 		j, ok := index[k]
 		if !ok {
 			if index == nil {
@@ -81,10 +81,14 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 			}
 			j = len(groups)
 			index[k] = j
-			groups = append(groups, group{since: l.At})
+			groups = append(groups, group{since: l.Since()})
 		}
-		groups[j].line = l
-		groups[j].count++
+		g := &groups[j]
+		g.line = l
+		g.count += l.N()
+		if since := l.Since(); since.Before(g.since) {
+			g.since = since
+		}
 	}
 	for _, g := range groups {
 		if g.line == nil {
@@ -104,8 +108,18 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 	return found
 }
 
+func keyOf(l *fleet.KernelLine) lineKey { return lineKey{l.GPU, l.Class.PCI, l.Class.Text} }
+
+// sameSubject says that two lines are of one thing, by what stands before the colon.
+func sameSubject(a, b *fleet.KernelLine) bool {
+	subject, _, _ := strings.Cut(b.Class.Text, ": ")
+	return a.Class.Kind == b.Class.Kind && a.GPU == b.GPU && (a.Class.PCI == b.Class.PCI || a.Class.PCI == "" || b.Class.PCI == "") && strings.HasPrefix(a.Class.Text, subject+": ")
+}
+
 // takenBack says that the kernel tells when such a thing is well again: until then it lasts.
-func takenBack(kind string) bool { return kind == "nfs" || kind == "lustre" || kind == "link" }
+func takenBack(kind string) bool {
+	return kind == "nfs" || kind == "lustre" || kind == "link" || kind == "bond"
+}
 
 func lasting(s fleet.Severity) time.Duration {
 	switch s {
@@ -178,7 +192,11 @@ func sourceProblems(found []fleet.Problem, n *fleet.Node) []fleet.Problem {
 		}
 		switch s.State {
 		case facts.SourceState_SOURCE_DENIED:
-			found = append(found, problem(fleet.Notice, name+": not checked, no permission"))
+			text := name + ": not checked, no permission"
+			if s.Name == fleet.KernelLogSource && n.XidEvents {
+				text += "; Xids are, by NVML's events"
+			}
+			found = append(found, problem(fleet.Notice, text))
 		case facts.SourceState_SOURCE_FAILING:
 			text := name + ": not checked, failing"
 			if s.Text != "" {

@@ -270,7 +270,7 @@ func TestKernelLogIsToldOnceAndFindsItsGPU(t *testing.T) {
 		t.Fatalf("start after a reconnect: %v", reply.Start)
 	}
 	for i := range 500 { // what matters outlives a flood of what does not
-		apply(t, f, "a", telemetry.KindKernelLog, encode(t, &facts.KernelLog{Records: []*facts.KernelRecord{{Sequence: uint64(20 + i), Text: "noise"}}}), c.now())
+		apply(t, f, "a", telemetry.KindKernelLog, encode(t, &facts.KernelLog{Records: []*facts.KernelRecord{{Sequence: uint64(20 + i), Text: "noise of " + strings.Repeat("x", i)}}}), c.now())
 	}
 	v = f.Publish().Node("a")
 	if len(v.Kernel) != kernelTailLines || v.Kernel[0].Class.Xid != 79 {

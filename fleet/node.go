@@ -34,6 +34,7 @@ type node struct {
 	rates       telemetry.Rates
 	processes   processTable
 	kernel      kernelTail
+	xidEvents   bool // an Xid came as an event of this stream
 	notes       []*facts.SourceNote
 	top         []*facts.ProcessUsage
 	groupAt     [telemetry.NumGroups]groupTime
@@ -102,6 +103,8 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 		return Reply{}, n.applyUsage(payload)
 	case telemetry.KindKernelLog:
 		return Reply{}, n.kernel.apply(payload, f.opt.Rules.Kernel, n)
+	case telemetry.KindGPUEvents:
+		return Reply{}, n.applyEvents(payload, f.opt.Rules.Kernel)
 	case telemetry.KindSourceNotes:
 		return Reply{}, n.applyNotes(payload)
 	}
@@ -128,6 +131,8 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.portErrors = nil
 	n.groupAt = [telemetry.NumGroups]groupTime{}
 	n.notes, n.top = nil, nil
+	n.kernel.xids.reset()
+	n.xidEvents = false
 	n.processes.use(nil)
 	n.fresh = allFresh
 	return Reply{Start: &facts.Start{

@@ -83,8 +83,14 @@ func count(s *Snapshot) Totals {
 				t.GPUsBad++
 			}
 		}
-		if n.State == Live && kernelLogRead(n) {
-			t.KernelLogRead++
+		if n.State == Live {
+			read := kernelLogRead(n)
+			if read {
+				t.KernelLogRead++
+			}
+			if read || n.XidEvents {
+				t.XidRead++
+			}
 		}
 		for _, p := range n.Problems {
 			t.add(p.Severity)

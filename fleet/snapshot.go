@@ -88,10 +88,11 @@ type Totals struct {
 	GPUsIdle int // held, but below idleUtilPct for idleAfter
 	GPUsBad  int // lost, failing or not answering
 	Jobs     int // that run
-	// KernelLogRead is how many live nodes let us read their kernel log: the others are "not checked", not "fine".
-	KernelLogRead int
-	Critical      int // problems on nodes and jobs, by severity
-	Warning       int
+	// KernelLogRead is how many live nodes let us read their kernel log: the others are "not checked", not "fine". Of XidRead ones we hear Xids, from
+	// the log or from the driver itself (NVML's events), which tells nothing else that a log would.
+	KernelLogRead, XidRead int
+	Critical               int // problems on nodes and jobs, by severity
+	Warning                int
 }
 
 // Severity ranks a problem.
@@ -150,6 +151,8 @@ type Node struct {
 	Top           []*facts.ProcessUsage // busiest processes, detail level
 	Kernel        []KernelLine          // the tail, oldest first
 	KernelLost    uint64                // records the node lost before they were read
+	KernelUntold  uint64                // records of a flood that were only counted: too many kinds of them
+	XidEvents     bool                  // the driver tells Xids by itself, whether or not the kernel log may be read
 	Problems      []Problem             // worst first
 	Jobs          []string              // keys of jobs with ranks here
 	Self          Self
@@ -231,17 +234,6 @@ type Process struct {
 	Status  string // R S D Z T
 	Job     string // key of its job, ""
 	Rank    int    // -1
-}
-
-// KernelLine is one record of the kernel log and what it says.
-type KernelLine struct {
-	Sequence uint64
-	At       time.Time // on our clock, from the node's monotonic one
-	MonoUS   int64
-	Level    uint32
-	Text     string
-	Class    KernelClass
-	GPU      int // index of the GPU that it names, -1
 }
 
 // Job is what runs under one name on any number of nodes.
