@@ -63,12 +63,13 @@ func TestEndsWithItsInput(t *testing.T) {
 }
 
 func TestEndsWhenTheFrontFallsSilent(t *testing.T) {
-	f := startFront(t, Options{Every: quick, Quiet: 400 * time.Millisecond})
-	for range 10 { // heartbeats keep it
+	const quiet = 2 * time.Second
+	f := startFront(t, Options{Every: quick, Quiet: quiet})
+	begin := time.Now()
+	f.await("samples for longer than it bears silence", func() bool { // heartbeats keep it
 		f.say(&facts.Control{What: &facts.Control_Heartbeat{Heartbeat: &facts.Heartbeat{}}})
-		time.Sleep(100 * time.Millisecond)
-	}
-	f.await("samples", func() bool { return f.samples > 5 })
+		return f.samples > 5 && time.Since(begin) > 2*quiet
+	})
 	select {
 	case err := <-f.result:
 		t.Fatalf("ended in spite of heartbeats: %v", err)
