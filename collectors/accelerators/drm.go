@@ -199,8 +199,10 @@ func listCards(sys sysfs, drivers []string) ([]drmCard, error) {
 		}
 		c.pciIdentity = readPCI(sys, address)
 		cards = append(cards, c)
+		for i := len(cards) - 1; i > 0 && cards[i].address < cards[i-1].address; i-- { // a generic sort of them would be 15 KB of code
+			cards[i], cards[i-1] = cards[i-1], cards[i]
+		}
 	}
-	slices.SortFunc(cards, func(a, b drmCard) int { return strings.Compare(a.address, b.address) })
 	return cards, nil
 }
 
@@ -233,13 +235,35 @@ func hwmonDir(sys sysfs, device, name string) string {
 	return ""
 }
 
-// sensors are the temperatures of a hwmon folder, by their labels: the number N of tempN_input.
-func sensors(sys sysfs, hwmon string) map[string]string {
-	found := map[string]string{}
-	for _, n := range [...]string{"1", "2", "3", "4", "5", "6", "7", "8"} {
-		if label := sys.word(hwmon + "/temp" + n + "_label"); label != "" {
-			found[label] = hwmon + "/temp" + n
+// sensors are the temperatures of a hwmon folder by the number N of tempN_input: their labels.
+type sensors struct {
+	hwmon  string
+	labels [8]string
+}
+
+func listSensors(sys sysfs, hwmon string) (s sensors) {
+	s.hwmon = hwmon
+	for i := range s.labels {
+		s.labels[i] = sys.word(s.file(i) + "_label")
+	}
+	return s
+}
+
+func (s *sensors) file(i int) string { return s.hwmon + "/temp" + string(rune('1'+i)) }
+
+// find gives the beginning of a sensor's files, empty when there is none.
+func (s *sensors) find(label string) string {
+	for i, l := range s.labels {
+		if l == label {
+			return s.file(i)
 		}
 	}
-	return found
+	return ""
+}
+
+func (s *sensors) gauge(sys sysfs, label string) gauge {
+	if file := s.find(label); file != "" {
+		return sys.gauge(file + "_input")
+	}
+	return gauge{}
 }

@@ -331,11 +331,12 @@ func (r *drmReader) rebuild() {
 			d.Links = append(d.Links, &facts.GPULink{Gpu: uint32(i), Link: l.Link, Kind: l.Kind, Remote: l.Remote, RemotePci: l.RemotePci})
 		}
 	}
-	for sc, n := range map[telemetry.Scope]int{
-		telemetry.ScopeGPU: len(d.GPUs), telemetry.ScopeGPUPart: len(d.Parts), telemetry.ScopeGPULink: len(d.Links),
-	} {
-		d.State.Resize(sc, 0)
-		d.State.Resize(sc, n)
+	for _, c := range [...]struct {
+		scope telemetry.Scope
+		n     int
+	}{{telemetry.ScopeGPU, len(d.GPUs)}, {telemetry.ScopeGPUPart, len(d.Parts)}, {telemetry.ScopeGPULink, len(d.Links)}} {
+		d.State.Resize(c.scope, 0)
+		d.State.Resize(c.scope, c.n)
 	}
 }
 

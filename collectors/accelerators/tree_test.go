@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -180,6 +181,21 @@ func (u *runs) want(m telemetry.Metric, i int, v int64) {
 	if got := u.get(m, i); got != v {
 		d, _ := telemetry.Lookup(m)
 		u.t.Errorf("%s of %d is %d, want %d", d.Name, i, got, v)
+	}
+}
+
+// held checks who holds what, whatever their order.
+func (u *runs) held(want ...Holder) {
+	u.t.Helper()
+	words := func(list []Holder) (w []string) {
+		for _, h := range list {
+			w = append(w, fmt.Sprint(h))
+		}
+		slices.Sort(w)
+		return w
+	}
+	if got := u.r.Reading().Holders; !slices.Equal(words(got), words(want)) {
+		u.t.Errorf("held: got %v, want %v", got, want)
 	}
 }
 
