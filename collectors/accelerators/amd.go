@@ -87,7 +87,7 @@ func (c *amdCard) describe(f *facts.GPU) {
 	if name := word("product_name"); name != "" {
 		f.Name = name
 	}
-	if id := word("unique_id"); id != "" {
+	if id := word("unique_id"); strings.Trim(id, "0x") != "" {
 		f.Uuid = "GPU-" + strings.TrimPrefix(id, "0x")
 	}
 	if v := word("fw_version/smc_fw_version"); v != "" {

@@ -24,10 +24,13 @@ type held interface {
 type sysfs struct {
 	root   kernfs.Root
 	buf    *[]byte
+	denied *string                // the first file that this user may not read
 	played func(name string) held // nil: the files themselves
 }
 
-func newSysfs(root kernfs.Root) sysfs { return sysfs{root: root, buf: new([]byte)} }
+func newSysfs(root kernfs.Root) sysfs {
+	return sysfs{root: root, buf: new([]byte), denied: new(string)}
+}
 
 // open gives a file that is read often.
 func (s sysfs) open(name string) held {
@@ -100,11 +103,12 @@ var (
 
 // gauge is a file read each second. What the driver does not have, or refuses for good, is not asked again: some refusals are logged by the kernel each time.
 type gauge struct {
-	file held // nil: not asked
-	seen bool // it was read before
+	file   held // nil: not asked
+	seen   bool // it was read before
+	denied *string
 }
 
-func (s sysfs) gauge(name string) gauge { return gauge{file: s.open(name)} }
+func (s sysfs) gauge(name string) gauge { return gauge{file: s.open(name), denied: s.denied} }
 
 // read gives the file's content, nil without an error where the driver has none. An error is about the whole card: it is gone, busy, or broken.
 func (g *gauge) read() ([]byte, error) {
@@ -125,7 +129,13 @@ func (g *gauge) read() ([]byte, error) {
 		return nil, errLocked
 	case kernfs.Gone(err) && g.seen:
 		return nil, err
-	case kernfs.Gone(err), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EOPNOTSUPP),
+	case errors.Is(err, fs.ErrPermission):
+		if *g.denied == "" && path != nil {
+			*g.denied = path.Path
+		}
+		g.drop()
+		return nil, nil
+	case kernfs.Gone(err), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EOPNOTSUPP),
 		errors.Is(err, syscall.ENODATA), errors.Is(err, syscall.ENXIO):
 		g.drop()
 		return nil, nil

@@ -111,11 +111,13 @@ func fromHex(t testing.TB, text []byte) (data []byte) {
 }
 
 func (tr *tree) sysfs() sysfs {
-	return sysfs{root: tr.root, played: func(name string) held {
+	s := newSysfs(tr.root)
+	s.played = func(name string) held {
 		f := &playedFile{tr, name, tr.root.Hold(name)}
 		tr.t.Cleanup(f.Close)
 		return f
-	}}
+	}
+	return s
 }
 
 func (tr *tree) machine() Machine {
