@@ -52,7 +52,6 @@ type amdCard struct {
 	edge, junction, mem              gauge
 	vramTotal, gttTotal              int64
 	hwmon, junctionLimits, memLimits string
-	compute, memoryMode              string // how it is partitioned: SPX, CPX, …; NPS1, …
 	nodes                            []kfdNode
 	recut                            bool  // nodes may be others than before
 	linked                           uint8 // xGMI links that were seen, a bit each
@@ -88,7 +87,7 @@ func (c *amdCard) describe(f *facts.GPU) {
 	if name := word("product_name"); name != "" {
 		f.Name = name
 	}
-	if id := word("unique_id"); id != "" {
+	if id := word("unique_id"); strings.Trim(id, "0x") != "" {
 		f.Uuid = "GPU-" + strings.TrimPrefix(id, "0x")
 	}
 	if v := word("fw_version/smc_fw_version"); v != "" {
@@ -108,16 +107,9 @@ func (c *amdCard) findSensors() {
 	if c.hwmon == "" {
 		return
 	}
-	labels := sensors(c.sys, c.hwmon)
-	temp := func(label string) (g gauge, dir string) {
-		if dir = labels[label]; dir != "" {
-			g = c.sys.gauge(dir + "_input")
-		}
-		return g, dir
-	}
-	c.edge, _ = temp("edge")
-	c.junction, c.junctionLimits = temp("junction")
-	c.mem, c.memLimits = temp("mem")
+	labels := listSensors(c.sys, c.hwmon)
+	c.edge, c.junction, c.mem = labels.gauge(c.sys, "edge"), labels.gauge(c.sys, "junction"), labels.gauge(c.sys, "mem")
+	c.junctionLimits, c.memLimits = labels.find("junction"), labels.find("mem")
 	c.sclk, c.mclk = c.sys.gauge(c.hwmon+"/freq1_input"), c.sys.gauge(c.hwmon+"/freq2_input")
 	// Which of the two there is depends on the chip; where both are, the mean is what the driver always called power.
 	c.power = c.sys.gauge(c.hwmon + "/power1_average")

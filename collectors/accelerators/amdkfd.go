@@ -128,6 +128,7 @@ func (a *amdMaker) holders(now int64, place placing, list []Holder) ([]Holder, b
 	if err != nil {
 		return list, false
 	}
+	slices.SortFunc(pids, kernfs.Natural)
 	for _, p := range pids {
 		pid, ok := kernfs.ParseUint([]byte(p))
 		if !ok || pid == 0 || pid >= 1<<31 {
@@ -135,7 +136,6 @@ func (a *amdMaker) holders(now int64, place placing, list []Holder) ([]Holder, b
 		}
 		list = k.heldBy(p, int32(pid), place, list)
 	}
-	slices.SortFunc(list, byHolder)
 	return list, true
 }
 
@@ -164,16 +164,6 @@ func (k *kfd) heldBy(name string, pid int32, place placing, list []Holder) []Hol
 		list = append(list, h)
 	}
 	return list
-}
-
-func byHolder(a, b Holder) int {
-	switch {
-	case a.PID != b.PID:
-		return int(a.PID) - int(b.PID)
-	case a.GPU != b.GPU:
-		return int(a.GPU) - int(b.GPU)
-	}
-	return int(a.Part) - int(b.Part)
 }
 
 // procName is a file of a process.

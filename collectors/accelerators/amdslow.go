@@ -139,10 +139,11 @@ func (c *amdCard) putLimits(s *sheet) {
 	if c.memLimits != "" {
 		s.put(telemetry.GPUMemMaxTempC, sensed(scaled(c.sys.number(c.memLimits+"_crit"), 1000)))
 	}
-	for name, metric := range map[string]telemetry.Metric{"/pp_dpm_sclk": telemetry.GPUSMClockMaxMHz, "/pp_dpm_mclk": telemetry.GPUMemClockMaxMHz} {
-		if b, err := c.sys.read(c.device + name); err == nil {
-			s.put(metric, parseLevels(b))
-		}
+	if b, err := c.sys.read(c.device + "/pp_dpm_sclk"); err == nil {
+		s.put(telemetry.GPUSMClockMaxMHz, parseLevels(b))
+	}
+	if b, err := c.sys.read(c.device + "/pp_dpm_mclk"); err == nil {
+		s.put(telemetry.GPUMemClockMaxMHz, parseLevels(b))
 	}
 }
 

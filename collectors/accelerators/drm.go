@@ -24,10 +24,13 @@ type held interface {
 type sysfs struct {
 	root   kernfs.Root
 	buf    *[]byte
+	denied *string                // the first file that this user may not read
 	played func(name string) held // nil: the files themselves
 }
 
-func newSysfs(root kernfs.Root) sysfs { return sysfs{root: root, buf: new([]byte)} }
+func newSysfs(root kernfs.Root) sysfs {
+	return sysfs{root: root, buf: new([]byte), denied: new(string)}
+}
 
 // open gives a file that is read often.
 func (s sysfs) open(name string) held {
@@ -100,11 +103,12 @@ var (
 
 // gauge is a file read each second. What the driver does not have, or refuses for good, is not asked again: some refusals are logged by the kernel each time.
 type gauge struct {
-	file held // nil: not asked
-	seen bool // it was read before
+	file   held // nil: not asked
+	seen   bool // it was read before
+	denied *string
 }
 
-func (s sysfs) gauge(name string) gauge { return gauge{file: s.open(name)} }
+func (s sysfs) gauge(name string) gauge { return gauge{file: s.open(name), denied: s.denied} }
 
 // read gives the file's content, nil without an error where the driver has none. An error is about the whole card: it is gone, busy, or broken.
 func (g *gauge) read() ([]byte, error) {
@@ -125,7 +129,13 @@ func (g *gauge) read() ([]byte, error) {
 		return nil, errLocked
 	case kernfs.Gone(err) && g.seen:
 		return nil, err
-	case kernfs.Gone(err), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EOPNOTSUPP),
+	case errors.Is(err, fs.ErrPermission):
+		if *g.denied == "" && path != nil {
+			*g.denied = path.Path
+		}
+		g.drop()
+		return nil, nil
+	case kernfs.Gone(err), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EOPNOTSUPP),
 		errors.Is(err, syscall.ENODATA), errors.Is(err, syscall.ENXIO):
 		g.drop()
 		return nil, nil
@@ -199,8 +209,10 @@ func listCards(sys sysfs, drivers []string) ([]drmCard, error) {
 		}
 		c.pciIdentity = readPCI(sys, address)
 		cards = append(cards, c)
+		for i := len(cards) - 1; i > 0 && cards[i].address < cards[i-1].address; i-- { // a generic sort of them would be 15 KB of code
+			cards[i], cards[i-1] = cards[i-1], cards[i]
+		}
 	}
-	slices.SortFunc(cards, func(a, b drmCard) int { return strings.Compare(a.address, b.address) })
 	return cards, nil
 }
 
@@ -233,13 +245,35 @@ func hwmonDir(sys sysfs, device, name string) string {
 	return ""
 }
 
-// sensors are the temperatures of a hwmon folder, by their labels: the number N of tempN_input.
-func sensors(sys sysfs, hwmon string) map[string]string {
-	found := map[string]string{}
-	for _, n := range [...]string{"1", "2", "3", "4", "5", "6", "7", "8"} {
-		if label := sys.word(hwmon + "/temp" + n + "_label"); label != "" {
-			found[label] = hwmon + "/temp" + n
+// sensors are the temperatures of a hwmon folder by the number N of tempN_input: their labels.
+type sensors struct {
+	hwmon  string
+	labels [8]string
+}
+
+func listSensors(sys sysfs, hwmon string) (s sensors) {
+	s.hwmon = hwmon
+	for i := range s.labels {
+		s.labels[i] = sys.word(s.file(i) + "_label")
+	}
+	return s
+}
+
+func (s *sensors) file(i int) string { return s.hwmon + "/temp" + string(rune('1'+i)) }
+
+// find gives the beginning of a sensor's files, empty when there is none.
+func (s *sensors) find(label string) string {
+	for i, l := range s.labels {
+		if l == label {
+			return s.file(i)
 		}
 	}
-	return found
+	return ""
+}
+
+func (s *sensors) gauge(sys sysfs, label string) gauge {
+	if file := s.find(label); file != "" {
+		return sys.gauge(file + "_input")
+	}
+	return gauge{}
 }

@@ -2,7 +2,6 @@ package accelerators
 
 import (
 	"slices"
-	"strings"
 
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
@@ -27,7 +26,6 @@ func (r *drmReader) list(now int64) error {
 		}
 		return r.lose(s)
 	})
-	slices.SortFunc(r.slots, func(a, b *drmSlot) int { return strings.Compare(a.info.address, b.info.address) })
 	if r.busMS == 0 || r.stale || now-r.busMS >= drmBusMS {
 		r.busMS = now
 		r.lookAtBus()
@@ -53,7 +51,9 @@ func (r *drmReader) take(c drmCard) {
 	}
 	s := &drmSlot{}
 	if at < 0 {
-		r.slots = append(r.slots, s)
+		for at = len(r.slots); at > 0 && r.slots[at-1].info.address > c.address; at-- {
+		}
+		r.slots = slices.Insert(r.slots, at, s)
 	} else {
 		s = r.slots[at]
 		s.close()

@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	drmListMS = 30_000  // between two looks at which cards there are
-	drmSlowMS = 30_000  // between two readings of what is dear or changes seldom
-	drmBusMS  = 300_000 // between two looks at the whole PCI bus
-	drmSlices = 8       // a slow reading is spread over that many fast ones
+	drmListMS  = 30_000  // between two looks at which cards there are
+	drmSlowMS  = 30_000  // between two readings of what is dear or changes seldom
+	drmBusMS   = 300_000 // between two looks at the whole PCI bus
+	drmSlices  = 8       // a slow reading is spread over that many fast ones
+	drmAgain   = 10_000  // before a card that failed drmPatient times in a row is asked again: each failure may have been a wait of seconds
+	drmPatient = 3
 
 	initialPIDNamespace = "pid:[4026531836]" // PROC_PID_INIT_INO
 )
@@ -88,6 +90,8 @@ type drmSlot struct {
 	known    bool // fact was read from the card itself
 	revision int
 	sleeps   bool
+	failed   int   // times in a row
+	againMS  int64 // not before
 	status   int64
 	note     string
 	fast     sheet
@@ -143,7 +147,7 @@ func (r *drmReader) Read(ctx context.Context, detail bool) error {
 // look takes the fast readings of one card. It leaves a sleeping card alone.
 func (r *drmReader) look(s *drmSlot, now int64, detail bool) {
 	s.fast = s.fast[:0]
-	if s.card == nil {
+	if s.card == nil || now < s.againMS {
 		return
 	}
 	status, note := int64(telemetry.GPUOK), ""
@@ -161,9 +165,16 @@ func (r *drmReader) look(s *drmSlot, now int64, detail bool) {
 			err = s.card.fast(&s.fast, now, detail)
 		}
 	}
+	s.failed++
+	if err == nil || err == errBusy || err == errLocked {
+		s.failed = 0
+	}
 	if err != nil {
 		r.missing = r.missing || kernfs.Gone(err)
 		status, note = telemetry.GPUFailing, err.Error()
+	}
+	if s.failed >= drmPatient {
+		s.againMS = now + drmAgain
 	}
 	s.become(r, status, note)
 }
@@ -331,11 +342,12 @@ func (r *drmReader) rebuild() {
 			d.Links = append(d.Links, &facts.GPULink{Gpu: uint32(i), Link: l.Link, Kind: l.Kind, Remote: l.Remote, RemotePci: l.RemotePci})
 		}
 	}
-	for sc, n := range map[telemetry.Scope]int{
-		telemetry.ScopeGPU: len(d.GPUs), telemetry.ScopeGPUPart: len(d.Parts), telemetry.ScopeGPULink: len(d.Links),
-	} {
-		d.State.Resize(sc, 0)
-		d.State.Resize(sc, n)
+	for _, c := range [...]struct {
+		scope telemetry.Scope
+		n     int
+	}{{telemetry.ScopeGPU, len(d.GPUs)}, {telemetry.ScopeGPUPart, len(d.Parts)}, {telemetry.ScopeGPULink, len(d.Links)}} {
+		d.State.Resize(c.scope, 0)
+		d.State.Resize(c.scope, c.n)
 	}
 }
 
@@ -364,6 +376,9 @@ func (r *drmReader) condition() error {
 		return &Condition{State: facts.SourceState_SOURCE_FAILING, Text: "none of the accelerators can be read: " + first, Remedy: "see the kernel log"}
 	case bad > 0:
 		return Remark(fmt.Sprintf("%d of %d accelerators cannot be read: %s", bad, len(r.slots), first))
+	case *r.sys.denied != "":
+		return &Condition{State: facts.SourceState_SOURCE_OK, Text: "this user may not read " + *r.sys.denied + ": what it tells is not known",
+			Remedy: "run the collector as a user who may read it"}
 	case len(r.unseen) > 0:
 		return r.unseenCondition()
 	case r.foreign():

@@ -154,6 +154,10 @@ func TestReset(t *testing.T) {
 // What a driver refuses for good is asked once; the other files give what they have.
 func TestRefusedFile(t *testing.T) {
 	for _, err := range []error{syscall.EINVAL, syscall.EOPNOTSUPP, syscall.ENODATA, syscall.EACCES} {
+		words := ""
+		if err == syscall.EACCES {
+			words = "this user may not read sys/class/drm/card1/device/gpu_metrics"
+		}
 		tr := newTree(t)
 		device := tr.mi300x(1, "0000:05:00.0")
 		hwmon := device + "/hwmon/hwmon3/"
@@ -177,7 +181,30 @@ func TestRefusedFile(t *testing.T) {
 		u.want(telemetry.GPUPowerLimitMW, 0, 560_000)
 		u.want(telemetry.GPUMemTempC, 0, telemetry.Absent)
 		u.want(telemetry.GPUThrottleBits, 0, telemetry.Absent)
+		u.says(facts.SourceState_SOURCE_OK, words)
 	}
+}
+
+// A card whose firmware does not answer makes each reading wait for seconds: after some it is asked seldom, and the others are not held up.
+func TestBrokenCardIsAskedSeldom(t *testing.T) {
+	tr := newTree(t)
+	tr.mi300x(1, "0000:05:00.0")
+	tr.mi300x(2, "0000:45:00.0")
+	u := tr.amd().tick(1000)
+	tr.errors["card2/device/gpu_metrics"] = syscall.ETIME
+	clear(tr.opened)
+	for range 60 {
+		u.tick(1000).want(telemetry.GPUStatus, 1, telemetry.GPUFailing)
+		u.want(telemetry.GPUStatus, 0, telemetry.GPUOK)
+	}
+	if n := tr.opened["sys/class/drm/card2/device/gpu_metrics"]; n > 10 {
+		t.Errorf("asked %d times in a minute", n)
+	}
+	clear(tr.errors)
+	for range 11 {
+		u.tick(1000)
+	}
+	u.want(telemetry.GPUStatus, 1, telemetry.GPUOK)
 }
 
 // A version of gpu_metrics that is not known is said to be so, once, and the plain files are read.

@@ -90,12 +90,8 @@ func (c *intelCard) describe(f *facts.GPU) {
 				break
 			}
 		}
-		labels := sensors(c.sys, c.hwmon)
-		for label, g := range map[string]*gauge{"pkg": &c.pkg, "vram": &c.vram} {
-			if dir := labels[label]; dir != "" {
-				*g = c.sys.gauge(dir + "_input")
-			}
-		}
+		labels := listSensors(c.sys, c.hwmon)
+		c.pkg, c.vram = labels.gauge(c.sys, "pkg"), labels.gauge(c.sys, "vram")
 	}
 	if total := c.sys.number(c.dir + "/lmem_total_bytes"); total > 0 {
 		c.memory, c.free = total, c.sys.gauge(c.dir+"/lmem_avail_bytes")

@@ -134,7 +134,6 @@ func (a *intelMaker) holders(now int64, place placing, list []Holder) ([]Holder,
 	if due {
 		a.readMS = now
 	}
-	slices.SortFunc(list, byHolder)
 	return list, true
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,11 +111,13 @@ func fromHex(t testing.TB, text []byte) (data []byte) {
 }
 
 func (tr *tree) sysfs() sysfs {
-	return sysfs{root: tr.root, played: func(name string) held {
+	s := newSysfs(tr.root)
+	s.played = func(name string) held {
 		f := &playedFile{tr, name, tr.root.Hold(name)}
 		tr.t.Cleanup(f.Close)
 		return f
-	}}
+	}
+	return s
 }
 
 func (tr *tree) machine() Machine {
@@ -180,6 +183,21 @@ func (u *runs) want(m telemetry.Metric, i int, v int64) {
 	if got := u.get(m, i); got != v {
 		d, _ := telemetry.Lookup(m)
 		u.t.Errorf("%s of %d is %d, want %d", d.Name, i, got, v)
+	}
+}
+
+// held checks who holds what, whatever their order.
+func (u *runs) held(want ...Holder) {
+	u.t.Helper()
+	words := func(list []Holder) (w []string) {
+		for _, h := range list {
+			w = append(w, fmt.Sprint(h))
+		}
+		slices.Sort(w)
+		return w
+	}
+	if got := u.r.Reading().Holders; !slices.Equal(words(got), words(want)) {
+		u.t.Errorf("held: got %v, want %v", got, want)
 	}
 }
 
