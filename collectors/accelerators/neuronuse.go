@@ -174,7 +174,7 @@ func (r *neuronReader) use(rep *neuronReport) {
 		if e.corrected >= 0 {
 			s.Set(telemetry.GPUECCVolatileCorrected, i, e.corrected)
 		}
-		if e.uncorrected >= 0 {
+		if e.uncorrected >= 0 && len(r.devices[i].tree.ecc) == 0 { // the files count those as well that were repaired
 			s.Set(telemetry.GPUECCVolatileUncorrected, i, e.uncorrected)
 		}
 	}
