@@ -26,8 +26,9 @@ func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 	if n.State == fleet.Live || n.State == fleet.Stale {
 		found = gpuProblems(found, n, at, r)
 		for i := range n.Ports {
-			found = portProblems(found, &n.Ports[i], i, at, r)
+			found = portProblems(found, n, i, at, r)
 		}
+		found = netProblems(found, n, at, r)
 		found = hostProblems(found, n)
 		found = sourceProblems(found, n)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/telemetry"
 )
 
 // States of a port (/sys/class/infiniband/*/ports/*/state and phys_state).
@@ -20,7 +21,8 @@ const (
 const flapFor = time.Hour
 
 // portProblems adds what is wrong with one RDMA port. A port that was down ever since we look may simply have no cable: that is a notice.
-func portProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m remembered) []fleet.Problem {
+func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m remembered) []fleet.Problem {
+	p := &n.Ports[i]
 	add := func(s fleet.Severity, text string, since time.Time) {
 		found = append(found, fleet.Problem{Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since})
 	}
@@ -49,11 +51,78 @@ func portProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m r
 		}
 		add(s, text, last)
 	}
-	return found
+	if s, text, since := m.slower(n, i, at); text != "" {
+		add(s, text, since)
+	}
+	if text := pcieText(p); text != "" {
+		add(fleet.Warning, text, time.Time{})
+	}
+	return portSignProblems(found, p, i, at, m)
+}
+
+// pcieText says that the adapter's PCIe link is less than what the adapter and its slot can; "" while it is not.
+func pcieText(p *fleet.Port) string {
+	switch {
+	case p.PCIeWidth > 0 && p.PCIeWidth < p.PCIeWidthMax:
+		return fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(p.PCIeWidth), float64(p.PCIeWidthMax))
+	case p.PCIeGen > 0 && p.PCIeGen < p.PCIeGenMax:
+		return fmt.Sprintf("PCIe gen %.0f of gen %.0f", float64(p.PCIeGen), float64(p.PCIeGenMax))
+	}
+	return ""
+}
+
+// slower says that an active port is slower than it was, than its peers on the node are, or than its adapter says it could be. Of a kind of device there are
+// makes of half the rate: what only its kind could do is no reproach.
+func (r remembered) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity, text string, since time.Time) {
+	p := &n.Ports[i]
+	rate := p.RateMbps
+	if p.State != portActive || !(rate > 0) {
+		return 0, "", since
+	}
+	best := fabricKey(portBest, i)
+	was, known := r.Memory[best]
+	if !known || float64(rate) >= float64(was.Unix()) {
+		if !known || float64(rate) > float64(was.Unix()) {
+			r.Memory[best] = time.Unix(int64(rate), 0)
+		}
+		r.held(portSlow, i, false, at)
+	} else {
+		lasts := r.held(portSlow, i, true, at)
+		if lasts < flapFor {
+			return fleet.Warning, "fell from " + gbps(fleet.Reading(was.Unix())) + " to " + gbps(rate) + " Gb/s", at.Add(-lasts)
+		}
+		r.Memory[best] = time.Unix(int64(rate), 0) // it is meant to be so
+	}
+	peers, faster, most := 0, 0, fleet.Reading(0)
+	for j := range n.Ports {
+		q := &n.Ports[j]
+		if j == i || q.State != portActive || !(q.RateMbps > 0) || q.Kind() != p.Kind() {
+			continue
+		}
+		peers++
+		if most = max(most, q.RateMbps); q.RateMbps > rate {
+			faster++
+		}
+	}
+	if peers >= 2 && 2*faster > peers {
+		return fleet.Warning, "runs at " + gbps(rate) + " Gb/s, its peers at " + gbps(most), since
+	}
+	if p.RateMaxMbps > rate && p.RateMaxFrom() == "ethtool" {
+		return fleet.Notice, "runs at " + gbps(rate) + " of " + gbps(p.RateMaxMbps) + " Gb/s", since
+	}
+	return 0, "", since
+}
+
+// gbps is a rate in Mbit/s as Gbit/s.
+func gbps(mbps fleet.Reading) string {
+	if mbps < 10_000 {
+		return fmt.Sprintf("%.1f", float64(mbps)/1000)
+	}
+	return fmt.Sprintf("%.0f", float64(mbps)/1000)
 }
 
 // downed counts by how much a port's link_downed rose since it was first seen, or since it last was quiet for flapFor, and says when it last did. A Memory
-// holds times only: the counter's values are kept as times of that many seconds.
+// holds times only: the counter's values are kept as times of that many seconds. At its limit the counter does not rise any more.
 func (r remembered) downed(port int, now fleet.Reading, at time.Time) (n int64, last time.Time) {
 	if !now.Known() {
 		return 0, time.Time{}
@@ -75,4 +144,26 @@ func (r remembered) downed(port int, now fleet.Reading, at time.Time) (n int64, 
 		delete(m, when)
 	}
 	return v - base.Unix(), last
+}
+
+// stoppedText names the counters of damage that stand at their limit, so that nothing new would show.
+func stoppedText(p *fleet.Port) string {
+	if p.Errors == nil || p.Errors.Stopped == 0 {
+		return ""
+	}
+	names := ""
+	for i, m := range telemetry.PortErrors() {
+		def, _ := telemetry.Lookup(m)
+		if p.Errors.Stopped>>i&1 == 0 || telemetry.LookupCounter("", def.Name).Class != telemetry.CounterDamage {
+			continue
+		}
+		if names != "" {
+			names += ", "
+		}
+		names += def.Name
+	}
+	if names == "" {
+		return ""
+	}
+	return "counts no more, at its limit: " + names + " (perfquery -R resets it)"
 }

@@ -1,0 +1,94 @@
+package findings
+
+import (
+	"fmt"
+	"time"
+
+	"foretop/fleet"
+)
+
+// netSign is a counter of an interface, as its driver keeps it, whose rate is told above a limit.
+type netSign struct {
+	of    func(*fleet.Net) fleet.Reading
+	above float64 // a second
+	lasts time.Duration
+	level fleet.Severity
+	text  string // %s is the rate
+}
+
+var netSigns = [...]netSign{
+	{func(d *fleet.Net) fleet.Reading { return d.RxPFCPausePerS }, 1000, congestionFor, fleet.Notice, "congestion: the switch pauses it, %s times/s (PFC)"},
+	{func(d *fleet.Net) fleet.Reading { return d.TxPFCPausePerS }, 1000, congestionFor, fleet.Notice, "congestion: it pauses the switch, %s times/s (PFC): is this host slow?"},
+	{func(d *fleet.Net) fleet.Reading { return d.AllowanceExceededPerS }, 100, congestionFor, fleet.Notice, "congestion: %s packets/s over what the cloud allows"},
+	{func(d *fleet.Net) fleet.Reading { return d.RxDiscardsPerS }, 100, congestionFor, fleet.Warning, "drops %s packets/s that it received"},
+	{func(d *fleet.Net) fleet.Reading { return d.TxDiscardsPerS }, 100, congestionFor, fleet.Warning, "drops %s packets/s that it should send"},
+	{func(d *fleet.Net) fleet.Reading { return d.RxCRCErrorsPerS }, 1, damageFor, fleet.Warning, "receives %s corrupted packets/s: cable or transceiver?"},
+	{func(d *fleet.Net) fleet.Reading { return d.SymbolErrorsPerS }, 10, damageFor, fleet.Warning, "%s symbol errors/s: cable or transceiver?"},
+	{func(d *fleet.Net) fleet.Reading { return d.FECUncorrectedPerS }, 1, damageFor, fleet.Warning, "%s errors/s beyond correction (FEC): cable or transceiver?"},
+}
+
+const firstNetSign = numFixed + fabricCondition(len(portSigns)+len(portEvents)+len(congestion{}))
+
+// netProblems adds what is wrong with network interfaces: a member of a bond that is down while others are not, and what drivers count. Whether an interface
+// without a bond should be up nobody knows but its administrator.
+func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
+	for i := range n.Nets {
+		d := &n.Nets[i]
+		if !d.Physical {
+			continue
+		}
+		add := func(s fleet.Severity, text string, since time.Time) {
+			p := problem(s, d.Name+" "+text)
+			p.Since = since
+			found = append(found, p)
+		}
+		if s, text := m.bondMember(n, d, i, at); text != "" {
+			add(s, text, time.Time{})
+		}
+		marked := false
+		for k := range netSigns {
+			marked = marked || float64(netSigns[k].of(d)) > netSigns[k].above
+		}
+		if _, was := m.Memory[fabricKey(netMarked, i)]; !marked && !was {
+			continue // nearly always
+		}
+		m.held(netMarked, i, marked, at)
+		for k := range netSigns {
+			s := &netSigns[k]
+			rate := s.of(d)
+			holds := float64(rate) > s.above
+			if lasts := m.held(firstNetSign+fabricCondition(k), i, holds, at); holds && lasts >= s.lasts {
+				add(s.level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
+			}
+		}
+	}
+	return found
+}
+
+// bondMember says that a member of a bond is down while the bond is not: half of its links, and no spare, are gone. One that was never up since we look may
+// have no cable.
+func (r remembered) bondMember(n *fleet.Node, d *fleet.Net, i int, at time.Time) (fleet.Severity, string) {
+	if d.Master == "" {
+		return 0, ""
+	}
+	if d.Up > 0 {
+		r.held(netUp, i, true, at)
+		return 0, ""
+	}
+	if !(d.Up == 0) || !bondIsUp(n, d.Master) {
+		return 0, ""
+	}
+	if _, was := r.Memory[fabricKey(netUp, i)]; was {
+		return fleet.Warning, "down: " + d.Master + " runs without it"
+	}
+	return fleet.Notice, "down: " + d.Master + " runs without it"
+}
+
+func bondIsUp(n *fleet.Node, name string) bool {
+	for i := range n.Nets {
+		if d := &n.Nets[i]; d.Name == name {
+			return d.BondMode != "" && d.Up > 0
+		}
+	}
+	return false
+}

@@ -1,0 +1,222 @@
+package findings
+
+import (
+	"fmt"
+	"time"
+
+	"foretop/fleet"
+	"foretop/telemetry"
+)
+
+// How long a rate must last to be told. Counters of damage are read every ten seconds: two readings in a row.
+const (
+	damageFor     = 12 * time.Second
+	congestionFor = 30 * time.Second
+	keepsGrowing  = 5 * time.Minute
+)
+
+// portSign is a counter of damage whose rate is told above a limit.
+type portSign struct {
+	metric telemetry.Metric
+	above  float64 // a second
+	lasts  time.Duration
+	layer  string // link layer that it is told of; "" any
+	level  fleet.Severity
+	text   string // %s is the rate
+}
+
+// portSigns: the limits are those of NVSentinel's NIC health monitor, where it has one. Sequence errors of InfiniBand are no sign: its adaptive routing makes
+// them.
+var portSigns = [...]portSign{
+	{telemetry.PortSymbolError, 10, damageFor, "", fleet.Warning, "%s symbol errors/s: cable or transceiver?"},
+	{telemetry.PortLinkErrorRecovery, 5.0 / 60, damageFor, "", fleet.Warning, "link retrains, %s/s: cable or transceiver?"},
+	{telemetry.PortRcvErrors, 10, damageFor, "", fleet.Warning, "receives %s bad packets/s"},
+	{telemetry.PortRcvRemotePhysicalErrors, 10, damageFor, "", fleet.Notice, "receives %s packets/s that another link spoiled"},
+	{telemetry.PortXmitDiscards, 100, damageFor, "", fleet.Warning, "drops %s packets/s that it should send"},
+	{telemetry.PortRxDrops, 100, damageFor, "", fleet.Warning, "drops %s packets/s that it received"},
+	{telemetry.PortLocalAckTimeoutErr, 1, damageFor, "", fleet.Warning, "%s acknowledgements/s do not come: the path, or the other end?"},
+	{telemetry.PortRetransTimeouts, 1, damageFor, "", fleet.Warning, "%s acknowledgements/s do not come: the path, or the other end?"},
+	{telemetry.PortPacketSeqErr, 10, damageFor, "Ethernet", fleet.Warning, "loses packets: told so %s times/s"},
+	{telemetry.PortOutOfSequence, 10, damageFor, "Ethernet", fleet.Warning, "receives %s packets/s out of sequence: losses on the path?"},
+	{telemetry.PortOutOfSequence, 1000, damageFor, "InfiniBand", fleet.Notice, "receives %s packets/s out of sequence (adaptive routing does that as well)"},
+	{telemetry.PortRNRNakRetryErr, 0, damageFor, "", fleet.Warning, "its receivers are not ready, %s times/s"},
+	{telemetry.PortRoCESlowRestart, 10, damageFor, "", fleet.Warning, "%s slow restarts/s after losses"},
+}
+
+// portEvent is a counter of damage of which each single step is told.
+type portEvent struct {
+	metric telemetry.Metric
+	level  fleet.Severity
+	text   string
+}
+
+var portEvents = [...]portEvent{
+	{telemetry.PortReqTransportRetriesExceeded, fleet.Warning, "gave a connection up: retries exceeded"},
+	{telemetry.PortReqRNRRetriesExceeded, fleet.Warning, "gave a connection up: its receiver was never ready"},
+	{telemetry.PortLocalLinkIntegrityErrors, fleet.Warning, "link integrity errors: cable or transceiver?"},
+	{telemetry.PortExcessiveBufferOverrunErrors, fleet.Warning, "buffer overruns"},
+	{telemetry.PortRxICRCEncapsulated, fleet.Warning, "received corrupted packets (ICRC)"},
+	{telemetry.PortNoCompletionCmds, fleet.Warning, "its adapter left a command unanswered"},
+	{telemetry.PortUnresponsiveRemotes, fleet.Notice, "a remote end did not respond"},
+	{telemetry.PortImpairedRemotes, fleet.Notice, "a connection was impaired"},
+}
+
+// A link of InfiniBand may lose a symbol in 10¹² bits; 120 an hour are more than that.
+const symbolErrorsAnHour = 120
+
+// portSignProblems adds what a port's counters say: damage that grows, congestion, counters that say nothing any more.
+func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m remembered) []fleet.Problem {
+	add := func(s fleet.Severity, text string, since time.Time) {
+		found = append(found, fleet.Problem{Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since})
+	}
+	if text := stoppedText(p); text != "" {
+		add(fleet.Notice, text, time.Time{})
+	}
+	if text, since := m.symbolHour(p, i, at); text != "" && !(float64(p.ErrorPerS(telemetry.PortSymbolError)) > portSigns[0].above) {
+		add(fleet.Warning, text, since)
+	}
+	signs := congestionSigns(p)
+	if !unwell(p) && signs == (congestion{}) {
+		if _, marked := m.Memory[fabricKey(portMarked, i)]; !marked {
+			return found // nearly always
+		}
+	}
+	marked := false
+	for k := range portSigns {
+		s := &portSigns[k]
+		rate := p.ErrorPerS(s.metric)
+		holds := float64(rate) > s.above && (s.layer == "" || s.layer == p.LinkLayer)
+		lasts := m.held(numFixed+fabricCondition(k), i, holds, at)
+		if marked = marked || holds; !holds || lasts < s.lasts {
+			continue
+		}
+		level := s.level
+		if s.metric == telemetry.PortRNRNakRetryErr && lasts >= keepsGrowing {
+			level = fleet.Critical
+		}
+		add(level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
+	}
+	for k := range portEvents {
+		e := &portEvents[k]
+		last, level, text := m.lastly(numFixed+fabricCondition(len(portSigns)+k), i, p.ErrorPerS(e.metric) > 0, e.level, at)
+		if marked = marked || !last.IsZero(); level > fleet.Fine {
+			add(level, e.text+text, last)
+		}
+	}
+	for k, text := range signs {
+		lasts := m.held(numFixed+fabricCondition(len(portSigns)+len(portEvents)+k), i, text != "", at)
+		if marked = marked || text != ""; text != "" && lasts >= congestionFor {
+			add(fleet.Notice, "congestion: "+text, at.Add(-lasts))
+		}
+	}
+	m.held(portMarked, i, marked, at)
+	return found
+}
+
+// unwell says whether any counter of damage grows.
+func unwell(p *fleet.Port) bool {
+	if p.Errors == nil {
+		return false
+	}
+	for _, rate := range p.Errors.PerS {
+		if rate > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// lastly notes when something happened: it is told while it is new, then for a while as the past, and is over after flapFor.
+func (r remembered) lastly(c fabricCondition, i int, now bool, level fleet.Severity, at time.Time) (last time.Time, _ fleet.Severity, past string) {
+	key := fabricKey(c, i)
+	if now {
+		r.Memory[key] = at
+	}
+	last = r.Memory[key]
+	quiet := at.Sub(last)
+	switch {
+	case last.IsZero():
+		return last, fleet.Fine, ""
+	case quiet >= flapFor:
+		delete(r.Memory, key)
+		return time.Time{}, fleet.Fine, ""
+	case quiet < calmAfter:
+		return last, level, ""
+	case level <= fleet.Notice: // what was only noticed is not told as the past
+		return last, fleet.Fine, ""
+	}
+	return last, fleet.Notice, ", " + ago(quiet)
+}
+
+// symbolHour says that a port lost more symbols within an hour than a link may. Each hour is looked at by itself; what it found stays until the next is over.
+func (r remembered) symbolHour(p *fleet.Port, i int, at time.Time) (text string, since time.Time) {
+	v := p.SymbolError
+	if !v.Known() || p.Stopped(telemetry.PortSymbolError) {
+		return "", since
+	}
+	from, began := fabricKey(portHourFrom, i), fabricKey(portHourAt, i)
+	base, known := r.Memory[from]
+	start := r.Memory[began]
+	if !known || float64(v) < float64(base.Unix()) || at.Sub(start) >= 2*time.Hour {
+		r.Memory[from], r.Memory[began] = time.Unix(int64(v), 0), at
+		return "", since
+	}
+	lost, passed := int64(v)-base.Unix(), at.Sub(start)
+	if passed < 10*time.Second || lost < symbolErrorsAnHour {
+		if passed >= time.Hour { // it was a good one
+			r.Memory[from], r.Memory[began] = time.Unix(int64(v), 0), at
+		}
+		return "", since
+	}
+	return fmt.Sprintf("%d symbol errors in %s: cable or transceiver?", lost, inWords(passed)), start
+}
+
+// inWords is a length of time: "40 s", "25 min".
+func inWords(d time.Duration) string {
+	if d < 2*time.Minute {
+		return fmt.Sprintf("%d s", int(d/time.Second))
+	}
+	return fmt.Sprintf("%d min", int(d/time.Minute))
+}
+
+// congestion is what tells that the fabric, or a receiver, is slower than what is sent: slow, not broken.
+type congestion [4]string
+
+// Limits of congestion: below them congestion control is at its work.
+const (
+	waitsPct       = 20   // of the time
+	markedPct      = 5    // of the packets that it gets
+	notifiedPct    = 1    // of the packets that it sends
+	congestedAbove = 1000 // a second, marks or notifications
+	starvedAbove   = 100  // a second, packets for which there was no buffer
+	packetBytes    = 4096 // RoCE's largest, for traffic that is told in bytes
+)
+
+func congestionSigns(p *fleet.Port) (c congestion) {
+	if pct := p.XmitWaitPct(); pct >= waitsPct {
+		c[0] = fmt.Sprintf("it had to wait for about %.0f %% of the time", float64(pct))
+	}
+	if n := p.ErrorPerS(telemetry.PortNPECNMarked); n > congestedAbove && n > markedPct/100.0*p.RcvBytesPerS/packetBytes {
+		c[1] = perSecond(n) + " packets/s came marked (ECN)"
+	}
+	if n := p.ErrorPerS(telemetry.PortRPCNPHandled); n > congestedAbove && n > notifiedPct/100.0*p.XmitBytesPerS/packetBytes {
+		c[2] = "told to slow down, " + perSecond(n) + " CNPs/s"
+	}
+	if n := p.ErrorPerS(telemetry.PortOutOfBuffer); n > starvedAbove {
+		c[3] = "no receive buffer for " + perSecond(n) + " packets/s: is the application slow?"
+	}
+	return c
+}
+
+// perSecond is a rate in few digits.
+func perSecond(r fleet.Reading) string {
+	switch {
+	case r < 10:
+		return fmt.Sprintf("%.1f", float64(r))
+	case r < 10_000:
+		return fmt.Sprintf("%.0f", float64(r))
+	case r < 10_000_000:
+		return fmt.Sprintf("%.0fk", float64(r)/1e3)
+	}
+	return fmt.Sprintf("%.0fM", float64(r)/1e6)
+}
