@@ -1,7 +1,6 @@
 package collectors
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,42 +14,18 @@ import (
 
 	"foretop/collectors/accelerators"
 	"foretop/collectors/kernfs"
+	"foretop/scripts/testbed"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 	"google.golang.org/protobuf/encoding/prototext"
 )
 
 // extract lays out one of testdata/host's machines in a folder of the test.
 func extract(t testing.TB, name string) kernfs.Root {
 	t.Helper()
-	a, err := txtar.ParseFile(filepath.Join("..", "testdata", "host", name+".txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	for _, f := range a.Files {
-		file, target, isLink := strings.Cut(f.Name, " -> ")
-		path := filepath.Join(root, file)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if isLink {
-			err = os.Symlink(target, path)
-		} else {
-			data := f.Data
-			if base := filepath.Base(file); base == "cmdline" || base == "environ" {
-				data = bytes.ReplaceAll(data, []byte("\n"), []byte{0})
-			}
-			err = os.WriteFile(path, data, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return kernfs.Root(root)
+	return kernfs.Root(testbed.Machine(t, name))
 }
 
 // played is a machine whose sources a test drives tick by tick, with a clock of its own.
