@@ -1,16 +1,13 @@
 package collectors
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,68 +15,17 @@ import (
 
 	"foretop/collectors/accelerators"
 	"foretop/collectors/kernfs"
+	"foretop/scripts/testbed"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // extract lays out one of testdata/host's machines in a folder of the test.
 func extract(t testing.TB, name string) kernfs.Root {
 	t.Helper()
-	a, err := txtar.ParseFile(filepath.Join("..", "testdata", "host", name+".txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	for _, f := range a.Files {
-		file, target, isLink := strings.Cut(f.Name, " -> ")
-		path := filepath.Join(root, file)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if isLink {
-			err = os.Symlink(target, path)
-		} else {
-			data := f.Data
-			if base := filepath.Base(file); base == "cmdline" || base == "environ" {
-				data = bytes.ReplaceAll(data, []byte("\n"), []byte{0})
-			}
-			if name, isHex := strings.CutSuffix(path, ".hex"); isHex {
-				path, data = name, fromHex(t, data)
-			}
-			err = os.WriteFile(path, data, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return kernfs.Root(root)
-}
-
-// fromHex reads a binary file as the fixtures write one: bytes in hexadecimal, XX*N for N of them, comments after '#'.
-func fromHex(t testing.TB, text []byte) (data []byte) {
-	t.Helper()
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		for _, word := range strings.Fields(line) {
-			digits, times, repeated := strings.Cut(word, "*")
-			n := 1
-			if repeated {
-				var err error
-				if n, err = strconv.Atoi(times); err != nil {
-					t.Fatal(err)
-				}
-			}
-			b, err := hex.DecodeString(digits)
-			if err != nil {
-				t.Fatal(err)
-			}
-			data = append(data, bytes.Repeat(b, n)...)
-		}
-	}
-	return data
+	return kernfs.Root(testbed.Machine(t, name))
 }
 
 // played is a machine whose sources a test drives tick by tick, with a clock of its own.

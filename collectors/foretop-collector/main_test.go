@@ -20,17 +20,6 @@ import (
 
 const nonce = "0123456789abcdef"
 
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "foretop-collector")
-	c := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return program
-}
-
 // started is a collector at work, whose stream begins with the line that the front end waits for.
 type started struct {
 	*exec.Cmd
@@ -95,7 +84,7 @@ func (s *started) wait(t *testing.T) int {
 }
 
 func TestProgram(t *testing.T) {
-	program := build(t)
+	program := collectorFor(t, runtime.GOARCH)
 	t.Run("ends with its input", func(t *testing.T) {
 		s := start(t, program)
 		s.in.Close()
@@ -154,7 +143,7 @@ func TestProgram(t *testing.T) {
 
 // What is put on a node over a slow link stays small.
 func TestSize(t *testing.T) {
-	info, err := os.Stat(build(t))
+	info, err := os.Stat(collectorFor(t, runtime.GOARCH))
 	if err != nil {
 		t.Fatal(err)
 	}

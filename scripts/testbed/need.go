@@ -52,6 +52,20 @@ func missingPrograms(names ...string) []string {
 	return missing
 }
 
+// Need ends a test that lacks one of the programs: see require.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	require(t, missingPrograms(programs...))
+}
+
+// NeedRoot ends a test that is not run by root on Linux: see require.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		require(t, []string{"it takes root on Linux"})
+	}
+}
+
 // require ends a test that lacks something: a failure in CI, a skip elsewhere.
 func require(t testing.TB, missing []string) {
 	t.Helper()
