@@ -60,6 +60,18 @@ func TestKFD(t *testing.T) {
 	tr.remove(proc + "41")
 	u.tick(1000).want(telemetry.GPUProcesses, 0, 2)
 	u.tick(5000).want(telemetry.GPUProcesses, 0, 1)
+	// Where a process had no memory before is looked at only now and then.
+	tr.put(proc+"7/vram_100", 70)
+	clear(tr.opened)
+	u.tick(5000)
+	if n := tr.opened[proc+"7/vram_100"]; n != 0 {
+		t.Errorf("read %d times", n)
+	}
+	u.tick(30_000)
+	u.held(Holder{7, 0, 0, 20, true}, Holder{7, 1, 1, 70, true}, Holder{7, 1, 2, 300, true})
+	tr.put(proc+"7/vram_100", 0)
+	u.tick(5000)
+	u.held(Holder{7, 0, 0, 20, true}, Holder{7, 1, 2, 300, true})
 	// The card is made whole again.
 	tr.remove("sys/class/kfd/kfd/topology/nodes/10")
 	tr.put("sys/class/kfd/kfd/topology/generation_id", 3)
