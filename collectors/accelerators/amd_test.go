@@ -236,30 +236,3 @@ func TestLinksWithoutState(t *testing.T) {
 	u.want(telemetry.GPULinks, 0, 2)
 	u.want(telemetry.GPULinksUp, 0, telemetry.Absent)
 }
-
-func BenchmarkMI300X(b *testing.B) {
-	tr := newTree(b)
-	tr.lay("mi300x")
-	u := tr.run(newAMD(tr.machine()).(*drmReader)) // files as they are read on a machine
-	u.tick(1000)
-	for _, detail := range []bool{false, true} {
-		b.Run(fmt.Sprintf("detail=%v", detail), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				u.ms += 1000
-				if err := u.r.Read(b.Context(), detail); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	b.Run("fast only", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			u.ms++ // nothing slow is due
-			if err := u.r.Read(b.Context(), true); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
