@@ -60,6 +60,18 @@ func TestKFD(t *testing.T) {
 	tr.remove(proc + "41")
 	u.tick(1000).want(telemetry.GPUProcesses, 0, 2)
 	u.tick(5000).want(telemetry.GPUProcesses, 0, 1)
+	// Where a process had no memory before is looked at only now and then.
+	tr.put(proc+"7/vram_100", 70)
+	clear(tr.opened)
+	u.tick(5000)
+	if n := tr.opened[proc+"7/vram_100"]; n != 0 {
+		t.Errorf("read %d times", n)
+	}
+	u.tick(30_000)
+	u.held(Holder{7, 0, 0, 20, true}, Holder{7, 1, 1, 70, true}, Holder{7, 1, 2, 300, true})
+	tr.put(proc+"7/vram_100", 0)
+	u.tick(5000)
+	u.held(Holder{7, 0, 0, 20, true}, Holder{7, 1, 2, 300, true})
 	// The card is made whole again.
 	tr.remove("sys/class/kfd/kfd/topology/nodes/10")
 	tr.put("sys/class/kfd/kfd/topology/generation_id", 3)
@@ -223,31 +235,4 @@ func TestLinksWithoutState(t *testing.T) {
 	u.want(telemetry.LinkState, 0, telemetry.Absent)
 	u.want(telemetry.GPULinks, 0, 2)
 	u.want(telemetry.GPULinksUp, 0, telemetry.Absent)
-}
-
-func BenchmarkMI300X(b *testing.B) {
-	tr := newTree(b)
-	tr.lay("mi300x")
-	u := tr.run(newAMD(tr.machine()).(*drmReader)) // files as they are read on a machine
-	u.tick(1000)
-	for _, detail := range []bool{false, true} {
-		b.Run(fmt.Sprintf("detail=%v", detail), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				u.ms += 1000
-				if err := u.r.Read(b.Context(), detail); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	b.Run("fast only", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			u.ms++ // nothing slow is due
-			if err := u.r.Read(b.Context(), true); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

@@ -13,9 +13,8 @@ const (
 	kfdTopology  = "sys/class/kfd/kfd/topology"
 	kfdProcesses = "sys/class/kfd/kfd/proc"
 
-	holdersEachMS = 5_000
-	maxKFDNodes   = 1024
-	maxKFDFiles   = 1024 // of one process
+	maxKFDNodes = 1024
+	maxKFDFiles = 1024 // of one process
 )
 
 // kfdNode is a GPU, or one partition of a GPU, as the compute driver (amdkfd) numbers them.
@@ -31,8 +30,21 @@ type kfd struct {
 	generation string               // of the topology that was read
 	places     map[uint64]spot      // by gpu_id
 	nodes      map[string][]kfdNode // by PCI address
-	readMS     int64
+	seen       bool                 // it has told of processes
+	procs      map[string]*kfdProcess
 }
+
+// kfdProcess is a process that has the compute driver open. It has a file for every GPU that it may use, so on a node of 64 partitions with as many ranks there
+// are thousands: all of them are read only now and then.
+type kfdProcess struct {
+	bornMS, wholeMS int64
+	files           []string // where it had memory when all were read
+}
+
+const (
+	kfdWholeMS = 30_000
+	kfdYoungMS = 120_000 // for so long a process that has no memory yet is looked at each time
+)
 
 // spot is where a node of the compute driver is among the cards.
 type spot struct {
@@ -46,7 +58,7 @@ func (a *amdMaker) survey(place placing) {
 	k := &a.kfd
 	if g := k.sys.word(kfdTopology + "/generation_id"); g == "" || g != k.generation || k.places == nil {
 		k.generation = g
-		k.places, k.nodes = map[uint64]spot{}, map[string][]kfdNode{}
+		k.places, k.nodes, k.procs = map[uint64]spot{}, map[string][]kfdNode{}, nil
 		k.readTopology()
 	}
 	for address, nodes := range k.nodes {
@@ -118,37 +130,49 @@ func property(b []byte, name string) int64 {
 
 // holders tells the processes that have memory on a card, and how much. Source: /sys/class/kfd/kfd/proc/PID/vram_GPUID, in bytes; the pids are those of the
 // initial namespace.
-func (a *amdMaker) holders(now int64, place placing, list []Holder) ([]Holder, bool) {
+func (a *amdMaker) holders(now int64, due bool, place placing, list []Holder) ([]Holder, bool) {
 	k := &a.kfd
-	if k.readMS != 0 && now-k.readMS < holdersEachMS {
+	if !due {
 		return list, false
 	}
-	k.readMS = now
 	pids, err := k.sys.root.Names(kfdProcesses)
 	if err != nil {
-		return list, false
+		k.procs = nil
+		return list, k.seen // with the driver, its processes have gone
 	}
+	k.seen = true
 	slices.SortFunc(pids, kernfs.Natural)
-	for _, p := range pids {
-		pid, ok := kernfs.ParseUint([]byte(p))
-		if !ok || pid == 0 || pid >= 1<<31 {
+	procs := make(map[string]*kfdProcess, len(pids))
+	for _, name := range pids {
+		pid, ok := kernfs.ParseUint([]byte(name))
+		if !ok || pid == 0 || pid >= 1<<31 || len(list) >= maxHolders {
 			continue
 		}
-		list = k.heldBy(p, int32(pid), place, list)
+		p := k.procs[name]
+		if p == nil {
+			p = &kfdProcess{bornMS: now}
+		}
+		procs[name] = p
+		if p.wholeMS == 0 || now-p.wholeMS >= kfdWholeMS || len(p.files) == 0 && now-p.bornMS < kfdYoungMS {
+			p.wholeMS = now
+			p.files, _ = k.sys.root.Names(kfdProcesses + "/" + name)
+		}
+		list = k.heldBy(p, name, int32(pid), place, list)
 	}
+	k.procs = procs
 	return list, true
 }
 
-func (k *kfd) heldBy(name string, pid int32, place placing, list []Holder) []Holder {
-	files, _ := k.sys.root.Names(kfdProcesses + "/" + name)
-	for _, f := range files[:min(len(files), maxKFDFiles)] {
+// heldBy tells what a process holds, and keeps the files that told it.
+func (k *kfd) heldBy(p *kfdProcess, name string, pid int32, place placing, list []Holder) []Holder {
+	kept := p.files[:0]
+	for _, f := range p.files[:min(len(p.files), maxKFDFiles)] {
 		number, ok := strings.CutPrefix(f, "vram_")
 		id, digits := kernfs.ParseUint([]byte(number))
 		at, known := k.places[id]
-		if !ok || !digits || !known || len(list) >= maxHolders {
+		if !ok || !digits || !known {
 			continue
 		}
-		// Every process has a file for every GPU that it may use: only those hold one that have memory there.
 		bytes := k.sys.number(kfdProcesses + "/" + name + "/" + f)
 		if bytes <= 0 {
 			continue
@@ -157,12 +181,14 @@ func (k *kfd) heldBy(name string, pid int32, place placing, list []Holder) []Hol
 		if card == nil {
 			continue
 		}
+		kept = append(kept, f)
 		h := Holder{PID: pid, GPU: gpu, Memory: uint64(bytes), Known: true}
 		if at.parted && at.node < len(card.shape().parts) {
 			h.Part = part + uint32(at.node) + 1
 		}
 		list = append(list, h)
 	}
+	p.files = kept
 	return list
 }
 

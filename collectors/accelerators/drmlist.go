@@ -58,7 +58,7 @@ func (r *drmReader) take(c drmCard) {
 		s = r.slots[at]
 		s.close()
 	}
-	*s = drmSlot{info: c, card: r.maker.open(c), power: power, fact: r.outside(c)}
+	*s = drmSlot{info: c, card: r.maker.open(c), power: power, fact: r.outside(c), held: telemetry.Absent}
 	r.stale, r.slowMS, r.slowAt = true, 0, -1
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"foretop/collectors/kernfs"
 	"foretop/telemetry"
@@ -15,6 +14,7 @@ const (
 	drmListMS  = 30_000  // between two looks at which cards there are
 	drmSlowMS  = 30_000  // between two readings of what is dear or changes seldom
 	drmBusMS   = 300_000 // between two looks at the whole PCI bus
+	drmHeldMS  = 5_000   // between two lists of who holds the cards
 	drmSlices  = 8       // a slow reading is spread over that many fast ones
 	drmAgain   = 10_000  // before a card that failed drmPatient times in a row is asked again: each failure may have been a wait of seconds
 	drmPatient = 3
@@ -41,7 +41,7 @@ type drmReader struct {
 	slowAt   int // the next slot of a slow round; -1: none goes on
 	placing  placing
 	held     []Holder
-	heldOK   bool // who holds the cards is known
+	heldMS   int64
 	inside   bool // this process is in a pid namespace of its own
 }
 
@@ -57,8 +57,8 @@ type maker interface {
 	survey(place placing)
 	// machinePIDs says that holders are told by their pids in the machine's first namespace, whatever the reader's own.
 	machinePIDs() bool
-	// holders tells who holds the cards; ok says that the list is whole and new.
-	holders(now int64, place placing, list []Holder) (_ []Holder, ok bool)
+	// holders tells who holds the cards: when it is due, or when something came up in between. ok says that the list is whole.
+	holders(now int64, due bool, place placing, list []Holder) (_ []Holder, ok bool)
 }
 
 // placing finds a card by its PCI address: its index, and how many parts stand before its own.
@@ -94,6 +94,7 @@ type drmSlot struct {
 	againMS  int64 // not before
 	status   int64
 	note     string
+	held     int64 // by how many processes; absent: not known
 	fast     sheet
 	slow     sheet
 	next     sheet // of the slow round that goes on
@@ -139,6 +140,7 @@ func (r *drmReader) Read(ctx context.Context, detail bool) error {
 		r.look(s, now, detail)
 	}
 	r.goOnSlow(now)
+	r.rebuild()
 	r.askHolders(now)
 	r.tell(now, detail)
 	return r.condition()
@@ -230,14 +232,34 @@ func (r *drmReader) askHolders(now int64) {
 	if r.foreign() {
 		return
 	}
-	list, ok := r.maker.holders(now, r.placing, r.held[:0])
+	due := r.heldMS == 0 || now-r.heldMS >= drmHeldMS
+	if due {
+		r.heldMS = now
+	}
+	list, ok := r.maker.holders(now, due, r.placing, r.held[:0])
 	r.held = list[:0]
 	if !ok {
 		return
 	}
-	r.heldOK = true
+	r.count(list)
 	if !slices.Equal(list, r.reading.Holders) {
 		r.reading.Holders = slices.Clone(list)
+	}
+}
+
+// count tells how many processes hold each card.
+func (r *drmReader) count(holders []Holder) {
+	for _, s := range r.slots {
+		s.held = 0
+	}
+	for i, h := range holders {
+		again := false // it holds another part of the same card
+		for j := i - 1; j >= 0 && holders[j].PID == h.PID; j-- {
+			again = again || holders[j].GPU == h.GPU
+		}
+		if int(h.GPU) < len(r.slots) && !again {
+			r.slots[h.GPU].held++
+		}
 	}
 }
 
@@ -254,154 +276,4 @@ func (r *drmReader) place(address string) (gpu, part uint32, card gpuCard) {
 		}
 	}
 	return 0, 0, nil
-}
-
-// tell makes the Reading.
-func (r *drmReader) tell(now int64, detail bool) {
-	for _, s := range r.slots {
-		if s.card != nil && s.revision != s.card.shape().revision {
-			s.revision, r.stale = s.card.shape().revision, true
-		}
-	}
-	if r.stale {
-		r.rebuild()
-	}
-	st := &r.reading.State
-	for i := range r.reading.Parts {
-		st.ClearEntity(telemetry.ScopeGPUPart, i)
-	}
-	for i := range r.reading.Links {
-		st.ClearEntity(telemetry.ScopeGPULink, i)
-	}
-	part, link := 0, 0
-	for i, s := range r.slots {
-		st.ClearEntity(telemetry.ScopeGPU, i)
-		st.Set(telemetry.GPUStatus, i, s.status)
-		for _, list := range [...]sheet{s.slow, s.fast} {
-			for _, e := range list {
-				at := i
-				switch e.metric.Scope() {
-				case telemetry.ScopeGPUPart:
-					at = part + e.at
-				case telemetry.ScopeGPULink:
-					at = link + e.at
-				}
-				st.Set(e.metric, at, e.value)
-			}
-		}
-		if s.card != nil {
-			part += len(s.card.shape().parts)
-			link += len(s.card.shape().links)
-		}
-	}
-	r.count()
-	r.reading.FastMS, r.reading.SlowMS = now, r.slowMS
-	if detail && len(r.reading.Links) > 0 {
-		r.reading.LinksMS = now
-	}
-}
-
-// count tells how many processes hold each card.
-func (r *drmReader) count() {
-	if !r.heldOK {
-		return
-	}
-	st := &r.reading.State
-	for i, s := range r.slots {
-		if s.card != nil {
-			st.Set(telemetry.GPUProcesses, i, 0)
-		}
-	}
-	holders := r.reading.Holders
-	for i, h := range holders {
-		again := false // it holds another part of the same card
-		for j := i - 1; j >= 0 && holders[j].PID == h.PID; j-- {
-			again = again || holders[j].GPU == h.GPU
-		}
-		if n := st.Get(telemetry.GPUProcesses, int(h.GPU)); n != telemetry.Absent && !again {
-			st.Set(telemetry.GPUProcesses, int(h.GPU), n+1)
-		}
-	}
-}
-
-// rebuild makes the lists anew.
-func (r *drmReader) rebuild() {
-	r.stale = false
-	d := &r.reading
-	d.Generation++
-	d.GPUs, d.Parts, d.Links, d.Unseen = nil, nil, nil, r.unseen
-	for i, s := range r.slots {
-		d.GPUs = append(d.GPUs, s.told())
-		if s.card == nil {
-			continue
-		}
-		for _, p := range s.card.shape().parts {
-			d.Parts = append(d.Parts, &facts.GPUPart{Gpu: uint32(i), Kind: p.Kind, Name: p.Name, Uuid: p.Uuid, Instance: p.Instance})
-		}
-		for _, l := range s.card.shape().links {
-			d.Links = append(d.Links, &facts.GPULink{Gpu: uint32(i), Link: l.Link, Kind: l.Kind, Remote: l.Remote, RemotePci: l.RemotePci})
-		}
-	}
-	for _, c := range [...]struct {
-		scope telemetry.Scope
-		n     int
-	}{{telemetry.ScopeGPU, len(d.GPUs)}, {telemetry.ScopeGPUPart, len(d.Parts)}, {telemetry.ScopeGPULink, len(d.Links)}} {
-		d.State.Resize(c.scope, 0)
-		d.State.Resize(c.scope, c.n)
-	}
-}
-
-// told is the card's description with what there is to say of it now.
-func (s *drmSlot) told() *facts.GPU {
-	f := s.fact
-	return &facts.GPU{
-		Uuid: f.Uuid, Name: f.Name, Pci: f.Pci, Minor: f.Minor, MemoryTotalBytes: f.MemoryTotalBytes, Serial: f.Serial, Vbios: f.Vbios,
-		NumaNode: f.NumaNode, Vendor: f.Vendor, PciPath: f.PciPath, Driver: f.Driver, Architecture: f.Architecture, BoardPart: f.BoardPart,
-		Firmware: f.Firmware, ModuleId: f.ModuleId, CpuAffinity: f.CpuAffinity, Note: telemetry.Clean(s.note, 256),
-	}
-}
-
-// condition says in words what is wrong with single cards; the cards' own status says it as well.
-func (r *drmReader) condition() error {
-	bad, first := 0, ""
-	for _, s := range r.slots {
-		if s.status != telemetry.GPUOK {
-			if bad++; first == "" {
-				first = s.info.address + ": " + s.note
-			}
-		}
-	}
-	switch {
-	case bad > 0 && bad == len(r.slots):
-		return &Condition{State: facts.SourceState_SOURCE_FAILING, Text: "none of the accelerators can be read: " + first, Remedy: "see the kernel log"}
-	case bad > 0:
-		return Remark(fmt.Sprintf("%d of %d accelerators cannot be read: %s", bad, len(r.slots), first))
-	case *r.sys.denied != "":
-		return &Condition{State: facts.SourceState_SOURCE_OK, Text: "this user may not read " + *r.sys.denied + ": what it tells is not known",
-			Remedy: "run the collector as a user who may read it"}
-	case len(r.unseen) > 0:
-		return r.unseenCondition()
-	case r.foreign():
-		return Remark("who holds the accelerators is not known: the driver tells pids of the machine, and this is a container")
-	}
-	for _, s := range r.slots {
-		if n, ok := s.card.(interface{ remark() string }); ok && n.remark() != "" {
-			return Remark(s.info.address + ": " + n.remark())
-		}
-	}
-	return nil
-}
-
-func (r *drmReader) unseenCondition() error {
-	var names []string
-	bare := false // one without any driver
-	for _, u := range r.unseen {
-		names = append(names, u.Pci+" ("+u.Why+")")
-		bare = bare || u.Why == noDriver
-	}
-	text := "accelerators that no driver shows: " + strings.Join(names, ", ")
-	if bare && len(r.slots) == 0 {
-		return &Condition{State: facts.SourceState_SOURCE_FAILING, Text: text, Remedy: "load the kernel module " + strings.Join(r.maker.drivers(), " or ") + ", or see why it failed in the kernel log"}
-	}
-	return Remark(text)
 }

@@ -12,6 +12,7 @@ import (
 
 const (
 	walkEachMS  = 10_000 // between the beginnings of two walks
+	walkYoung   = 6      // walks for which a process is looked at each time; later, as long as it has nothing open, once in as many
 	walkLinks   = 2_000  // links of /proc/PID/fd looked at in one step
 	walkClients = 4_096
 	maxPIDs     = 1 << 16
@@ -23,6 +24,8 @@ type fdWalk struct {
 	sys     sysfs
 	nodes   map[string]string // device file → PCI address; nil: nothing to look for
 	pids    []int32           // of the walk that goes on
+	first   map[int32]uint64  // the walk that first met a process
+	walks   uint64
 	at      int
 	beganMS int64
 	whole   bool // a walk has ended
@@ -62,12 +65,29 @@ func (w *fdWalk) step(now int64) bool {
 
 func (w *fdWalk) begin(now int64) {
 	w.beganMS, w.at, w.pids, w.denied, w.going = now, 0, w.pids[:0], false, w.going[:0]
+	w.walks++
+	holds := make(map[int32]bool, len(w.found))
+	for _, o := range w.found {
+		holds[o.pid] = true
+	}
+	first := make(map[int32]uint64, len(w.first))
 	names, _ := w.sys.root.Names("proc")
 	for _, n := range names {
-		if pid, ok := kernfs.ParseUint([]byte(n)); ok && pid > 0 && pid < 1<<31 && len(w.pids) < maxPIDs {
-			w.pids = append(w.pids, int32(pid))
+		v, ok := kernfs.ParseUint([]byte(n))
+		if !ok || v == 0 || v >= 1<<31 || len(first) >= maxPIDs {
+			continue
+		}
+		pid := int32(v)
+		met, known := w.first[pid]
+		if !known {
+			met = w.walks
+		}
+		first[pid] = met
+		if w.walks-met < walkYoung || (w.walks+v)%walkYoung == 0 || holds[pid] {
+			w.pids = append(w.pids, pid)
 		}
 	}
+	w.first = first
 }
 
 // look takes one process; it gives how many links it looked at.

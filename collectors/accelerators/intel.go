@@ -20,10 +20,9 @@ func newIntelReader(m Machine, sys sysfs) *drmReader {
 }
 
 type intelMaker struct {
-	sys    sysfs
-	cards  []*intelCard // that are open
-	walk   fdWalk
-	readMS int64 // when the clients were last listed
+	sys   sysfs
+	cards []*intelCard // that are open
+	walk  fdWalk
 }
 
 func (a *intelMaker) name() string      { return "intel" }

@@ -120,6 +120,20 @@ func TestOpenFiles(t *testing.T) {
 		u.tick(1000)
 	}
 	u.held(Holder{51, 0, 0, 100 << 20, true}, Holder{52, 1, 0, 1 << 20, true}, Holder{60, 1, 0, 10 << 20, true})
+	// An old process without a card is looked at seldom, one that has one each time.
+	for range 70 {
+		u.tick(1000)
+	}
+	client(1000, 200, "renderD128", "0000:03:00.0", 77, 5)
+	tr.remove("proc/60")
+	seen := 0
+	for ; seen < 100 && u.get(telemetry.GPUProcesses, 0) != 2; seen++ {
+		u.tick(1000)
+	}
+	if seen > 75 {
+		t.Errorf("found after %d s", seen)
+	}
+	u.want(telemetry.GPUProcesses, 1, 1)
 }
 
 // Intel's own i915 on Max 1550: memory, processes and the engines' time from its own files; no walk through /proc.

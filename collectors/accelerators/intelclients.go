@@ -104,10 +104,9 @@ func (a *intelMaker) machinePIDs() bool {
 }
 
 // holders tells who holds the cards: the clients that the driver lists, else the processes that have a card open.
-func (a *intelMaker) holders(now int64, place placing, list []Holder) ([]Holder, bool) {
+func (a *intelMaker) holders(now int64, due bool, place placing, list []Holder) ([]Holder, bool) {
 	a.cards = slices.DeleteFunc(a.cards, func(c *intelCard) bool { return c.closed })
 	walked := a.walkProcesses(now)
-	due := a.readMS == 0 || now-a.readMS >= holdersEachMS
 	if !due && !walked || a.walk.nodes != nil && !a.walk.whole {
 		return list, false
 	}
@@ -130,9 +129,6 @@ func (a *intelMaker) holders(now int64, place placing, list []Holder) ([]Holder,
 			}
 			list = addHolder(list, h)
 		}
-	}
-	if due {
-		a.readMS = now
 	}
 	return list, true
 }

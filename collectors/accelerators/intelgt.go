@@ -14,27 +14,41 @@ type intelGT struct {
 	most, mostMemory  string // files of the highest clocks
 	freq              gauge
 	idle              meter
-	limited           gauge // is anything holding the clock back?
-	reasons           string
+	limited           gauge                       // is anything holding the clock back?
+	reasons           [len(throttleReasons)]gauge // by throttleReasons
 	clock, busy, bits int64
 }
 
 func newXeGT(sys sysfs, dir string, tile int) *intelGT {
-	return &intelGT{sys: sys, dir: dir, tile: tile, most: dir + "/freq0/rp0_freq", mostMemory: dir[:strings.LastIndexByte(dir, '/')] + "/memory/freq0/max_freq",
+	g := &intelGT{sys: sys, dir: dir, tile: tile, most: dir + "/freq0/rp0_freq", mostMemory: dir[:strings.LastIndexByte(dir, '/')] + "/memory/freq0/max_freq",
 		freq: sys.gauge(dir + "/freq0/act_freq"), idle: newMeter(sys.gauge(dir + "/gtidle/idle_residency_ms")),
-		limited: sys.gauge(dir + "/freq0/throttle/status"), reasons: dir + "/freq0/throttle/reason_"}
+		limited: sys.gauge(dir + "/freq0/throttle/status")}
+	g.open(dir + "/freq0/throttle/reason_")
+	return g
 }
 
 func newI915GT(sys sysfs, dir string, tile int) *intelGT {
-	return &intelGT{sys: sys, dir: dir, tile: tile, most: dir + "/rps_RP0_freq_mhz", mostMemory: dir + "/mem_RP0_freq_mhz",
+	g := &intelGT{sys: sys, dir: dir, tile: tile, most: dir + "/rps_RP0_freq_mhz", mostMemory: dir + "/mem_RP0_freq_mhz",
 		freq: sys.gauge(dir + "/rps_act_freq_mhz"), idle: newMeter(sys.gauge(dir + "/rc6_residency_ms")),
-		limited: sys.gauge(dir + "/throttle_reason_status"), reasons: dir + "/throttle_reason_"}
+		limited: sys.gauge(dir + "/throttle_reason_status")}
+	g.open(dir + "/throttle_reason_")
+	return g
+}
+
+// open takes the files of the reasons, by how their names begin. A file is opened in truth when it is first read.
+func (g *intelGT) open(prefix string) {
+	for i, r := range throttleReasons {
+		g.reasons[i] = g.sys.gauge(prefix + r.name)
+	}
 }
 
 func (g *intelGT) close() {
 	g.freq.drop()
 	g.idle.file.drop()
 	g.limited.drop()
+	for i := range g.reasons {
+		g.reasons[i].drop()
+	}
 }
 
 // throttleReasons maps the drivers' reasons, a file each, to the shared words: PL1 and PL2 are limits of power, thermal, RATL (a running mean of it) and the
@@ -62,8 +76,8 @@ func (g *intelGT) read(now int64) error {
 		g.bits = 0
 	}
 	if limited > 0 {
-		for _, r := range throttleReasons {
-			if g.sys.number(g.reasons+r.name) > 0 {
+		for i, r := range throttleReasons {
+			if v, err := g.reasons[i].number(); err == nil && v > 0 {
 				g.bits |= r.bits
 			}
 		}
