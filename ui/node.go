@@ -301,7 +301,7 @@ func (m *Model) sectionRows(n *fleet.Node, id section, w int) int {
 	case secProcesses:
 		return processRows(n)
 	case secPorts:
-		return 1 + max(1, len(n.Ports))
+		return m.portRows(n, w)
 	case secKernel:
 		return kernelRows(n)
 	case secDevices:
