@@ -25,6 +25,7 @@ type totalsDoc struct {
 	GPUsBad       int            `json:"gpus_bad"`
 	Jobs          int            `json:"jobs"`
 	KernelLogRead int            `json:"nodes_with_kernel_log_read"`
+	XidRead       int            `json:"nodes_with_xids_read"`
 	Critical      int            `json:"problems_critical"`
 	Warning       int            `json:"problems_warning"`
 }
@@ -101,7 +102,7 @@ func totalsOf(t *fleet.Totals) totalsDoc {
 	}
 	return totalsDoc{
 		Nodes: t.Nodes, NodesByState: byState, GPUs: t.GPUs, GPUsHeld: t.GPUsHeld, GPUsIdle: t.GPUsIdle, GPUsBad: t.GPUsBad, Jobs: t.Jobs,
-		KernelLogRead: t.KernelLogRead, Critical: t.Critical, Warning: t.Warning,
+		KernelLogRead: t.KernelLogRead, XidRead: t.XidRead, Critical: t.Critical, Warning: t.Warning,
 	}
 }
 

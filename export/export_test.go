@@ -97,6 +97,9 @@ func snapshot() *fleet.Snapshot {
 		}},
 		Kernel: []fleet.KernelLine{
 			{Sequence: 7, At: noon.Add(-time.Minute), Level: 3, Text: "NVRM: Xid (PCI:0000:1c:00): 79", Class: fleet.KernelClass{Severity: fleet.Critical, Kind: "xid", Xid: 79, PCI: "0000:1c:00.0", Text: "Xid 79: fell off the bus"}, GPU: 1},
+			{Sequence: 9, At: noon, First: noon.Add(-3 * time.Minute), WallUS: noon.UnixMicro(), Count: 412, Text: "newest", Oldest: "oldest", More: []string{"more"}, NVML: true, GPU: -1, Class: fleet.KernelClass{
+				Severity: fleet.Warning, Cause: fleet.Hardware, Kind: "xid", Text: "words", Detail: "detail", Action: "reset it", Xid: 149, SXid: 12028, Unit: "NETIR_LINK_EVT", Subcode: 4, MIG: 2, MIGPart: 1,
+				PCI: "0000:1c:00.0", Device: "nvme0", Process: "python3", PID: 77, Cgroup: "/job_1"}},
 			{Sequence: 8, At: noon, Level: 6, Text: "usb 1-1: new device", GPU: -1},
 		},
 		Problems: []fleet.Problem{{Severity: fleet.Critical, Text: "Xid 79 GPU1: fell off the bus", GPU: 1, Port: -1, Since: noon.Add(-time.Minute)}, {Severity: fleet.Notice, Text: "kernel log: not checked, no permission", GPU: -1, Port: -1}},

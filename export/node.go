@@ -30,6 +30,8 @@ type nodeDoc struct {
 	Processes    []processDoc `json:"processes"`
 	Kernel       []kernelDoc  `json:"kernel_log"`
 	KernelLost   uint64       `json:"kernel_log_records_lost"`
+	KernelUntold uint64       `json:"kernel_log_records_only_counted"`
+	XidEvents    bool         `json:"xid_events"`
 	Sources      []sourceDoc  `json:"sources"`
 	Calls        []callDoc    `json:"driver_calls"`
 	Problems     []problemDoc `json:"problems"`
@@ -64,18 +66,6 @@ type selfDoc struct {
 	CPUPct        number `json:"cpu_percent_of_core"`
 	RSSBytes      number `json:"rss_bytes"`
 	SentBytesPerS number `json:"sent_bytes_per_second"`
-}
-
-type kernelDoc struct {
-	Time     stamp  `json:"time"`
-	Sequence uint64 `json:"sequence"`
-	Level    uint32 `json:"level"`
-	Text     string `json:"text"`
-	Severity string `json:"severity"`
-	Kind     word   `json:"kind"`
-	Xid      index  `json:"xid"`
-	PCI      word   `json:"pci"`
-	GPU      index  `json:"gpu"`
 }
 
 type sourceDoc struct {
@@ -132,7 +122,7 @@ func nodeOf(n *fleet.Node, at time.Time) nodeDoc {
 		Attempt: n.Attempt, NextTry: stamp(n.NextTry), Banner: word(n.Banner), Boot: stamp(n.Boot),
 		Identity: identityOf(n.Hello), Inventory: inventoryOf(n.Inventory), Host: hostOf(n),
 		GPUs: gpusOf(n), Unseen: unseenOf(n), Ports: listOf(n.Ports, portOf), Nets: listOf(n.Nets, netOf), Disks: listOf(n.Disks, diskOf), FS: listOf(n.FS, fsOf),
-		Processes: listOf(n.Processes, func(p **fleet.Process) processDoc { return processOf(n, *p) }), Kernel: listOf(n.Kernel, kernelOf), KernelLost: n.KernelLost,
+		Processes: listOf(n.Processes, func(p **fleet.Process) processDoc { return processOf(n, *p) }), Kernel: listOf(n.Kernel, kernelOf), KernelLost: n.KernelLost, KernelUntold: n.KernelUntold, XidEvents: n.XidEvents,
 		Sources: listOf(n.Sources, sourceOf), Calls: callsOf(n), Jobs: orEmpty(n.Jobs),
 		Problems: listOf(n.Problems, func(p *fleet.Problem) problemDoc {
 			return problemDoc{p.Severity.String(), p.Text, index(p.GPU), index(p.Port), stamp(p.Since)}
@@ -154,14 +144,6 @@ func inventoryOf(v *facts.Inventory) *inventory {
 	}
 	c := v.GetCpu()
 	return &inventory{v.Product, c.GetModel(), c.GetSockets(), c.GetCores(), c.GetThreads(), c.GetNumaNodes(), v.MemoryTotalBytes, v.GpuDriverVersion, v.CudaVersion}
-}
-
-func kernelOf(l *fleet.KernelLine) kernelDoc {
-	xid := index(l.Class.Xid)
-	if xid == 0 {
-		xid = -1
-	}
-	return kernelDoc{stamp(l.At), l.Sequence, l.Level, l.Text, l.Class.Severity.String(), word(l.Class.Kind), xid, word(l.Class.PCI), index(l.GPU)}
 }
 
 func sourceOf(s *fleet.Source) sourceDoc {

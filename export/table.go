@@ -60,6 +60,9 @@ func summary(s *fleet.Snapshot) string {
 	out += fmt.Sprintf(", %s (%d held, %d idle, %d bad), %s, %d critical, %s", plural(t.GPUs, "GPU"), t.GPUsHeld, t.GPUsIdle, t.GPUsBad, plural(t.Jobs, "job"), t.Critical, plural(t.Warning, "warning"))
 	if live := t.ByState[fleet.Live]; t.KernelLogRead < live {
 		out += fmt.Sprintf(", kernel log read on %d of %d live", t.KernelLogRead, live)
+		if t.XidRead > t.KernelLogRead {
+			out += fmt.Sprintf(" (Xids on %d)", t.XidRead)
+		}
 	}
 	return out
 }

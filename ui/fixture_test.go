@@ -154,6 +154,7 @@ func (f *fixture) snapshot() *fleet.Snapshot {
 		}
 		if src := nodeSource(n, fleet.KernelLogSource); n.State == fleet.Live && src != nil && src.State == facts.SourceState_SOURCE_OK {
 			t.KernelLogRead++
+			t.XidRead++
 		}
 		for _, p := range n.Problems {
 			if p.Severity == fleet.Critical {

@@ -153,16 +153,20 @@ func (m *Model) chosenWords() (string, style) {
 	return words, fg(colTagged)
 }
 
-// checkedWords says how much of the fleet has been looked at: where the kernel log cannot be read, Xids are not checked, which is not "none".
+// checkedWords says how much of the fleet has been looked at: where neither the kernel log can be read nor the driver tells them, Xids are not checked,
+// which is not "none"; where only the driver tells, all else that the log would is not.
 func (m *Model) checkedWords() (string, style) {
 	t := m.snap.Totals
 	live := t.ByState[fleet.Live]
 	if live == 0 || !m.tally.liveGPU { // Xids are what GPUs tell
 		return "", style{}
 	}
-	words, st := "Xid: read on "+strconv.Itoa(t.KernelLogRead)+"/"+strconv.Itoa(live), fg(colDim)
-	if t.KernelLogRead < live {
-		words, st = words+", not checked on "+strconv.Itoa(live-t.KernelLogRead), fg(colWarn)
+	words, st := "Xid: read on "+strconv.Itoa(t.XidRead)+"/"+strconv.Itoa(live), fg(colDim)
+	if t.XidRead < live {
+		words, st = words+", not checked on "+strconv.Itoa(live-t.XidRead), fg(colWarn)
+	}
+	if only := t.XidRead - t.KernelLogRead; only > 0 {
+		words, st = words+"; kernel log on "+strconv.Itoa(t.KernelLogRead), fg(colWarn)
 	}
 	return words, st
 }

@@ -21,6 +21,8 @@ func (m *Model) drawInfo(a area) {
 		lines = m.nodeInfo(a)
 	case placeNode:
 		lines = m.gpuInfo(a)
+	case placeKernel:
+		lines = m.kernelInfo(a)
 	default:
 		return
 	}

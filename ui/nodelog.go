@@ -2,6 +2,7 @@ package ui
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"foretop/fleet"
@@ -18,39 +19,72 @@ func kernelTitle(n *fleet.Node) string {
 	if len(n.Kernel) > 0 {
 		s += ", " + count(len(n.Kernel), "line") + " known (L: all)"
 	}
-	if n.KernelLost > 0 {
-		s += ", " + formatWhole(float64(n.KernelLost)) + " lost before they were read"
+	if missing := kernelMissing(n); missing != "" {
+		s += ", " + missing
 	}
 	return s
 }
 
-func (m *Model) drawKernelTail(a area, n *fleet.Node) {
-	from := max(0, len(n.Kernel)-a.h)
-	m.kernelLines(a, n, from)
+// kernelMissing says what of the log is not known; "" when nothing is missing.
+func kernelMissing(n *fleet.Node) string {
+	var parts []string
+	if n.KernelLost > 0 {
+		parts = append(parts, formatWhole(float64(n.KernelLost))+" lost before they were read")
+	}
+	if n.KernelUntold > 0 {
+		parts = append(parts, formatWhole(float64(n.KernelUntold))+" of a flood only counted")
+	}
+	return strings.Join(parts, ", ")
 }
 
-// kernelLines draws the log from a line on, or says why there is none.
-func (m *Model) kernelLines(a area, n *fleet.Node, from int) {
+func (m *Model) drawKernelTail(a area, n *fleet.Node) {
 	if len(n.Kernel) == 0 {
-		what, next := kernelAbsent(n)
-		a.cut(tableIndent, 0, a.w-tableIndent, what, fg(colDim))
-		a.cut(tableIndent, 1, a.w-tableIndent, next, fg(colDim))
+		drawNoKernel(a, n)
 		return
 	}
+	from := max(0, len(n.Kernel)-a.h)
 	for y := 0; y < a.h && from+y < len(n.Kernel); y++ {
-		k := &n.Kernel[from+y]
-		r, st := kernelMark(k)
-		a.text(1, y, k.At.In(m.opt.Location).Format("15:04:05"), fg(colDim))
-		a.text(10, y, string(r), st)
-		x := 12
-		if k.GPU >= 0 {
-			x = a.text(x, y, "GPU"+strconv.Itoa(k.GPU)+" ", st)
-		}
-		if k.Class.Text != "" && k.Class.Severity > fleet.Fine {
-			x = a.text(x, y, k.Class.Text+" │ ", st)
-		}
-		a.cut(x, y, a.w-x, k.Text, st)
+		m.drawKernelLine(a, y, &n.Kernel[from+y])
 	}
+}
+
+func drawNoKernel(a area, n *fleet.Node) {
+	what, next := kernelAbsent(n)
+	a.cut(tableIndent, 0, a.w-tableIndent, what, fg(colDim))
+	a.cut(tableIndent, 1, a.w-tableIndent, next, fg(colDim))
+}
+
+// drawKernelLine draws a line of the log: when, how bad, how often, which device, what it says and its words.
+func (m *Model) drawKernelLine(a area, y int, k *fleet.KernelLine) {
+	r, st := kernelMark(k)
+	a.text(1, y, k.At.In(m.opt.Location).Format("15:04:05"), fg(colDim))
+	a.text(10, y, string(r), st)
+	x := 12
+	if k.N() > 1 {
+		x = a.text(x, y, "×"+formatWhole(float64(k.N()))+" ", st)
+	}
+	if d := kernelDevice(k); d != "" {
+		x = a.text(x, y, d+" ", st)
+	}
+	if k.Class.Text != "" {
+		says := st
+		if k.Class.Severity == fleet.Fine {
+			says = fg(colGood)
+		}
+		x = a.text(x, y, k.Class.Text+" │ ", says)
+	}
+	a.cut(x, y, a.w-x, k.Text, st)
+}
+
+// kernelDevice is the device of a line whose words do not name it: its GPU, or its PCI address.
+func kernelDevice(k *fleet.KernelLine) string {
+	switch {
+	case k.GPU >= 0:
+		return "GPU" + strconv.Itoa(k.GPU)
+	case k.Class.Kind != "" && k.Class.PCI != "" && (k.Class.Device == "" || !strings.Contains(k.Class.Text, k.Class.Device)):
+		return k.Class.PCI
+	}
+	return ""
 }
 
 // kernelMark is the shape and colour of a line: by what it says, else by the level that the kernel gave it.
@@ -80,51 +114,10 @@ func kernelAbsent(n *fleet.Node) (what, next string) {
 	if s.Text != "" {
 		what += ": " + s.Text
 	}
+	if n.XidEvents {
+		what += " (Xids come by NVML's events)"
+	}
 	return what, s.Remedy
-}
-
-// logView is the kernel log on the whole screen: it follows the end, until somebody scrolls.
-type logView struct {
-	up    int // lines from the end
-	lines int
-	seen  int
-}
-
-func (v *logView) end() { v.up = 0 }
-
-func (v *logView) step(do action) {
-	switch do {
-	case actUp:
-		v.up++
-	case actDown:
-		v.up--
-	case actPageUp:
-		v.up += max(1, v.seen-1)
-	case actPageDown:
-		v.up -= max(1, v.seen-1)
-	case actFirst:
-		v.up = v.lines
-	case actLast:
-		v.up = 0
-	}
-	v.up = max(0, min(v.up, v.lines-v.seen))
-}
-
-// drawKernel draws the kernel log of a node, alone.
-func (m *Model) drawKernel(a area) {
-	n := m.index.node(m.node.name)
-	if n == nil {
-		say(a, m.node.name+" is not watched any more", "Esc goes back")
-		return
-	}
-	if a.h > 1 {
-		m.nodeState(a, 0, n, true)
-		a = a.sub(0, 1, a.w, a.h-1)
-	}
-	v := &m.node.log
-	v.lines, v.seen = len(n.Kernel), a.h
-	v.up = max(0, min(v.up, v.lines-v.seen))
-	m.kernelLines(a, n, max(0, len(n.Kernel)-a.h-v.up))
 }
 
 // drawSources draws what the collector reads on the node, how each does, and what it all costs.

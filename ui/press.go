@@ -315,7 +315,15 @@ func (m *Model) copyLog() tea.Cmd {
 	}
 	var b strings.Builder
 	for i := range n.Kernel {
-		fmt.Fprintf(&b, "%s %s\n", n.Kernel[i].At.In(m.opt.Location).Format("2006-01-02 15:04:05"), n.Kernel[i].Text)
+		k := &n.Kernel[i]
+		b.WriteString(k.At.In(m.opt.Location).Format("2006-01-02 15:04:05 "))
+		if k.N() > 1 {
+			fmt.Fprintf(&b, "(×%d since %s) ", k.N(), k.Since().In(m.opt.Location).Format("15:04:05"))
+		}
+		b.WriteString(k.Text + "\n")
+		for _, more := range k.More {
+			b.WriteString("                    " + more + "\n")
+		}
 	}
 	m.notice = "copied " + count(len(n.Kernel), "kernel line")
 	return tea.SetClipboard(b.String())

@@ -146,7 +146,7 @@ func nodeXid(n *fleet.Node) string {
 		switch {
 		case k.Class.Xid == 0:
 		case chosen == nil || k.Class.Severity > chosen.Class.Severity,
-			k.Class.Severity == chosen.Class.Severity && chosen.At.Sub(k.At) <= xidIncident:
+			k.Class.Severity == chosen.Class.Severity && chosen.Since().After(k.Since()) && chosen.Since().Sub(k.At) <= xidIncident:
 			chosen = k
 		}
 	}
@@ -156,7 +156,7 @@ func nodeXid(n *fleet.Node) string {
 	if noGPU(n) {
 		return absent
 	}
-	if s := nodeSource(n, fleet.KernelLogSource); s == nil || s.State != facts.SourceState_SOURCE_OK {
+	if s := nodeSource(n, fleet.KernelLogSource); (s == nil || s.State != facts.SourceState_SOURCE_OK) && !n.XidEvents {
 		return "?"
 	}
 	return absent
