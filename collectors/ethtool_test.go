@@ -299,7 +299,7 @@ func TestParseLinkSettings(t *testing.T) {
 	}
 }
 
-// The real call, on the one interface that every machine has: the loopback has no statistics and no link modes, and an interface that is not there is gone.
+// The real calls: the loopback has no statistics, an interface that is not there is gone, and whatever else this machine has answers or has none.
 func TestEthtoolIsReal(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("ethtool is Linux's")
@@ -323,6 +323,19 @@ func TestEthtoolIsReal(t *testing.T) {
 	}
 	if _, err := countStats("a-name-that-is-longer-than-any", call, buf); !errors.Is(err, syscall.ENODEV) {
 		t.Errorf("a name that is too long: %v", err)
+	}
+	names, err := kernfs.Root("").Names("sys/class/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		a := newAdapter(name, kernfs.Root("").Target("sys/class/net/"+name+"/device/driver"))
+		a.read(call, buf)
+		a.readSpeed(call, buf)
+		t.Logf("%s: %d statistics, of them told %v, off %t %s", name, a.count, a.stats, a.off, a.why)
+		if name == "lo" && (!a.off || a.why != "") {
+			t.Error("the loopback is no fault, and is not asked again")
+		}
 	}
 }
 

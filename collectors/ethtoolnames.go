@@ -54,7 +54,8 @@ var driverStats = [...]struct {
 	// ena: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-network-performance-ena.html
 	{"ena", "rx_drops", rxDiscards}, {"ena", "tx_drops", txDiscards}, {"ena", "bw_in_allowance_exceeded", allowance}, {"ena", "bw_out_allowance_exceeded", allowance},
 	{"ena", "pps_allowance_exceeded", allowance}, {"ena", "conntrack_allowance_exceeded", allowance}, {"ena", "linklocal_allowance_exceeded", allowance},
-	// gve: gve_ethtool.c
+	// virtio_net, gve: gve_ethtool.c
+	{"virtio_net", "rx_drops", rxDiscards},
 	{"gve", "rx_queue_drop_cnt[#]", rxDiscards}, {"gve", "rx_no_buffers_posted[#]", rxDiscards},
 	// hns3: hclge_main.c
 	{"hns3", "mac_rx_pfc_pri#_pkt_num", rxPFC}, {"hns3", "mac_tx_pfc_pri#_pkt_num", txPFC}, {"hns3", "mac_rx_mac_pause_num", rxPause}, {"hns3", "mac_tx_mac_pause_num", txPause},
