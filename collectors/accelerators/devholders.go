@@ -1,7 +1,6 @@
 package accelerators
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -68,9 +67,7 @@ func (h *nodeHolders) find(match func(target string) (gpu uint32, ok bool)) ([]H
 			h.foreign++
 		}
 		for _, gpu := range p.gpus {
-			if len(all) < maxHolders {
-				all = append(all, Holder{PID: int32(pid), GPU: gpu})
-			}
+			all = addHolder(all, Holder{PID: int32(pid), GPU: gpu})
 		}
 	}
 	for pid, p := range h.seen {
@@ -78,8 +75,29 @@ func (h *nodeHolders) find(match func(target string) (gpu uint32, ok bool)) ([]H
 			delete(h.seen, pid)
 		}
 	}
-	slices.SortFunc(all, func(a, b Holder) int { return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.GPU, b.GPU)) })
 	return all, nil
+}
+
+// addHolder puts a holder in its place by process, accelerator and part, if there is room. There are few, and most come in order.
+func addHolder(list []Holder, h Holder) []Holder {
+	if len(list) == maxHolders {
+		return list
+	}
+	at := len(list)
+	for at > 0 && before(h, list[at-1]) {
+		at--
+	}
+	list = append(list, h)
+	copy(list[at+1:], list[at:])
+	list[at] = h
+	return list
+}
+
+func before(a, b Holder) bool {
+	if a.PID != b.PID {
+		return a.PID < b.PID
+	}
+	return a.GPU < b.GPU || a.GPU == b.GPU && a.Part < b.Part
 }
 
 func (h *nodeHolders) look(pid string, p *looked, match func(string) (uint32, bool)) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,9 +109,9 @@ func TestTPUWorkloadComesAndGoes(t *testing.T) {
 // A service that fails is told, left alone for longer each time, and found again.
 func TestTPUServiceFails(t *testing.T) {
 	var c clock
-	dialled := 0
+	var dialled atomic.Int32
 	port := rawServer(t, func(conn net.Conn) {
-		dialled++
+		dialled.Add(1)
 		conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n" + strings.Repeat(" ", 40)))
 	})
 	r := tpuAt(&c, extractHost(t, "tpu-v5e"), port)
@@ -122,8 +123,8 @@ func TestTPUServiceFails(t *testing.T) {
 		}
 		c.pass(time.Second)
 	}
-	if dialled != 4 { // at 0, 10, 30 and 70 s
-		t.Errorf("dialled %d times in two minutes", dialled)
+	if n := dialled.Load(); n != 4 { // at 0, 10, 30 and 70 s
+		t.Errorf("dialled %d times in two minutes", n)
 	}
 	wantColumns(t, r.Reading(), map[telemetry.Metric]string{telemetry.GPUUtilPct: "- - - - - - - -", telemetry.GPUProcesses: "1 1 1 1 1 1 1 1"})
 }
