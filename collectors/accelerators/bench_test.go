@@ -1,8 +1,11 @@
 package accelerators
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"foretop/collectors/kernfs"
 )
 
 // A second of each kind's reader: where there is no such thing, and on a machine that has it, with what its program or service says.
@@ -44,6 +47,31 @@ func BenchmarkTick(b *testing.B) {
 			}
 		}})
 	})
+}
+
+// A walk over 400 processes with 40 descriptors each, while they are young, and once they are old.
+func BenchmarkHolders(b *testing.B) {
+	root := kernfs.Root(b.TempDir())
+	for pid := range 400 {
+		for fd := range 40 {
+			link(b, root, fmt.Sprintf("proc/%d/fd/%d", 1000+pid, fd), "/dev/null")
+		}
+	}
+	for _, walks := range []int{0, 1000} {
+		b.Run(fmt.Sprintf("after-%d-walks", walks), func(b *testing.B) {
+			h := nodeHolders{root: root}
+			find := func() { h.find(func(target string) (uint32, bool) { return numbered(target, "/dev/neuron") }) }
+			for range min(walks, youngWalks) {
+				find()
+			}
+			for b.Loop() {
+				if walks == 0 {
+					h = nodeHolders{root: root}
+				}
+				find()
+			}
+		})
+	}
 }
 
 // ticked is a reader before whose readings something happens.

@@ -23,7 +23,7 @@ type nodeHolders struct {
 
 // looked is what is known of one process.
 type looked struct {
-	born   uint64 // the walk that first saw it
+	young  int    // walks for which it still counts as one that may yet open a device
 	walk   uint64 // the last walk that saw it
 	gpus   []uint32
 	denied bool
@@ -31,7 +31,8 @@ type looked struct {
 
 const (
 	holderEvery = 10_000 // ms between two walks
-	youngWalks  = 6      // a process this many walks old may yet open a device
+	youngWalks  = 6      // a process that came may open a device for as many walks
+	firstWalks  = 3      // and one that was there before
 	agedWalks   = 12     // walks between two looks at an older one
 	maxHolders  = 1024
 	maxFDs      = 4096 // descriptors of one process that are looked at
@@ -56,11 +57,14 @@ func (h *nodeHolders) find(match func(target string) (gpu uint32, ok bool)) ([]H
 		}
 		p := h.seen[int32(pid)]
 		if p == nil {
-			p = &looked{born: h.walk}
+			p = &looked{young: youngWalks}
+			if h.walk == 1 {
+				p.young = firstWalks
+			}
 			h.seen[int32(pid)] = p
 		}
 		p.walk = h.walk
-		if h.walk-p.born < youngWalks || len(p.gpus) > 0 || (h.walk+pid)%agedWalks == 0 {
+		if p.young--; p.young >= 0 || len(p.gpus) > 0 || (h.walk+pid)%agedWalks == 0 {
 			h.look(name, p, match)
 		}
 		if p.denied {
