@@ -249,8 +249,8 @@ func (r *ascendReader) setRows(t *ascendTable) {
 		}
 		n := int64(0)
 		for _, p := range t.processes {
-			if p.card == c.row.card && p.chip == c.row.chip && len(held) < maxHolders {
-				held = append(held, Holder{PID: p.pid, GPU: uint32(i), Memory: p.memoryMB << 20, Known: p.memoryMB > 0})
+			if p.card == c.row.card && p.chip == c.row.chip {
+				held = addHolder(held, Holder{PID: p.pid, GPU: uint32(i), Memory: p.memoryMB << 20, Known: p.memoryMB > 0})
 				n++
 			}
 		}

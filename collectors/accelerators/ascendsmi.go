@@ -74,10 +74,10 @@ func parseAscendTable(b []byte) (t ascendTable) {
 				t.processes = append(t.processes, p)
 			}
 		case len(cells) != 3:
-		case pending == nil:
+		case fullAddress(string(kernfs.Trim(cells[1]))) == "":
 			pending = parseAscendFirst(cells)
 		default:
-			if pending.second(cells, hbm) && len(t.rows) < maxDevices {
+			if pending != nil && pending.second(cells, hbm) && len(t.rows) < maxDevices {
 				pending.driver = driver
 				t.rows = append(t.rows, *pending)
 			}
@@ -126,7 +126,7 @@ func (r *ascendRow) second(cells [][]byte, hbm bool) bool {
 			break
 		}
 	}
-	return r.pci != ""
+	return true
 }
 
 // parseMeasure reads a number; "NA" and "-" are none.

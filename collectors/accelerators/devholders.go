@@ -1,7 +1,6 @@
 package accelerators
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -24,7 +23,7 @@ type nodeHolders struct {
 
 // looked is what is known of one process.
 type looked struct {
-	born   uint64 // the walk that first saw it
+	young  int    // walks for which it still counts as one that may yet open a device
 	walk   uint64 // the last walk that saw it
 	gpus   []uint32
 	denied bool
@@ -32,7 +31,8 @@ type looked struct {
 
 const (
 	holderEvery = 10_000 // ms between two walks
-	youngWalks  = 6      // a process this many walks old may yet open a device
+	youngWalks  = 6      // a process that came may open a device for as many walks
+	firstWalks  = 3      // and one that was there before
 	agedWalks   = 12     // walks between two looks at an older one
 	maxFDs      = 4096   // descriptors of one process that are looked at
 )
@@ -56,20 +56,21 @@ func (h *nodeHolders) find(match func(target string) (gpu uint32, ok bool)) ([]H
 		}
 		p := h.seen[int32(pid)]
 		if p == nil {
-			p = &looked{born: h.walk}
+			p = &looked{young: youngWalks}
+			if h.walk == 1 {
+				p.young = firstWalks
+			}
 			h.seen[int32(pid)] = p
 		}
 		p.walk = h.walk
-		if h.walk-p.born < youngWalks || len(p.gpus) > 0 || (h.walk+pid)%agedWalks == 0 {
+		if p.young--; p.young >= 0 || len(p.gpus) > 0 || (h.walk+pid)%agedWalks == 0 {
 			h.look(name, p, match)
 		}
 		if p.denied {
 			h.foreign++
 		}
 		for _, gpu := range p.gpus {
-			if len(all) < maxHolders {
-				all = append(all, Holder{PID: int32(pid), GPU: gpu})
-			}
+			all = addHolder(all, Holder{PID: int32(pid), GPU: gpu})
 		}
 	}
 	for pid, p := range h.seen {
@@ -77,8 +78,29 @@ func (h *nodeHolders) find(match func(target string) (gpu uint32, ok bool)) ([]H
 			delete(h.seen, pid)
 		}
 	}
-	slices.SortFunc(all, func(a, b Holder) int { return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.GPU, b.GPU)) })
 	return all, nil
+}
+
+// addHolder puts a holder in its place by process, accelerator and part, if there is room. There are few, and most come in order.
+func addHolder(list []Holder, h Holder) []Holder {
+	if len(list) == maxHolders {
+		return list
+	}
+	at := len(list)
+	for at > 0 && before(h, list[at-1]) {
+		at--
+	}
+	list = append(list, h)
+	copy(list[at+1:], list[at:])
+	list[at] = h
+	return list
+}
+
+func before(a, b Holder) bool {
+	if a.PID != b.PID {
+		return a.PID < b.PID
+	}
+	return a.GPU < b.GPU || a.GPU == b.GPU && a.Part < b.Part
 }
 
 func (h *nodeHolders) look(pid string, p *looked, match func(string) (uint32, bool)) {

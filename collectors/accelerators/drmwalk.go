@@ -135,7 +135,7 @@ func (w *fdWalk) heldOf(c *intelCard, gpu uint32, list []Holder) []Holder {
 		if o.memory >= 0 {
 			h.Memory, h.Known = uint64(o.memory), true
 		}
-		list = addHolder(list, h)
+		list = mergeHolder(list, h)
 	}
 	return list
 }

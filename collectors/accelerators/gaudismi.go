@@ -203,7 +203,7 @@ func parseGaudiRow(columns []gaudiColumn, line []byte) (row gaudiRow, ok bool) {
 func (row *gaudiRow) set(c gaudiColumn, cell []byte) {
 	number, _ := kernfs.Field(cell)
 	v, err := strconv.ParseFloat(string(number), 64)
-	if err != nil || v < 0 || v > 1e12 {
+	if err != nil || !(v >= 0 && v < 1e12) {
 		return
 	}
 	row.values[slices.IndexFunc(gaudiColumns, func(k gaudiColumn) bool { return k.name == c.name })] = v * c.times

@@ -127,14 +127,14 @@ func (a *intelMaker) holders(now int64, due bool, place placing, list []Holder) 
 			if one.memory >= 0 {
 				h.Memory, h.Known = uint64(one.memory), true
 			}
-			list = addHolder(list, h)
+			list = mergeHolder(list, h)
 		}
 	}
 	return list, true
 }
 
-// addHolder adds a process, or what it holds more by another client.
-func addHolder(list []Holder, h Holder) []Holder {
+// mergeHolder adds a process, or what it holds more by another client.
+func mergeHolder(list []Holder, h Holder) []Holder {
 	for i := range list {
 		if o := &list[i]; o.PID == h.PID && o.GPU == h.GPU && o.Part == h.Part {
 			o.Known = o.Known || h.Known

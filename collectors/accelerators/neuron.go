@@ -66,7 +66,10 @@ func (r *neuronReader) Close() {
 
 func (r *neuronReader) closeFiles() {
 	for i := range r.devices {
-		for _, f := range slices.Concat(r.devices[i].memory, r.devices[i].host) {
+		for _, f := range r.devices[i].memory {
+			f.Close()
+		}
+		for _, f := range r.devices[i].host {
 			f.Close()
 		}
 	}

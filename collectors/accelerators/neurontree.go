@@ -3,7 +3,6 @@ package accelerators
 import (
 	"bytes"
 	"os"
-	"slices"
 	"strings"
 
 	"foretop/collectors/kernfs"
@@ -37,7 +36,11 @@ const (
 func walkNeuron(root kernfs.Root, folder string) neuronTree {
 	w := neuronWalk{root: root}
 	w.walk(folder, -1, neuronDepth)
-	slices.SortFunc(w.tree.cores, func(a, b neuronCore) int { return int(a.index) - int(b.index) })
+	for i, cores := 1, w.tree.cores; i < len(cores); i++ { // few, and nearly in order
+		for j := i; j > 0 && cores[j].index < cores[j-1].index; j-- {
+			cores[j], cores[j-1] = cores[j-1], cores[j]
+		}
+	}
 	return w.tree
 }
 

@@ -1,7 +1,6 @@
 package accelerators
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -138,9 +137,7 @@ func (r *neuronReader) use(rep *neuronReport) {
 				h.Memory, h.Known = uint64(u.memory), true
 				memory[gpu] += u.memory
 			}
-			if len(held) < maxHolders {
-				held = append(held, h)
-			}
+			held = addHolder(held, h)
 		}
 		for _, gpu := range devices {
 			failures[gpu] += t.failures
@@ -178,7 +175,6 @@ func (r *neuronReader) use(rep *neuronReport) {
 			s.Set(telemetry.GPUECCVolatileUncorrected, i, e.uncorrected)
 		}
 	}
-	slices.SortFunc(held, func(a, b Holder) int { return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Part, b.Part)) })
 	if !slices.Equal(held, r.reading.Holders) {
 		r.reading.Holders = held
 	}

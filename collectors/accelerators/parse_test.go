@@ -2,123 +2,150 @@ package accelerators
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
-	"foretop/telemetry"
+	"foretop/collectors/kernfs"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// What the drivers' files hold, and what they must not be taken for.
-func TestParsers(t *testing.T) {
-	none := telemetry.Absent
-	two := func(a, b int64) string { return fmt.Sprintf("%d %d", a, b) }
-	for _, c := range []struct {
-		name  string
-		parse func([]byte) string
-		cases map[string]string
-	}{
-		{"error counts", func(b []byte) string { return two(parseErrorCount(b)) }, map[string]string{
-			"ue: 2\nce: 12\n": two(12, 2), "ue: 2\nce: 12\nde: 7\n": two(12, 2), "ce: 1": two(1, none), "": two(none, none),
-			"Query currently inaccessible\n": two(none, none), "ue: -1\nce: x\n": two(none, none), "ce 1\nue 2\n": two(none, none),
-			"ue: 99999999999999999999999\nce: 281474976710657\n": two(none, none),
-		}},
-		{"bad pages", func(b []byte) string { return two(parseBadPages(b)) }, map[string]string{
-			"": two(0, 0), "0x00000001 : 0x00001000 : R\n0x00000002 : 0x00001000 : P\n0x3 : 0x1000 : F\n": two(2, 1), "R\n::\n: : X\n": two(0, 0),
-		}},
-		{"clock levels", func(b []byte) string { return fmt.Sprint(parseLevels(b)) }, map[string]string{
-			"0: 132Mhz\n1: 2100Mhz *\n": "2100", "S: 19Mhz *\n0: 500Mhz\n1: 2104MHz\n": "2104", "": fmt.Sprint(none), "0: 99999999999Mhz": fmt.Sprint(none),
-			"0: Mhz\n1: 5GHz\n2:\n": fmt.Sprint(none),
-		}},
-		{"link speed", func(b []byte) string { return fmt.Sprint(parseLinkSpeed(b)) }, map[string]string{
-			"2.5 GT/s PCIe\n": "1", "16.0 GT/s PCIe\n": "4", "32.0 GT/s PCIe\n": "5", "64.0 GT/s PCIe": "6", "8 GT/s": "3", "Unknown\n": fmt.Sprint(none),
-			"16.0 MT/s": fmt.Sprint(none), "17.0 GT/s": fmt.Sprint(none), "": fmt.Sprint(none), "-16.0 GT/s": fmt.Sprint(none),
-		}},
-		{"lanes", func(b []byte) string { return fmt.Sprint(parseLanes(b)) }, map[string]string{
-			"16\n": "16", "0\n": fmt.Sprint(none), "63\n": fmt.Sprint(none), "255\n": fmt.Sprint(none), "": fmt.Sprint(none),
-		}},
-		{"location", parseLocation, map[string]string{
-			"domain 0\nlocation_id 1280\n": "0000:05:00.0", "location_id 1280": "0000:05:00.0", "domain 1\nlocation_id 49408": "0001:c1:00.0",
-			"location_id 1283\ndomain 0": "0000:05:00.0", "location_id 805307648": "0000:05:00.0", // partition 3, either way
-			"": "", "location_id x": "", "location_id -5": "", "domain 99999999999999\nlocation_id 18446744073709551615": "",
-		}},
-		{"hexadecimal", func(b []byte) string { v, ok := parseHex(b); return fmt.Sprint(v, ok) }, map[string]string{
-			"0x74a1": "29857 true", "120000": "1179648 true", "0x": "0 false", "": "0 false", "0xg": "0 false", "0x11112222333344445": "0 false",
-		}},
-		{"address", func(b []byte) string { return fmt.Sprint(isPCIAddress(string(b))) }, map[string]string{
-			"0000:05:00.0": "true", "10000:e1:00.0": "false", "amdgpu_xcp_0": "false", "0000:05:00:0": "false", "0000:0g:00.0": "false", "": "false",
-		}},
-		{"asleep", func(b []byte) string { return fmt.Sprint(asleep(b)) }, map[string]string{
-			"suspended\n": "true", "suspending\n": "true", "active\n": "false", "resuming\n": "false", "unsupported\n": "false", "error\n": "false", "": "false",
-		}},
-		{"open file", func(b []byte) string { o, ok := parseFDInfo(b); return fmt.Sprint(o.address, o.client, o.memory, ok) }, map[string]string{
-			"drm-driver:\txe\ndrm-client-id:\t7\ndrm-pdev:\t0000:03:00.0\ndrm-total-vram0:\t2 MiB\ndrm-resident-vram0:\t1 MiB\n":  fmt.Sprint("0000:03:00.0", 7, 1<<20, true),
-			"drm-pdev: 0000:03:00.0\ndrm-client-id: 7\ndrm-total-local0: 4 KiB\ndrm-total-local1: 4\ndrm-total-system0: 9 GiB\n":  fmt.Sprint("0000:03:00.0", 7, 4100, true),
-			"drm-pdev: 0000:03:00.0\ndrm-client-id: 7\ndrm-memory-vram: 1 KiB\ndrm-total-vram: 2 KiB\n":                           fmt.Sprint("0000:03:00.0", 7, 2048, true),
-			"drm-pdev: 0000:03:00.0\ndrm-client-id: 7\n":                                                                          fmt.Sprint("0000:03:00.0", 7, none, true),
-			"drm-pdev: ../../x\ndrm-client-id: 7\n":                                                                               fmt.Sprint("", 7, none, false),
-			"drm-pdev: 0000:03:00.0\n":                                                                                            fmt.Sprint("0000:03:00.0", 0, none, false),
-			"drm-pdev: 0000:03:00.0\ndrm-client-id: -1\n":                                                                         fmt.Sprint("0000:03:00.0", 0, none, false),
-			"drm-client-id: 1\ndrm-pdev: 0000:03:00.0\ndrm-total-vram0: 18446744073709551615 MiB\ndrm-resident-vram0: 5 parsec\n": fmt.Sprint("0000:03:00.0", 1, none, true),
-			"pos:\t0\nflags:\t02\n": fmt.Sprint("", 0, none, false),
-		}},
-	} {
-		for text, want := range c.cases {
-			if got := c.parse([]byte(text)); got != want {
-				t.Errorf("%s %q: got %s, want %s", c.name, text, got, want)
+func TestScanJSON(t *testing.T) {
+	walk := func(text string) (string, error) {
+		var out []string
+		err := scanJSON([]byte(text), func(path []jsonStep, v jsonValue) {
+			var at strings.Builder
+			for _, s := range path {
+				if s.key != nil {
+					at.WriteString("." + string(s.key))
+				} else {
+					fmt.Fprintf(&at, "[%d]", s.index)
+				}
 			}
+			out = append(out, fmt.Sprintf("%s=%q/%v", at.String(), v.plain(), v.quoted))
+		})
+		return strings.Join(out, " "), err
+	}
+	for text, want := range map[string]string{
+		`7`: `="7"/false`, ` "a\n\u00e9\"\\" `: `="a\né\"\\"/true`, `[]`: "", `{}`: "", ` { } `: "",
+		`{"a":[1,{"b":null},true],"c":{"d":-1.5e3,"e":"x"}}`: `.a[0]="1"/false .a[1].b="null"/false .a[2]="true"/false .c.d="-1.5e3"/false .c.e="x"/true`,
+		`[[[]],[2]]`: `[1][0]="2"/false`, `"\ud83d\q\u12"`: "=\"\ufffdqu12\"/true",
+	} {
+		if got, err := walk(text); err != nil || got != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", text, err, got, want)
+		}
+	}
+	for _, bad := range []string{"", " ", "{", "[", `"`, `"\`, `{"a"}`, `{"a":}`, `{a:1}`, `[1,]`, `[1 2]`, `{"a":1,}`, `1 2`, `{}x`, `]`, `,`, strings.Repeat("[", 100) + strings.Repeat("]", 100)} {
+		if got, err := walk(bad); err == nil {
+			t.Errorf("%.20q: taken as %s", bad, got)
+		}
+	}
+	for text, want := range map[string]float64{"1": 1, "0.25": 0.25, "1e-05": 1e-5, "42.01": 42.01, "-1": -1, "NaN": -1, "Inf": -1, "1e999": -1, "": -1, strings.Repeat("1", 40): -1} {
+		got := -1.0
+		if f, ok := (jsonValue{text: []byte(text)}).number(); ok {
+			got = f
+		}
+		if got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
 }
 
-func FuzzParsers(f *testing.F) {
-	for content := 1; content <= 8; content++ {
-		f.Add(buildMetrics(content, every))
+func TestTPUMetric(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []tpuSample
+	}{
+		"none":              {"metric { name: \"x\" }", nil},
+		"a counter":         {`metric { metrics { attribute { key: "device-id" value { int_attr: 2 } } counter { as_int: 9 exemplar { value: 4 } } } }`, []tpuSample{{2, 9}}},
+		"no attribute":      {`metric { metrics { gauge { as_int: 3 } } }`, []tpuSample{{0, 3}}},
+		"no number":         {`metric { metrics { attribute { key: "device-id" value { } } gauge { as_int: 3 } } }`, []tpuSample{{0, 3}}},
+		"a word":            {`metric { metrics { attribute { key: "size" value { string_attr: "8MB" } } gauge { as_int: 3 } } }`, nil},
+		"a device too far":  {`metric { metrics { attribute { value { int_attr: 70000 } } gauge { as_int: 3 } } }`, nil},
+		"a device below":    {`metric { metrics { attribute { value { int_attr: -1 } } gauge { as_int: 3 } } }`, nil},
+		"no value":          {`metric { metrics { attribute { value { int_attr: 1 } } gauge { as_string: "x" } } metrics { attribute { value { int_attr: 1 } } } }`, nil},
+		"no number at all":  {`metric { metrics { gauge { as_double: nan } } metrics { gauge { as_double: inf } } metrics { gauge { as_double: -1 } } metrics { gauge { as_int: -1 } } }`, nil},
+		"a list in a list":  {`metric { metrics { attribute { key: "device_ordinal" value { kvlist_attr { attributes { key: "device_ordinal" value { int_attr: 4 } } } } } gauge { as_int: 3 } } }`, nil},
+		"a distribution":    {`metric { metrics { distribution { count: 5 bucket_counts: 1 bucket_counts: 4 } } }`, nil},
+		"a list without it": {`metric { metrics { attribute { key: "a" value { kvlist_attr { attributes { key: "core" value { int_attr: 4 } } } } } gauge { as_int: 3 } } }`, nil},
+	} {
+		b := message(t, c.text)[grpcPrefix:]
+		got, err := parseTPUMetric(b, nil)
+		if d := cmp.Diff(c.want, got, cmp.AllowUnexported(tpuSample{})); d != "" || err != nil {
+			t.Errorf("%s: %v %s", name, err, d)
+		}
+		// Whatever end is cut off: an error, or less of it, never anything else.
+		for i := range b {
+			if cut, err := parseTPUMetric(b[:i], nil); err == nil && len(cut) > len(c.want) {
+				t.Errorf("%s cut at %d: %v", name, i, cut)
+			}
+		}
 	}
-	f.Add(buildAttributes(attribute{0, 2, []uint64{42}}, attribute{29, 6, []uint64{1, 2, 3, 4, 5, 6, 7, 8}}))
-	for _, s := range []string{"ue: 2\nce: 12\n", "0x1 : 0x1000 : R\n", "0: 132Mhz *\n", "16.0 GT/s PCIe\n", "location_id 1280\ndomain 0\n",
-		"drm-pdev:\t0000:03:00.0\ndrm-client-id:\t7\ndrm-total-vram0:\t2 MiB\n", "0x74a1"} {
-		f.Add([]byte(s))
+	for _, bad := range []string{"\x0a", "\x0a\xff", "\x0a\x05\x1a", "\x00", "\x07", "\x0b", "\x0d\x00", "\x09\x00", "\x0a\x02\x1a\x05", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+		if got, err := parseTPUMetric([]byte(bad), nil); err == nil {
+			t.Errorf("%q: %v", bad, got)
+		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		before := string(b)
-		var m gpuMetrics
-		parseGPUMetrics(b, &m)
-		for i, v := range m {
-			if v < 0 && v != telemetry.Absent {
-				t.Errorf("field %d is %d", i, v)
-			}
+}
+
+// A process that may not be looked into is counted, one that closes a node is seen to, and an old one that opens one is found in time.
+func TestNodeHolders(t *testing.T) {
+	root := kernfs.Root(t.TempDir())
+	put(t, root, "proc/uptime", "1 1\n")
+	put(t, root, "proc/10/stat", "")
+	link(t, root, "proc/10/fd/0", "/dev/x1")
+	link(t, root, "proc/10/fd/7", "/dev/x1")
+	link(t, root, "proc/10/fd/8", "/dev/x0")
+	put(t, root, "proc/11/stat", "")
+	link(t, root, "proc/11/fd/8", "/dev/null")
+	h := nodeHolders{root: root}
+	find := func() string {
+		t.Helper()
+		list, err := h.find(func(target string) (uint32, bool) { return numbered(target, "/dev/x") })
+		if err != nil {
+			t.Fatal(err)
 		}
-		r := newResidencies()
-		r.add(&m, 1)
-		r.add(&m, 2)
-		card := amdCard{metrics: m, throttle: r, vramTotal: telemetry.Absent, gttTotal: telemetry.Absent}
-		var s sheet
-		card.relink()
-		card.putLinks(&s)
-		card.putTraffic(&s, true)
-		card.throttle.put(&s)
-		s.put(telemetry.GPUEnergyMJ, card.energy())
-		for _, e := range s {
-			if e.value < 0 || e.at >= xgmiLinks {
-				t.Errorf("told %+v", e)
-			}
+		return fmt.Sprint(list)
+	}
+	if got := find(); got != "[{10 0 0 0 false} {10 1 0 0 false}]" {
+		t.Error(got)
+	}
+	for range youngWalks {
+		find()
+	}
+	remove(t, root, "proc/10/fd/8")
+	link(t, root, "proc/11/fd/9", "/dev/x5")
+	if got := find(); !strings.HasPrefix(got, "[{10 1 0 0 false}") {
+		t.Errorf("after one was closed: %s", got)
+	}
+	for range agedWalks {
+		find()
+	}
+	if got := find(); got != "[{10 1 0 0 false} {11 5 0 0 false}]" {
+		t.Errorf("after one was opened: %s", got)
+	}
+	if os.Geteuid() != 0 {
+		if err := os.Chmod(root.Path("proc/11/fd"), 0); err != nil {
+			t.Fatal(err)
 		}
-		ce, ue := parseErrorCount(b)
-		retired, pending := parseBadPages(b)
-		for _, v := range []int64{ce, ue, retired, pending, parseLevels(b), parseLinkSpeed(b), parseLanes(b), parseNumber(b), property(b, "location_id")} {
-			if v < 0 && v != telemetry.Absent {
-				t.Errorf("read %d", v)
-			}
+		if got := find(); h.foreign != 1 || got != "[{10 1 0 0 false}]" {
+			t.Errorf("%d may not be looked into: %s", h.foreign, got)
 		}
-		if a := parseLocation(b); a != "" && !isPCIAddress(a) {
-			t.Errorf("address %q", a)
+	}
+	remove(t, root, "proc/10")
+	remove(t, root, "proc/11")
+	if got := find(); got != "[]" || len(h.seen) != 0 {
+		t.Errorf("after all are gone: %s, %d known", got, len(h.seen))
+	}
+}
+
+func TestFullAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"cc:00.0": "0000:cc:00.0", "0000:CC:1F.7": "0000:cc:1f.7", "00000000:cc:00.0": "", "cc:00": "", "": "", "0000:cc:00.": "", "0000/cc:00.0": "", "../..:00.0:x": "", "zz:00.0": "",
+	} {
+		if got := fullAddress(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
-		if o, ok := parseFDInfo(b); ok && (!isPCIAddress(o.address) || o.memory < 0 && o.memory != telemetry.Absent) {
-			t.Errorf("open file %+v", o)
-		}
-		parseHex(b)
-		if strings.Compare(before, string(b)) != 0 {
-			t.Error("a parser wrote to its input")
-		}
-	})
+	}
 }

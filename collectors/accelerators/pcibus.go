@@ -64,10 +64,15 @@ func (b *pciBus) scan() (changed bool, err error) {
 	for _, d := range b.found {
 		if !slices.Contains(names, d.address) {
 			d.gone = true
+			at := len(found)
+			for at > 0 && found[at-1].address > d.address {
+				at--
+			}
 			found = append(found, d)
+			copy(found[at+1:], found[at:])
+			found[at] = d
 		}
 	}
-	slices.SortFunc(found, func(x, y pciDevice) int { return strings.Compare(x.address, y.address) })
 	b.names = names
 	found = found[:min(len(found), maxDevices)]
 	changed = !slices.Equal(found, b.found)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,8 +67,8 @@ func TestTPU(t *testing.T) {
 	if len(r.reading.Holders) != 8 || r.reading.Holders[3] != (Holder{PID: 5100, GPU: 3}) {
 		t.Errorf("held: %v", r.reading.Holders)
 	}
-	if r.reading.Generation != 1 || len(r.reading.Parts) != 0 || s.conns != 1 {
-		t.Errorf("generation %d, %d parts, %d connections", r.reading.Generation, len(r.reading.Parts), s.conns)
+	if r.reading.Generation != 1 || len(r.reading.Parts) != 0 || s.connections() != 1 {
+		t.Errorf("generation %d, %d parts, %d connections", r.reading.Generation, len(r.reading.Parts), s.connections())
 	}
 	if usage, total := s.count("tpu.runtime.hbm.memory.usage.bytes"), s.count("tpu.runtime.hbm.memory.total.bytes"); usage != 6 || total != 1 {
 		t.Errorf("in 12 s the usage was asked for %d times and the total %d times", usage, total)
@@ -108,9 +109,9 @@ func TestTPUWorkloadComesAndGoes(t *testing.T) {
 // A service that fails is told, left alone for longer each time, and found again.
 func TestTPUServiceFails(t *testing.T) {
 	var c clock
-	dialled := 0
+	var dialled atomic.Int32
 	port := rawServer(t, func(conn net.Conn) {
-		dialled++
+		dialled.Add(1)
 		conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n" + strings.Repeat(" ", 40)))
 	})
 	r := tpuAt(&c, extractHost(t, "tpu-v5e"), port)
@@ -122,8 +123,8 @@ func TestTPUServiceFails(t *testing.T) {
 		}
 		c.pass(time.Second)
 	}
-	if dialled != 4 { // at 0, 10, 30 and 70 s
-		t.Errorf("dialled %d times in two minutes", dialled)
+	if n := dialled.Load(); n != 4 { // at 0, 10, 30 and 70 s
+		t.Errorf("dialled %d times in two minutes", n)
 	}
 	wantColumns(t, r.Reading(), map[telemetry.Metric]string{telemetry.GPUUtilPct: "- - - - - - - -", telemetry.GPUProcesses: "1 1 1 1 1 1 1 1"})
 }
@@ -143,13 +144,12 @@ func TestTPUServiceHangs(t *testing.T) {
 	if got.State != facts.SourceState_SOURCE_FAILING || !strings.Contains(got.Text, errLate.Error()) {
 		t.Errorf("says %+v", got)
 	}
-	began = time.Now()
 	for range 5 {
 		c.pass(time.Second)
 		r.Read(background, false)
 	}
-	if took := time.Since(began); took > spend {
-		t.Errorf("five readings after it took %v", took)
+	if n := s.connections(); n != 1 {
+		t.Errorf("%d connections in six seconds", n)
 	}
 }
 
@@ -320,8 +320,8 @@ func TestNoTPU(t *testing.T) {
 		}
 		c.pass(time.Second)
 	}
-	if s.conns != 0 || r.reading.Generation != 0 {
-		t.Errorf("%d connections, generation %d", s.conns, r.reading.Generation)
+	if s.connections() != 0 || r.reading.Generation != 0 {
+		t.Errorf("%d connections, generation %d", s.connections(), r.reading.Generation)
 	}
 	if n := testing.AllocsPerRun(100, func() { r.Read(background, false) }); n > 2 { // the words of the answer
 		t.Errorf("%v allocations for a kind that is not here", n)

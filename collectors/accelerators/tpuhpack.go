@@ -38,8 +38,8 @@ func (h *hpackReader) read(b []byte, visit func(name string, value []byte)) erro
 			if index, b, ok = hpackInt(b, 7); !ok || index == 0 || index > hpackStatics {
 				return errHPACK
 			}
-			if code := hpackStatusOf(index); code != "" {
-				visit(hpackStatus, []byte(code))
+			if name := hpackNameOf(index); name != hpackOther {
+				visit(name, []byte(hpackStatusOf(index)))
 			}
 			continue
 		case first&0xe0 == 0x20: // the size of the table changes: it stays empty all the same

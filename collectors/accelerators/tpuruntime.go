@@ -229,7 +229,7 @@ func (p *tpuPort) fail(err error, now int64) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errLate):
 		err = errLate
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		err = errors.New("it closes the connection")
 	}
 	p.err = err

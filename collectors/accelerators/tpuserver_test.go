@@ -110,6 +110,12 @@ func (s *tpuServer) count(metric string) int {
 	return s.asked[metric]
 }
 
+func (s *tpuServer) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
+
 // startTPU serves on a port of this machine; port 0 is any.
 func startTPU(t testing.TB, port int, options ...grpc.ServerOption) *tpuServer {
 	t.Helper()
