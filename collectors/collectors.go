@@ -59,7 +59,7 @@ func Sources() []Source {
 		{"kernel_log", time.Second, newKernelLog},
 		{"process", 5 * time.Second, newProcess},
 		{"usage", 2 * time.Second, newUsage},
-		{"host", time.Minute, newHost},
+		{"host", 10 * time.Minute, newHost},
 		{"self", time.Second, newSelf},
 	})
 }
