@@ -86,4 +86,5 @@ func BenchmarkView10k(b *testing.B) {
 		benchView(b, 200, 60, "2", "/", "g", "p", "u", ".", "t", "e", "m", "p", ">", "6", "0", "enter")
 	})
 	b.Run("node-200x60", func(b *testing.B) { benchView(b, 200, 60, "2", "enter") })
+	b.Run("gpu-200x60", func(b *testing.B) { benchView(b, 200, 60, "2", "enter", "enter") })
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"foretop/fleet"
@@ -92,6 +93,10 @@ func (m *Model) drawChart(a area, n *fleet.Node) {
 	curve := m.node.curve(g.Index, d.series)
 	if m.node.history.ask.metric != d.series || len(curve) == 0 {
 		a.cut(tableIndent, 0, a.w-tableIndent, "no past is known yet", fg(colDim))
+		return
+	}
+	if !slices.ContainsFunc(curve, func(v float64) bool { return v == v }) && !d.read(g).Known() {
+		a.cut(tableIndent, 0, a.w-tableIndent, d.short+" is not told by this kind of accelerator: m shows something else", fg(colDim))
 		return
 	}
 	const axis = 5

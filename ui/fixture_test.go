@@ -79,9 +79,14 @@ func (f *fixture) hostOf(n *fleet.Node) {
 func (f *fixture) gpu(index int) fleet.GPU {
 	none := fleet.None()
 	slow := fleet.GPUSlow{SlowdownTempC: 87, ShutdownTempC: 92, ECCVolatileCorrected: 0, ECCVolatileUncorrected: 0, ECCAggregateCorrected: 0, ECCAggregateUncorrected: 0,
-		RemappedCorrected: 0, RemappedUncorrected: 0, RemapPending: 0, RemapFailure: 0, PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, PCIeReplays: 0}
+		RemappedCorrected: 0, RemappedUncorrected: 0, RemapPending: 0, RemapFailure: 0, PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, PCIeReplays: 0,
+		ECCMode: 1, SRAMUncorrected: 0, SRAMThresholdExceeded: 0, RetiredPagesCorrected: none, RetiredPagesUncorrected: none, RetiredPending: none, Processes: none,
+		FabricState: telemetry.FabricCompleted, FabricSince: noon.Add(-time.Hour), FabricHealthBits: 0x51AA, Links: 18, LinksUp: 18, LinksMost: 18, C2CLinks: none, C2CLinksUp: none,
+		Resets: fleet.Rise{Total: none}, ExecErrors: fleet.Rise{Total: none}}
 	return fleet.GPU{Index: index, Slow: &slow,
-		Info:    &facts.GPU{Uuid: fmt.Sprintf("GPU-%08x", f.seed), Name: "NVIDIA H100 80GB HBM3", Pci: fmt.Sprintf("0000:%02x:00.0", 0x1b+index), Vendor: "nvidia"},
+		Info: &facts.GPU{Uuid: fmt.Sprintf("GPU-%08x", f.seed), Name: "NVIDIA H100 80GB HBM3", Pci: fmt.Sprintf("0000:%02x:00.0", 0x1b+index), Vendor: "nvidia", Serial: "1650123456789",
+			Architecture: "Hopper", ComputeCapability: "9.0", Vbios: "96.00.99.00.01", Firmware: "GSP 570.86.15", BoardPart: "692-2G520-0200-000", Inforom: "G520.0200.00.05",
+			CpuAffinity: "0-55,112-167", ModuleId: int32(index + 1)},
 		UtilPct: 0, MemUtilPct: 0, MemUsedBytes: gib, MemTotalBytes: 80 * gib, TempC: 34, MemTempC: 40,
 		PowerW: 71, PowerLimitW: 700, SMClockMHz: 345, SMClockMaxMHz: 1980, MemClockMHz: 2619, MemClockMaxMHz: 2619,
 		SMActivityPct: 0, TensorActivityPct: 0, DRAMActivityPct: 0, ThrottleBits: 1, NetRxBytesPerS: none, NetTxBytesPerS: none}
@@ -230,6 +235,7 @@ func healthy() *fleet.Snapshot {
 	f := &fixture{seed: 1}
 	f.addNodes("gpu%03d", 1, 64, 8)
 	f.jobsOf()
+	f.look(f.nodes[0])
 	return f.snapshot()
 }
 
@@ -255,6 +261,7 @@ func hang() *fleet.Snapshot {
 	}
 	j.State, j.Severity, j.StateText = fleet.JobSuspect, fleet.Critical, "no progress 41 s · suspect rank 131"
 	bad := f.nodes[16]
+	f.look(bad)
 	since := noon.Add(-41 * time.Second)
 	bad.Problems = []fleet.Problem{{Severity: fleet.Critical, Text: "Xid 79 GPU3: fell off the bus", GPU: 3, Port: -1, Since: since}}
 	g := &bad.GPUs[3]

@@ -35,6 +35,9 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
+	if m.screen == screenGPU { // it is all about what is selected
+		l.bodyRows, l.info = l.bodyRows+l.info, 0
+	}
 	if m.snap == nil {
 		all.cut(1, min(1, c.h-1), c.w-1, "foretop: waiting for the first picture of the fleet", fg(colStrong))
 		m.frame.SetContent(c.render(&m.theme))
@@ -62,6 +65,8 @@ func (m *Model) drawBody(a area) {
 		m.drawNodes(a)
 	case screenNode:
 		m.drawNode(a)
+	case screenGPU:
+		m.drawGPU(a)
 	case screenKernel:
 		m.drawKernel(a)
 	case screenHelp:
@@ -124,6 +129,8 @@ func (m *Model) screenWords(s screen) string {
 		return "Nodes"
 	case screenNode:
 		return m.node.name
+	case screenGPU:
+		return "GPU " + strconv.Itoa(m.node.selected)
 	case screenKernel:
 		return m.node.name + " kernel log"
 	case screenHelp:

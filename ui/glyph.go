@@ -82,8 +82,12 @@ func asciiOf(r rune) rune {
 		return '<'
 	case '↑':
 		return '^'
-	case '│', '‖', '▏', '▕', '▎':
+	case '│', '‖', '▏', '▕', '▎', '├':
 		return '|'
+	case '└':
+		return '`'
+	case 'µ':
+		return 'u'
 	case '×':
 		return 'x'
 	case '°':

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,10 +47,25 @@ func trim(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-var fixtures = []struct {
+type namedFixture struct {
 	name string
 	make func() *fleet.Snapshot
-}{{"healthy", healthy}, {"hang", hang}, {"connecting", connecting}, {"empty", empty}, {"lost", allLost}}
+}
+
+// allFixtures are those of the goldens, and the machines that are not like the others.
+func allFixtures() []namedFixture { return slices.Concat(fixtures, []namedFixture{{"kinds", kinds}}) }
+
+var fixtures = []namedFixture{{"healthy", healthy}, {"hang", hang}, {"connecting", connecting}, {"empty", empty}, {"lost", allLost}}
+
+// kindScreens are shown of machines that are not like the others.
+var kindScreens = []struct {
+	name string
+	keys string
+}{
+	{"amd", "2 / a m d enter enter"}, {"amd-gpu", "2 / a m d enter enter enter"}, {"hidden", "2 / h i d 0 enter enter"}, {"mig", "2 / m i g enter enter"},
+	{"mig-folded", "2 / m i g enter enter left"}, {"mig-gpu", "2 / m i g enter enter enter"}, {"sick", "2 / s i c k enter enter"}, {"sick-gpu", "2 / s i c k enter enter enter"},
+	{"sick-fabric", "2 / s i c k enter enter enter right tab tab tab tab tab tab tab tab tab tab"}, {"tpu", "2 / t p u enter enter"}, {"tpu-gpu", "2 / t p u enter enter enter"},
+}
 
 var screens = []struct {
 	name string
@@ -57,6 +73,7 @@ var screens = []struct {
 }{
 	{"jobs", ""}, {"job", "enter"}, {"grid", "tab"}, {"nodes", "2"}, {"node", "2 enter"}, {"kernel", "2 L"}, {"help", "?"},
 	{"node-ports", "2 enter shift+tab shift+tab shift+tab shift+tab"}, {"jobs-temp", "m m m m"}, {"nodes-filter", "2 /"}, {"paused", "Z"},
+	{"gpu", "2 enter enter"}, {"gpu-calls", "2 enter enter right shift+tab t"},
 }
 
 var sizes = []struct {
@@ -79,6 +96,20 @@ func TestGoldens(t *testing.T) {
 					golden(t, filepath.Join(f.name, s.name+"-"+size.name), trim(d.text()))
 				})
 			}
+		}
+	}
+}
+
+// TestKindGoldens holds the node and GPU screens of every kind of machine at the four sizes.
+func TestKindGoldens(t *testing.T) {
+	for _, s := range kindScreens {
+		for _, size := range sizes {
+			t.Run(s.name+"/"+size.name, func(t *testing.T) {
+				d := drive(kinds(), size.w, size.h, Options{})
+				d.keys(strings.Fields(s.keys)...)
+				d.must(t)
+				golden(t, filepath.Join("kinds", s.name+"-"+size.name), trim(d.text()))
+			})
 		}
 	}
 }

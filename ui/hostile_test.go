@@ -33,10 +33,14 @@ func hostile(text string) *fleet.Snapshot {
 		}
 		n.Cause, n.Remedy, n.Banner = t, t, t
 		n.Hello = &facts.Hello{Hostname: t, Os: t, Kernel: t, Build: t, Arch: t}
-		n.Inventory = &facts.Inventory{Product: t, GpuDriverVersion: t, Cpu: &facts.CPU{Model: t}}
+		n.Inventory = &facts.Inventory{Product: t, GpuDriverVersion: t, CudaVersion: t, Cpu: &facts.CPU{Model: t}, UnseenGpus: []*facts.UnseenGPU{{Pci: t, Vendor: t, Why: t}}}
 		for j := range n.GPUs {
-			n.GPUs[j].Info.Name = t
+			n.GPUs[j].Info = &facts.GPU{Uuid: fmt.Sprint(t, j), Name: t, Pci: t, Serial: t, Vbios: t, ComputeCapability: t, Vendor: []string{t, "amd", "nvidia"}[j%3], Driver: t, Architecture: t,
+				BoardPart: t, Firmware: t, Inforom: t, CpuAffinity: t, FabricCluster: t, Chassis: t, Note: t}
 		}
+		n.Parts = []fleet.Part{{GPU: 0, Info: &facts.GPUPart{Kind: t, Name: t, Uuid: t}}, {GPU: 3, Info: &facts.GPUPart{Name: t}}}
+		n.Links = []fleet.Link{{GPU: 0, Info: &facts.GPULink{Kind: t, Remote: t, RemotePci: t}}, {GPU: 3, State: 77, Info: &facts.GPULink{Kind: t, Remote: t, RemotePci: t}}}
+		n.Calls = []fleet.Call{{Name: t, Source: 0}, {Name: t, Source: 3}, {Name: t, Source: 99}}
 		for j := range n.Ports {
 			n.Ports[j].Name, n.Ports[j].LinkLayer, n.Ports[j].Netdev = t, t, t
 		}
@@ -78,7 +82,7 @@ func hostile(text string) *fleet.Snapshot {
 // line keeps its width.
 func TestHostileText(t *testing.T) {
 	for i, text := range hostileText {
-		for _, keys := range []string{"", "enter", "tab", "tab enter", "2", "2 enter", "2 L", "?", "y", "2 y", "u", "2 u", "2 space y", "/"} {
+		for _, keys := range []string{"", "enter", "tab", "tab enter", "2", "2 enter", "2 enter enter", "2 enter home enter shift+tab t end", "2 L", "?", "y", "2 y", "u", "2 u", "2 space y", "/"} {
 			for _, size := range [][2]int{{80, 24}, {200, 60}, {21, 6}} {
 				opt := Options{Profile: colorprofile.TrueColor, ASCII: i%5 == 4}
 				d := drive(hostile(text), size[0], size[1], opt)

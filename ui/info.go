@@ -202,15 +202,22 @@ func gpuNumbers(g *fleet.GPU) string {
 	if !g.PowerW.Known() && !g.UtilPct.Known() && !g.MemUsedBytes.Known() && !g.TempC.Known() {
 		return "it gives no numbers"
 	}
-	return strings.Join([]string{
-		formatWhole2(g.PowerW, g.PowerLimitW) + "W " + formatPct(g.PowerPct()),
-		"util " + formatPct(g.UtilPct),
-		"tensor " + formatPct(g.TensorActivityPct),
-		formatUsed(g.MemUsedBytes, g.MemTotalBytes),
-		formatUnit(g.TempC, "°"),
-		formatUnit(g.SMClockMHz, "MHz"),
-		"net " + formatRate(sum(g.NetRxBytesPerS, g.NetTxBytesPerS)),
-	}, " · ")
+	parts := []string{formatWhole2(g.PowerW, g.PowerLimitW) + "W " + formatPct(g.PowerPct()), "util " + formatPct(g.UtilPct)}
+	if !g.PowerW.Known() && !g.PowerLimitW.Known() { // a kind that does not tell
+		parts = parts[1:]
+	}
+	for _, p := range []struct {
+		r     fleet.Reading
+		words string
+	}{
+		{g.TensorActivityPct, "tensor " + formatPct(g.TensorActivityPct)}, {g.MemUsedBytes, formatUsed(g.MemUsedBytes, g.MemTotalBytes)}, {g.TempC, formatUnit(g.TempC, "°")},
+		{g.SMClockMHz, formatUnit(g.SMClockMHz, "MHz")}, {0, "net " + formatRate(sum(g.NetRxBytesPerS, g.NetTxBytesPerS))},
+	} {
+		if p.r.Known() {
+			parts = append(parts, p.words)
+		}
+	}
+	return strings.Join(parts, " · ")
 }
 
 // formatWhole2 is "694/700".

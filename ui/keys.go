@@ -51,12 +51,13 @@ const (
 	placeGrid              // the grid, under the table or alone
 	placeNodes
 	placeNode
+	placeGPU    // one GPU
 	placeKernel // the kernel log of a node, alone
 	placeHelp
 	numPlaces
 )
 
-var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "Kernel log", "Help"}
+var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Help"}
 
 // places is a set of them.
 type places uint16
@@ -84,7 +85,8 @@ type binding struct {
 
 // bindings is every key there is.
 func bindings() []binding {
-	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeKernel, placeHelp)
+	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeHelp)
+	pages := at(placeNode, placeGPU)
 	tables := at(placeJobs, placeNodes)
 	lists := tables | at(placeGrid)
 	return []binding{
@@ -92,6 +94,10 @@ func bindings() []binding {
 		{[]string{"down", "j"}, actDown, "↑↓", "Up/Down", "move", "down", "Move", everywhere},
 		{[]string{"left", "h"}, actLeft, "←", "Left", "", "left, one GPU", "Move", at(placeGrid)},
 		{[]string{"right", "l"}, actRight, "→", "Right", "", "right, one GPU", "Move", at(placeGrid)},
+		{[]string{"left", "h"}, actLeft, "←", "Left", "", "hide the parts of the selected GPU (MIG)", "Move", at(placeNode)},
+		{[]string{"right", "l"}, actRight, "→", "Right", "", "show the parts of the selected GPU (MIG)", "Move", at(placeNode)},
+		{[]string{"left", "h"}, actLeft, "←", "Left", "", "the GPU before", "Move", at(placeGPU)},
+		{[]string{"right", "l"}, actRight, "←→", "Left/Right", "GPU", "the next GPU of the node", "Move", at(placeGPU)},
 		{[]string{"pgup", "ctrl+b"}, actPageUp, "PgUp", "", "", "a page up", "Move", everywhere},
 		{[]string{"pgdown", "ctrl+f"}, actPageDown, "PgDn", "", "", "a page down", "Move", everywhere},
 		{[]string{"home", "g"}, actFirst, "g", "", "", "to the first", "Move", everywhere},
@@ -100,17 +106,19 @@ func bindings() []binding {
 		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "a job: its grid on the whole screen", "Go", at(placeJobs)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "node", "the node of the selected GPU", "Go", at(placeGrid)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "the node", "Go", at(placeNodes)},
-		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeNode)},
-		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeKernel, placeHelp)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "all about the selected GPU; in other sections: fold or unfold", "Go", at(placeNode)},
+		{[]string{"t"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeNode)},
+		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeGPU)},
+		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeGPU, placeKernel, placeHelp)},
 		{[]string{"esc", "backspace"}, actBack, "Esc", "", "", "ends a range; it never quits", "Go", tables},
 		{[]string{"tab"}, actNextPane, "Tab", "", "grid", "to the grid, then the next view", "Go", at(placeJobs)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "", "to the next part or view", "Go", at(placeGrid, placeNodes)},
-		{[]string{"tab"}, actNextPane, "Tab", "", "section", "to the next section", "Go", at(placeNode)},
-		{[]string{"shift+tab"}, actPrevPane, "Shift-Tab", "", "", "the other way round", "Go", lists | at(placeNode)},
+		{[]string{"tab"}, actNextPane, "Tab", "", "section", "to the next section", "Go", pages},
+		{[]string{"shift+tab"}, actPrevPane, "Shift-Tab", "", "", "the other way round", "Go", lists | pages},
 		{[]string{"1"}, actJobs, "1", "", "", "Jobs", "Go", everywhere},
 		{[]string{"2"}, actNodes, "2", "", "nodes", "Nodes", "Go", at(placeJobs)},
 		{[]string{"2"}, actNodes, "2", "", "", "Nodes", "Go", everywhere &^ at(placeJobs)},
-		{[]string{"L"}, actKernel, "L", "", "log", "kernel log of the node", "Go", at(placeNodes, placeGrid, placeNode)},
+		{[]string{"L"}, actKernel, "L", "", "log", "kernel log of the node", "Go", at(placeNodes, placeGrid, placeNode, placeGPU)},
 		{[]string{"L"}, actKernel, "L", "", "", "back to the node", "Go", at(placeKernel)},
 
 		{[]string{"/"}, actFilter, "/", "", "filter", "search and filter: words, or terms such as util<10", "Choose", tables},
@@ -127,9 +135,9 @@ func bindings() []binding {
 		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode)},
 		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode)},
 		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
-		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeKernel)},
+		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, and dial now what is not live", "Show", at(placeNodes, placeNode)},
-		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, and dial now what is not live", "Show", at(placeJobs, placeGrid)},
+		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, and dial now what is not live", "Show", at(placeJobs, placeGrid, placeGPU)},
 		{[]string{"?", "f1"}, actHelp, "?", "", "help", "all keys", "Show", everywhere &^ at(placeHelp)},
 		{[]string{"?", "f1"}, actBack, "?", "", "", "back", "Show", at(placeHelp)},
 		{[]string{"q"}, actQuit, "q", "", "quit", "quit; on a screen opened from another: back", "Show", tables},
@@ -151,7 +159,7 @@ func laterKeys() map[string]string {
 
 // hintOrder is how the keys with a hint stand on the bottom line, as far as there is room. "?" has a place of its own.
 func hintOrder() []action {
-	return []action{actDown, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actProblems, actQuit, actPause, actFold, actRefresh,
+	return []action{actDown, actRight, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actProblems, actQuit, actPause, actFold, actRefresh,
 		actNodes, actTag, actSortRight, actUser, actCopy}
 }
 

@@ -55,7 +55,7 @@ func TestEveryKeyIsExplained(t *testing.T) {
 
 // TestHintsWorkHere shows that what stands on the bottom line does something where it stands.
 func TestHintsWorkHere(t *testing.T) {
-	for p, keys := range map[place]string{placeJobs: "", placeGrid: "tab", placeNodes: "2", placeNode: "2 enter", placeKernel: "2 L", placeHelp: "?"} {
+	for p, keys := range map[place]string{placeJobs: "", placeGrid: "tab", placeNodes: "2", placeNode: "2 enter", placeGPU: "2 enter enter", placeKernel: "2 L", placeHelp: "?"} {
 		d := drive(hang(), 200, 60, Options{})
 		d.keys(fields(keys)...)
 		if d.place() != p {

@@ -20,7 +20,7 @@ func TestMonkey(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost()}
+			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds()}
 			d := drive(snaps[0], 80, 24, Options{
 				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0})
 			for step := range 600 {
@@ -50,8 +50,8 @@ func TestMonkey(t *testing.T) {
 
 // TestEverySize draws every screen at every size down to nothing.
 func TestEverySize(t *testing.T) {
-	for _, f := range fixtures {
-		for _, s := range []string{"", "tab", "enter", "2", "2 enter", "2 L", "?", "/", "2 enter tab tab tab"} {
+	for _, f := range allFixtures() {
+		for _, s := range []string{"", "tab", "enter", "2", "2 enter", "2 L", "?", "/", "2 enter tab tab tab", "2 enter enter", "2 enter enter right shift+tab t"} {
 			d := drive(f.make(), 80, 24, Options{Mouse: true})
 			d.keys(fields(s)...)
 			for h := range 13 {

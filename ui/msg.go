@@ -26,6 +26,7 @@ type seriesKey struct {
 type historyAsk struct {
 	node   string
 	gpus   int
+	gpu    int // the only one that is wanted, with all there is of it; -1: all, with the metric
 	metric fleet.SeriesID
 }
 
@@ -37,14 +38,17 @@ const (
 
 // historyCmd asks for the curves on screen, when they are due and none are on their way.
 func (m *Model) historyCmd() tea.Cmd {
-	if m.snap == nil || m.screen != screenNode || m.opt.Source == nil {
+	if m.snap == nil || m.screen != screenNode && m.screen != screenGPU || m.opt.Source == nil {
 		return nil
 	}
 	n := m.index.node(m.node.name)
 	if n == nil {
 		return nil
 	}
-	ask := historyAsk{n.Name, len(n.GPUs), m.metric.def().series}
+	ask := historyAsk{n.Name, len(n.GPUs), -1, m.metric.def().series}
+	if m.screen == screenGPU {
+		ask.gpu = m.node.selected
+	}
 	if !m.node.historyDue(ask, m.snap.At) {
 		return nil
 	}
@@ -53,6 +57,12 @@ func (m *Model) historyCmd() tea.Cmd {
 		msg := historyMsg{ask, at, make(map[seriesKey][]float64, ask.gpus+int(fleet.NumHostSeries))}
 		get := func(gpu int, id fleet.SeriesID) {
 			msg.series[seriesKey{gpu, id}] = source.History(fleet.Query{Node: ask.node, GPU: gpu, Series: id, Span: historySpan, Points: historyPoints})
+		}
+		if ask.gpu >= 0 {
+			for id := range fleet.NumGPUSeries {
+				get(ask.gpu, id)
+			}
+			return msg
 		}
 		for i := range ask.gpus {
 			get(i, ask.metric)
@@ -77,7 +87,7 @@ func (w *watcher) done(msg watchedMsg) { w.told, w.asking = msg.nodes, false }
 
 func (m *Model) watchCmd() tea.Cmd {
 	var want []string
-	if m.onScreen(screenNode) || m.onScreen(screenKernel) {
+	if m.onScreen(screenNode) || m.onScreen(screenGPU) || m.onScreen(screenKernel) {
 		want = []string{m.node.name}
 	}
 	if m.watch.asking || slices.Equal(want, m.watch.told) || m.opt.Source == nil {

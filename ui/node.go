@@ -2,15 +2,12 @@ package ui
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"foretop/fleet"
 )
 
-// section is a part of the node screen that can be folded.
-type section uint8
-
+// Sections of the node's page, in the order in which Tab goes round them.
 const (
 	secGPUs section = iota
 	secHistory
@@ -19,24 +16,57 @@ const (
 	secPorts
 	secKernel
 	secDevices
+	secTopology
 	secSources
-	numSections
+	numNodeSections
 )
 
-var sectionTitles = [numSections]string{"GPUs", "history", "CPU and memory", "processes", "RDMA ports", "kernel log", "network, disks, file systems", "sources"}
+// nodeSection is one section of the node's page.
+type nodeSection struct {
+	title string
+	rows  func(m *Model, n *fleet.Node, w int) int // lines that it takes under its rule
+	draw  func(m *Model, a area, n *fleet.Node)
+}
 
-// nodeScreen is the drill-down into one node: a page of sections that scrolls.
+// nodeSections is the table of them. A further one is an entry here, and its place in layoutNode.
+func nodeSections() [numNodeSections]nodeSection {
+	return [numNodeSections]nodeSection{
+		secGPUs:      {"GPUs", (*Model).gpuRows, (*Model).drawGPUs},
+		secHistory:   {"", func(m *Model, _ *fleet.Node, _ int) int { return m.chartRows() }, (*Model).drawChart},
+		secHost:      {"CPU and memory", func(_ *Model, n *fleet.Node, w int) int { return hostRows(n, w) }, (*Model).drawHost},
+		secProcesses: {"", func(_ *Model, n *fleet.Node, _ int) int { return processRows(n) }, (*Model).drawProcesses},
+		secPorts:     {"RDMA ports", (*Model).portRows, (*Model).drawPorts},
+		secKernel:    {"", func(_ *Model, n *fleet.Node, _ int) int { return kernelRows(n) }, (*Model).drawKernelTail},
+		secDevices: {"network, disks, file systems", func(_ *Model, n *fleet.Node, _ int) int { return max(1, len(deviceLines(n))) },
+			func(_ *Model, a area, n *fleet.Node) {
+				drawLines(a, deviceLines(n), "no network interface or disk is known")
+			}},
+		secTopology: {"topology", (*Model).topologyRows, (*Model).drawTopology},
+		secSources:  {"sources", func(_ *Model, n *fleet.Node, _ int) int { return sourceRows(n) }, (*Model).drawSources},
+	}
+}
+
+// sectionTitle is a section's title as it is now.
+func (m *Model) sectionTitle(n *fleet.Node, id section) string {
+	switch id {
+	case secHistory:
+		return m.chartTitle()
+	case secKernel:
+		return kernelTitle(n)
+	case secProcesses:
+		return processTitle(n)
+	}
+	return nodeSections()[id].title
+}
+
+// nodeScreen is the drill-down into one node.
 type nodeScreen struct {
+	page
 	name     string
-	selected int // index of the GPU
-	focused  section
-	folded   [numSections]bool
-	top      int // first line of the page on screen
-	reveal   bool
+	selected int  // index of the GPU
 	plain    bool // as last drawn: no sections, only why the node is not live
-	// As last drawn: where each section is on the page, how long the page is and how much of it is seen.
-	at           [numSections]box
-	length, seen int
+	parts    partsView
+	columns  gpuColumnsSeen
 
 	asked   historyAsk
 	askedAt time.Time
@@ -45,13 +75,12 @@ type nodeScreen struct {
 	log     logView
 }
 
-// box is a place on the page.
-type box struct{ x, y, w, h int }
-
 // show turns to a node; gpu is the index of the GPU to select, -1: the worst.
 func (s *nodeScreen) show(n *fleet.Node, gpu int) {
 	if s.name != n.Name {
-		*s = nodeScreen{name: n.Name, folded: s.folded}
+		folded := s.folded
+		*s = nodeScreen{name: n.Name}
+		s.folded = folded
 	}
 	s.top, s.focused, s.reveal = 0, secGPUs, true
 	if gpu >= 0 {
@@ -79,59 +108,38 @@ func (s *nodeScreen) gpu(n *fleet.Node) *fleet.GPU {
 	return &n.GPUs[0]
 }
 
-// focus goes on to another section, unfolded or not, and brings it into sight.
-func (s *nodeScreen) focus(d int) {
-	for range numSections {
-		s.focused = section((int(s.focused) + d + int(numSections)) % int(numSections))
-		if s.at[s.focused].h > 0 {
-			break
-		}
-	}
-	s.reveal = true
-}
-
 // leftOut says that a node has nothing for a section to show, ever: GPUs, and their curves.
 func leftOut(n *fleet.Node, id section) bool {
-	return id == secGPUs && noGPU(n) || id == secHistory && len(n.GPUs) == 0
-}
-
-func (s *nodeScreen) fold() {
-	s.folded[s.focused] = !s.folded[s.focused]
-	s.reveal = true
+	switch id {
+	case secGPUs:
+		return noGPU(n) && len(n.Inventory.UnseenGpus) == 0
+	case secHistory, secTopology:
+		return len(n.GPUs) == 0
+	}
+	return false
 }
 
 // step moves the selection among the GPUs while they have the focus, else the page.
 func (s *nodeScreen) step(do action) {
-	gpus := !s.plain && s.focused == secGPUs && !s.folded[secGPUs]
-	switch do {
-	case actUp:
-		if gpus {
+	if s.onGPUs() {
+		switch do {
+		case actUp:
 			s.selected--
 			s.reveal = true
 			return
-		}
-		s.top--
-	case actDown:
-		if gpus {
+		case actDown:
 			s.selected++
 			s.reveal = true
 			return
-		}
-		s.top++
-	case actPageUp:
-		s.top -= max(1, s.seen-1)
-	case actPageDown:
-		s.top += max(1, s.seen-1)
-	case actFirst:
-		s.top = 0
-		if gpus {
+		case actFirst:
 			s.selected = 0
 		}
-	case actLast:
-		s.top = s.length
 	}
-	s.top = max(0, min(s.top, s.length-s.seen))
+	s.scroll(do)
 }
+
+// onGPUs says that the arrow keys move among the GPUs.
+func (s *nodeScreen) onGPUs() bool { return !s.plain && s.focused == secGPUs && !s.folded[secGPUs] }
 
 // takeHistory keeps curves that came.
 func (s *nodeScreen) takeHistory(msg historyMsg) {
@@ -153,14 +161,6 @@ func (s *nodeScreen) historyDue(ask historyAsk, at time.Time) bool {
 // curve is what is known of the past; nil when nothing is.
 func (s *nodeScreen) curve(gpu int, id fleet.SeriesID) []float64 {
 	return s.history.series[seriesKey{gpu, id}]
-}
-
-// pageWords say which part of the page is seen, when not all of it is.
-func (s *nodeScreen) pageWords() string {
-	if s.length <= s.seen || s.seen == 0 {
-		return ""
-	}
-	return "lines " + strconv.Itoa(s.top+1) + "–" + strconv.Itoa(min(s.top+s.seen, s.length)) + " of " + strconv.Itoa(s.length)
 }
 
 // drawNode draws the node's head and as much of its page as there is room for.
@@ -197,21 +197,15 @@ func (m *Model) drawNode(a area) {
 	}
 	s.seen = max(0, a.h-head)
 	if s.reveal {
-		s.revealFocus()
+		s.revealFocus(n)
 	}
-	s.top = max(0, min(s.top, s.length-s.seen))
+	s.clamp()
 	if head >= 2 {
 		m.nodeHead(a, n, len(why) == 0)
 		drawWhy(a.sub(0, 2, a.w, len(why)), why)
 	}
-	view := a.sub(0, head, a.w, s.seen)
-	for id := range numSections {
-		b := s.at[id]
-		if b.h == 0 || b.y-s.top >= s.seen || b.y+b.h <= s.top {
-			continue
-		}
-		m.drawSection(view.sub(b.x, b.y-s.top, b.w, b.h), id, n)
-	}
+	sections := nodeSections()
+	s.draw(m, a.sub(0, head, a.w, s.seen), func(id section) string { return m.sectionTitle(n, id) }, func(a area, id section) { sections[id].draw(m, a, n) })
 }
 
 // drawUnseen draws the page of a node that never told anything: why, and what to do.
@@ -221,9 +215,9 @@ func (m *Model) drawUnseen(a area, n *fleet.Node, head int, why []whyLine) {
 	if a.h >= 10 {
 		gap = 1
 	}
-	s.at = [numSections]box{}
+	s.at = [maxSections]box{}
 	s.length, s.seen = len(why)+gap, max(0, a.h-head)
-	s.top = max(0, min(s.top, s.length-s.seen))
+	s.clamp()
 	if head == 2 {
 		m.nodeHead(a, n, false)
 	}
@@ -231,20 +225,14 @@ func (m *Model) drawUnseen(a area, n *fleet.Node, head int, why []whyLine) {
 }
 
 // revealFocus scrolls so that the focused section is seen: all of it, or its beginning; of the GPUs, the selected one.
-func (s *nodeScreen) revealFocus() {
-	s.reveal = false
+func (s *nodeScreen) revealFocus(n *fleet.Node) {
 	b := s.at[s.focused]
-	from, to := b.y, b.y+b.h
-	if s.focused == secGPUs && b.h > s.seen {
-		from = b.y + 2 + s.selected
-		to = from + 1
+	if s.focused == secGPUs && b.h > s.seen && !s.folded[secGPUs] {
+		row := b.y + 2 + s.rowOf(n, s.selected)
+		s.bring(row, row+1)
+		return
 	}
-	if to > s.top+s.seen {
-		s.top = to - s.seen
-	}
-	if from < s.top || b.h > s.seen && s.focused != secGPUs {
-		s.top = from
-	}
+	s.bring(b.y, b.y+b.h)
 }
 
 // nodeWide is the width from which sections stand side by side.
@@ -253,103 +241,20 @@ const nodeWide = 110
 // layoutNode puts the sections on the page: a pure function of the width, what is folded, and how much the node has of each thing.
 func (m *Model) layoutNode(n *fleet.Node, w int) {
 	s := &m.node
-	rows := [][]section{{secGPUs}, {secHistory, secHost}, {secPorts, secKernel}, {secProcesses, secDevices}, {secSources}}
+	rows := [][]section{{secGPUs}, {secHistory, secHost}, {secPorts}, {secKernel, secProcesses}, {secDevices, secTopology}, {secSources}}
 	if w < nodeWide {
 		rows = nil
-		for id := range numSections {
+		for id := range numNodeSections {
 			rows = append(rows, []section{id})
 		}
 	}
-	y := 0
-	s.at = [numSections]box{}
-	for _, row := range rows {
-		if row = slices.DeleteFunc(row, func(id section) bool { return leftOut(n, id) }); len(row) == 0 {
-			continue
-		}
-		cells := w / len(row)
-		tallest := 0
-		for i, id := range row {
-			b := box{x: i * cells, y: y, w: cells, h: 1}
-			if i == len(row)-1 {
-				b.w = w - b.x
-			} else {
-				b.w--
-			}
-			if !s.folded[id] {
-				b.h += m.sectionRows(n, id, b.w)
-			}
-			s.at[id] = b
-			tallest = max(tallest, b.h)
-		}
-		y += tallest
+	for i := range rows {
+		rows[i] = slices.DeleteFunc(rows[i], func(id section) bool { return leftOut(n, id) })
 	}
-	s.length = y
+	rows = slices.DeleteFunc(rows, func(row []section) bool { return len(row) == 0 })
+	sections := nodeSections()
+	s.stack(w, rows, func(id section, w int) int { return sections[id].rows(m, n, w) })
 	if s.at[s.focused].h == 0 {
 		s.focus(1)
-	}
-}
-
-// sectionRows is how many lines a section takes under its rule.
-func (m *Model) sectionRows(n *fleet.Node, id section, w int) int {
-	switch id {
-	case secGPUs:
-		return 1 + max(1, len(n.GPUs))
-	case secHistory:
-		return m.chartRows()
-	case secHost:
-		return hostRows(n, w)
-	case secProcesses:
-		return processRows(n)
-	case secPorts:
-		return m.portRows(n, w)
-	case secKernel:
-		return kernelRows(n)
-	case secDevices:
-		return max(1, len(deviceLines(n)))
-	}
-	return max(1, len(n.Sources)) + 1
-}
-
-func (m *Model) drawSection(a area, id section, n *fleet.Node) {
-	s := &m.node
-	title, st, mark := sectionTitles[id], fg(colDim), "─ "
-	switch id {
-	case secHistory:
-		title = m.chartTitle()
-	case secKernel:
-		title = kernelTitle(n)
-	case secProcesses:
-		title = processTitle(n)
-	}
-	if s.folded[id] {
-		title += " (folded: t)"
-	}
-	if s.focused == id {
-		st, mark = fg(colStrong).with(bold), string(markCursor)+" "
-	}
-	a.repeat(0, 0, a.w, '─', fg(colDim))
-	x := a.text(1, 0, mark, st)
-	a.text(x, 0, title+" ", st)
-	if s.folded[id] {
-		return
-	}
-	body := a.sub(0, 1, a.w, a.h-1)
-	switch id {
-	case secGPUs:
-		m.drawGPUs(body, n)
-	case secHistory:
-		m.drawChart(body, n)
-	case secHost:
-		m.drawHost(body, n)
-	case secProcesses:
-		m.drawProcesses(body, n)
-	case secPorts:
-		m.drawPorts(body, n)
-	case secKernel:
-		m.drawKernelTail(body, n)
-	case secDevices:
-		drawLines(body, deviceLines(n), "no network interface or disk is known")
-	case secSources:
-		m.drawSources(body, n)
 	}
 }

@@ -22,8 +22,12 @@ func (m *Model) nodeHead(a area, n *fleet.Node, note bool) {
 			add(strconv.Itoa(int(cpu.GetSockets())) + "× " + cpu.GetModel() + ", " + count(int(cpu.GetThreads()), "thread"))
 		}
 		add(formatBytes(fleet.Reading(inv.GetMemoryTotalBytes())))
-		if d := inv.GetGpuDriverVersion(); d != "" {
-			add("driver " + d)
+		driver := inv.GetGpuDriverVersion()
+		if driver == "" && len(n.GPUs) > 0 {
+			driver = n.GPUs[0].Info.Driver
+		}
+		if driver != "" {
+			add("driver " + driver)
 		}
 	}
 	add(n.Hello.GetOs())
@@ -32,7 +36,7 @@ func (m *Model) nodeHead(a area, n *fleet.Node, note bool) {
 	if len(parts) == 0 {
 		parts = append(parts, "nothing is known of it yet")
 	}
-	page := m.node.pageWords()
+	page := m.node.words()
 	w := 0
 	if page != "" {
 		w = a.width(page) + 2
@@ -40,6 +44,9 @@ func (m *Model) nodeHead(a area, n *fleet.Node, note bool) {
 	a.cut(1, 1, a.w-1-w, strings.Join(parts, " · "), fg(colDim))
 	a.text(a.w-w+1, 1, page, fg(colAccent))
 }
+
+// jobsNamed is how many jobs of a node are named in its head.
+const jobsNamed = 3
 
 // nodeState draws one line: name, state, jobs, and with note what is wrong.
 func (m *Model) nodeState(a area, y int, n *fleet.Node, note bool) {
@@ -54,7 +61,11 @@ func (m *Model) nodeState(a area, y int, n *fleet.Node, note bool) {
 		x = a.text(x, y, "  "+host, fg(colDim))
 	}
 	if len(n.Jobs) > 0 {
-		x = a.text(x, y, "  job "+nodeJobs(n)+ranksHere(n), style{})
+		words := "  job " + nodeJobs(n) + ranksHere(n)
+		if len(n.Jobs) > jobsNamed {
+			words = "  " + count(len(n.Jobs), "job")
+		}
+		x = a.text(x, y, words, style{})
 	}
 	if !n.Boot.IsZero() {
 		x = a.text(x, y, "  up "+formatLong(m.snap.At.Sub(n.Boot)), fg(colDim))

@@ -3,7 +3,6 @@ package ui
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"foretop/fleet"
 	"foretop/telemetry/facts"
@@ -118,53 +117,4 @@ func kernelAbsent(n *fleet.Node) (what, next string) {
 		what += " (Xids come by NVML's events)"
 	}
 	return what, s.Remedy
-}
-
-// drawSources draws what the collector reads on the node, how each does, and what it all costs.
-func (m *Model) drawSources(a area, n *fleet.Node) {
-	if len(n.Sources) == 0 {
-		a.cut(tableIndent, 0, a.w-tableIndent, "the node has not told what it reads", fg(colDim))
-	}
-	for i := range n.Sources {
-		s := &n.Sources[i]
-		k := sourceMark(s.State)
-		a.text(1, i, string(k.r), k.st)
-		a.cut(3, i, 12, s.Name, fg(colStrong))
-		x := a.text(16, i, sourceWords(s), k.st) + 2
-		cost := "every " + formatAge(time.Duration(s.EveryMS)*time.Millisecond)
-		if s.CallUS.Known() {
-			cost += ", " + formatWhole(float64(s.CallUS)) + " µs a read"
-		}
-		if a.w-x > a.width(cost)+1 {
-			a.text(a.w-a.width(cost)-1, i, cost, fg(colDim))
-		}
-	}
-	if cost := collectorCost(n); cost != "" {
-		a.cut(1, max(1, len(n.Sources)), a.w-2, cost+" sent"+buildOf(n), fg(colDim))
-	}
-}
-
-func buildOf(n *fleet.Node) string {
-	if b := n.Hello.GetBuild(); b != "" {
-		return ", build " + b
-	}
-	return ""
-}
-
-// sourceWords say how a source does, why, and what to do about it.
-func sourceWords(s *fleet.Source) string {
-	words := sourceWord(s.State)
-	if s.State == facts.SourceState_SOURCE_DENIED {
-		words = "not checked: denied"
-	}
-	if s.StuckS.Known() && s.StuckS > 0 {
-		words += " for " + formatShort(time.Duration(float64(s.StuckS)*float64(time.Second)))
-	}
-	if s.Text != "" {
-		words += ": " + s.Text
-	}
-	if s.Remedy != "" {
-		words += " → " + s.Remedy
-	}
-	return words
 }

@@ -42,7 +42,7 @@ func TestNodeWithoutGPUs(t *testing.T) {
 		}
 		d.keys("tab", "tab", "tab", "tab", "tab", "tab")
 		if d.node.focused != secHost {
-			t.Errorf("%s: six steps round six sections lead to %q", size.name, sectionTitles[d.node.focused])
+			t.Errorf("%s: six steps round six sections lead to %q", size.name, nodeSections()[d.node.focused].title)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (m *Model) act(do action) tea.Cmd {
 	case actRefresh:
 		return m.refresh()
 	case actFold:
-		m.node.fold()
+		m.fold()
 	case actHelp:
 		m.push(screenHelp)
 		m.help.top = 0
@@ -87,7 +87,20 @@ func (m *Model) move(do action) {
 	case placeGrid:
 		m.jobs.view.step(do)
 	case placeNode:
+		if do == actLeft || do == actRight {
+			m.unfoldParts(do == actRight)
+			return
+		}
 		m.node.step(do)
+	case placeGPU:
+		switch do {
+		case actLeft:
+			m.stepGPU(-1)
+		case actRight:
+			m.stepGPU(1)
+		default:
+			m.gpu.scroll(do)
+		}
 	case placeKernel:
 		m.node.log.step(do)
 	case placeHelp:
@@ -150,8 +163,12 @@ func (m *Model) quit() tea.Cmd {
 
 // pane goes on to the next part of the screen: jobs, grid, nodes, round and round; on a node, its sections.
 func (m *Model) pane(d int) {
-	if m.screen == screenNode {
+	switch m.screen {
+	case screenNode:
 		m.node.focus(d)
+		return
+	case screenGPU:
+		m.gpu.focus(d)
 		return
 	}
 	if m.screen != screenJobs && m.screen != screenNodes {
@@ -188,6 +205,12 @@ func (m *Model) open() {
 			return
 		}
 		m.openNode(screenNode, ref.Node, ref.Index)
+	case placeNode:
+		if m.node.onGPUs() {
+			m.showGPU()
+		} else {
+			m.node.fold()
+		}
 	case placeNodes:
 		if name := m.nodes.selected(); name != "" {
 			m.openNode(screenNode, name, -1)
@@ -195,6 +218,15 @@ func (m *Model) open() {
 			m.notice = "no node is selected"
 		}
 	}
+}
+
+// fold folds or unfolds the section that has the focus.
+func (m *Model) fold() {
+	if m.screen == screenGPU {
+		m.gpu.fold()
+		return
+	}
+	m.node.fold()
 }
 
 // openNode shows a node; gpu is the GPU to select on it, -1: its worst.
@@ -212,12 +244,12 @@ func (m *Model) openNode(s screen, name string, gpu int) {
 func (m *Model) kernel() {
 	switch m.place() {
 	case placeKernel:
-		if len(m.back) > 0 && m.back[len(m.back)-1] == screenNode {
+		if len(m.back) > 0 && (m.back[len(m.back)-1] == screenNode || m.back[len(m.back)-1] == screenGPU) {
 			m.goBack()
 			return
 		}
 		m.screen = screenNode
-	case placeNode:
+	case placeNode, placeGPU:
 		m.node.log.end()
 		m.push(screenKernel)
 	default:
@@ -249,7 +281,7 @@ func (m *Model) refresh() tea.Cmd {
 	m.jobs.refresh(m.snap, m.touched, true)
 	m.nodes.refresh(m.snap, m.touched, true)
 	switch m.screen {
-	case screenNode, screenKernel:
+	case screenNode, screenGPU, screenKernel:
 		m.notice = "dialling " + m.node.name
 		return m.retryCmd(m.node.name)
 	case screenNodes:
@@ -295,6 +327,8 @@ func (m *Model) copy() tea.Cmd {
 			m.notice = "copied why " + n.Name + " is " + n.State.String() + ", and what to do"
 			return tea.SetClipboard(copyWhy(n))
 		}
+	case placeGPU:
+		what = []string{m.gpu.who}
 	case placeKernel:
 		return m.copyLog()
 	}

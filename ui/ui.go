@@ -41,6 +41,7 @@ type Model struct {
 	jobs   jobsScreen
 	nodes  nodesScreen
 	node   nodeScreen
+	gpu    gpuScreen
 	help   helpScreen
 	prompt prompt
 	notice string // said on the bottom line until the next key
@@ -63,6 +64,7 @@ const (
 	screenJob         // a job's grid on the whole screen
 	screenNodes
 	screenNode
+	screenGPU // one GPU of that node
 	screenKernel
 	screenHelp
 )
@@ -177,6 +179,8 @@ func (m *Model) place() place {
 		return placeNodes
 	case screenNode:
 		return placeNode
+	case screenGPU:
+		return placeGPU
 	case screenKernel:
 		return placeKernel
 	}
