@@ -16,8 +16,8 @@ const (
 	lateRecords    = 64
 	lateBytes      = 8 << 10
 	batchBytes     = 48 << 10 // of records in one frame, which has room for the folds
-	foldEveryMS    = 1000
-	foldBytes      = 64 // of a fold on the wire, beside its text
+	batchEveryMS   = 1000     // what is not urgent waits so long for more
+	foldBytes      = 64       // of a fold on the wire, beside its text
 	foldTextBytes  = 256
 	ordinaryBurst  = 48 << 10 // bytes
 	ordinaryEach   = 3 << 10  // bytes a second
@@ -60,13 +60,14 @@ type kernelBatch struct {
 	others  kernelFold
 	bytes   int // of records and folds
 	lateLen int // bytes of late
+	urgent  bool
 }
 
-func (b *kernelBatch) empty() bool { return len(b.records) == 0 && len(b.late) == 0 && !b.folded() }
+func (b *kernelBatch) empty() bool {
+	return len(b.records) == 0 && len(b.late) == 0 && len(b.folds) == 0 && b.others.count == 0
+}
 
 func (b *kernelBatch) size() int { return b.bytes + b.lateLen }
-
-func (b *kernelBatch) folded() bool { return len(b.folds) > 0 || b.others.count > 0 }
 
 // message puts records and late ones in their order.
 func (b *kernelBatch) message() *facts.KernelLog {
@@ -183,6 +184,7 @@ func (f *kernelFolder) take(r *kernelRecord, nowMS int64) {
 		s.anchor = r.sequence
 		b.records = append(b.records, r.message())
 		b.bytes += cost
+		b.urgent = b.urgent || kind == 1
 	case s.anchor == 0 && kind == 0:
 		b.late = append(b.late, r.message())
 		b.lateLen += cost
@@ -230,15 +232,15 @@ func (f *kernelFolder) begin() {
 	f.number++
 }
 
-// next gives the oldest batch: a closed one, or what the open one holds. foldsToo says that it is time to tell counts alone.
-func (f *kernelFolder) next(foldsToo bool) *kernelBatch {
+// next gives the oldest batch: a closed one, or what the open one holds, where that is urgent or due.
+func (f *kernelFolder) next(due bool) *kernelBatch {
 	if len(f.closed) > 0 {
 		b := f.closed[0]
 		f.closed = f.closed[1:]
 		return b
 	}
 	b := f.open
-	if b == nil || b.empty() || len(b.records)+len(b.late) == 0 && !foldsToo {
+	if b == nil || b.empty() || !due && !b.urgent {
 		return nil
 	}
 	f.begin()

@@ -8,10 +8,11 @@ var importantLines = []struct{ start, has string }{
 	{"NVRM: Xid (", ""}, {"NVRM: ", "allen off the bus"}, {"NVRM: ", "failed"}, {"NVRM: The NVIDIA GPU ", ""}, {"NVRM: Rate limiting", ""},
 	{"nvidia-nvswitch", "SXid ("}, {"nvidia-peermem ", " ERROR "},
 	{"Out of memory", "Killed process "}, {"Memory cgroup out of memory", ""}, {"oom-kill:constraint=", ""}, {"", " invoked oom-killer: "},
+	{"oom_reaper: ", ""}, {"Tasks in ", "memory.oom.group"},
 	{"Kernel panic - ", ""}, {"kernel BUG at ", ""}, {"BUG: ", ""}, {"Oops: ", ""}, {"general protection fault", ""}, {"Unable to handle kernel ", ""},
 	{"Internal error: ", ""}, {"INFO: task ", " blocked "}, {"watchdog: ", ""}, {"NMI watchdog: ", ""}, {"rcu: INFO: ", " stall"}, {"INFO: rcu", " stall"},
 	{"mce: ", "ardware "}, {"[Hardware Error]: ", ""}, {"{", "[Hardware Error]: "}, {"Memory failure: ", ""}, {"EDAC MC", " UE "},
-	{"", "PCIe Bus Error: severity=Uncorrect"}, {"", ": AER: "}, {"", ": DPC: "}, {"", "device inaccessible"}, {"pcieport ", "pciehp: "},
+	{"", "Bus Error: severity=Uncorrect"}, {"", ": AER: "}, {"", ": DPC: "}, {"", "device inaccessible"}, {"", "; giving up"}, {"pcieport ", "pciehp: "},
 	{"nvme ", "timeout, "}, {"nvme ", "Disabling device"}, {"nvme ", "Removing after"}, {"nvme ", "not ready"}, {"nvme ", "controller is down"}, {"block nvme", "no available path"},
 	{"EXT4-fs", "ead-only"}, {"EXT4-fs error", ""}, {"Aborting journal", ""}, {"XFS (", "hut"}, {"XFS (", "orruption"}, {"BTRFS critical", ""},
 	{"BTRFS info", "forced readonly"}, {"md/", "Disk failure"}, {"md/", "not enough"},
@@ -22,7 +23,7 @@ var importantLines = []struct{ start, has string }{
 	{"i915 ", "HANG"}, {"i915 ", "reset"}, {"xe ", "wedged"}, {"xe ", "reset"}, {"xe ", "Timedout"},
 	{"habanalabs ", "eset"}, {"habanalabs ", "eartbeat"}, {"accel ", "eset"}, {"accel ", "eartbeat"},
 	{"bond", "definitely"}, {"bond", "without any active"}, {"", ": Link down"}, {"", ": Link up"}, {"", "ink is Down"}, {"", "ink is Up"}, {"", "ink is down"},
-	{"", "NETDEV WATCHDOG: "}, {"thermal ", "critical temperature"}, {"bnxt_en ", "irmware "}, {"ice ", "ailed"}, {"ice ", "ecovery mode"}, {"ena ", "eset"},
+	{"", "NETDEV WATCHDOG: "}, {"thermal ", "critical temperature"}, {"bnxt_en ", "irmware "}, {"ice ", "ailed"}, {"ice ", "ecovery mode"}, {"ena ", "eset"}, {"efa ", "eset"},
 }
 
 const urgentLevel = 2 // emergency, alert, critical

@@ -20,7 +20,7 @@ type kernelQueue struct {
 	raw      []*facts.KernelRecord // read before it is known which of them the front end has
 	bytes    int                   // of raw, and of what the folder holds
 	folder   kernelFolder
-	foldsMS  int64 // when counts were last told
+	sentMS   int64 // when a batch was last told
 	lost     uint64
 	via      string
 	first    uint64 // sequence of the first record ever read, of whatever facility
@@ -151,11 +151,9 @@ func (q *kernelQueue) take() *facts.KernelLog {
 	} else {
 		q.settle()
 		now := q.now()
-		if b := q.folder.next(q.clock == nil || now-q.foldsMS >= foldEveryMS); b != nil {
+		if b := q.folder.next(q.clock == nil || now-q.sentMS >= batchEveryMS); b != nil {
 			q.bytes -= b.size()
-			if m = b.message(); len(m.Folds) > 0 {
-				q.foldsMS = now
-			}
+			q.sentMS, m = now, b.message()
 		}
 	}
 	m.Lost, m.Via = q.lost, q.via
