@@ -157,16 +157,16 @@ func TestSlowPaceIsNotSilence(t *testing.T) {
 
 func TestGPUsThatTheDriverDoesNotShow(t *testing.T) {
 	t.Parallel()
-	sys := t.TempDir()
+	root := t.TempDir()
 	for _, pci := range []string{"0000:19:00.0", "0000:3b:00.0", "0000:4c:00.0"} {
-		fakePCI(t, sys, pci)
+		fakePCI(t, root, pci)
 	}
 	profile := filepath.Join(t.TempDir(), "profile")
 	if err := os.WriteFile(profile, []byte("gpus 2\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	b := programs(t)
-	s := start(context.Background(), Options{Reader: b.reader, Sys: sys, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
+	s := start(context.Background(), Options{Reader: b.reader, Root: root, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
 	defer s.Close()
 	p := &played{Source: s, t: t}
 	r := p.until("a note", func(r Report) bool { return r.Health == OK && r.Text != "" })

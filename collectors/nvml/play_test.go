@@ -2,6 +2,7 @@ package nvml
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,8 @@ import (
 // These tests run the real foretop-nvml, real go-nvml in it, on a driver that a C file plays (testdata/nvml).
 
 type built struct{ dir, reader, driver, oldDriver string }
+
+var update = flag.Bool("update", false, "write the goldens anew")
 
 var (
 	buildOnce  sync.Once
@@ -68,15 +71,22 @@ type played struct {
 	*Source
 	t       testing.TB
 	profile string
+	root    string
 	state   telemetry.State
 }
 
+// play reads a driver that does as the profile says, fast, and with nothing on the PCI bus. It begins at level Base.
 func play(t testing.TB, driver string, profile ...string) *played {
+	return playAt(t, driver, t.TempDir(), profile...)
+}
+
+// playAt is play on a machine whose files are under root.
+func playAt(t testing.TB, driver, root string, profile ...string) *played {
 	t.Helper()
-	p := &played{t: t, profile: filepath.Join(t.TempDir(), "profile")}
+	p := &played{t: t, profile: filepath.Join(t.TempDir(), "profile"), root: root}
 	p.change(profile...)
 	p.Source = start(context.Background(), Options{
-		Reader: programs(t).reader, SMI: "/nonexistent/nvidia-smi", Sys: t.TempDir(),
+		Reader: programs(t).reader, SMI: "/nonexistent/nvidia-smi", Root: root,
 		Fast: 200 * time.Millisecond, Slow: 400 * time.Millisecond, Processes: 300 * time.Millisecond, Reinit: 500 * time.Millisecond,
 		Env: []string{"LD_LIBRARY_PATH=" + driver, "FORETOP_PLAY_NVML=" + p.profile, "LD_BIND_NOW=1"},
 	}, 50*time.Millisecond, time.Second)
@@ -95,16 +105,19 @@ func (p *played) change(lines ...string) {
 	}
 }
 
+// patience is for a machine that is loaded, and with the race detector on.
+const patience = 90 * time.Second
+
 // until waits for a report and gives it back.
 func (p *played) until(what string, ok func(Report) bool) Report {
 	p.t.Helper()
 	var r Report
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if r = p.Report(&p.state); ok(r) {
 			return r
 		}
 	}
-	p.t.Fatalf("%s: not within 30 s; last: health %d, %q, round %d", what, r.Health, r.Text, r.Rounds)
+	p.t.Fatalf("%s: not within %v; last: health %d, %q, round %d", what, patience, r.Health, r.Text, r.Rounds)
 	return r
 }
 
@@ -115,10 +128,18 @@ func (p *played) next(n uint64) Report {
 	return p.until("more samples", func(r Report) bool { return r.Rounds >= from+n })
 }
 
+// slow waits until slow readings were taken twice after now: then everything that is read is there.
+func (p *played) slow() Report {
+	p.t.Helper()
+	from := p.Report(nil)
+	first := p.until("slow readings", func(r Report) bool { return r.SlowMS > from.SlowMS && r.Rounds > from.Rounds+2 })
+	return p.until("slow readings again", func(r Report) bool { return r.SlowMS > first.SlowMS && r.Rounds > first.Rounds+2 })
+}
+
 func (p *played) want(m telemetry.Metric, gpu int, want int64) {
 	p.t.Helper()
 	if got := p.state.Get(m, gpu); got != want {
 		d, _ := telemetry.Lookup(m)
-		p.t.Errorf("GPU %d: %s is %d, want %d", gpu, d.Name, got, want)
+		p.t.Errorf("%s of %d is %d, want %d", d.Name, gpu, got, want)
 	}
 }

@@ -93,7 +93,7 @@ func TestInitErrors(t *testing.T) {
 		{"init error 18", "driver and library have different versions", false, Failing},
 		{"init error 4", "nvmlInit: Insufficient Permissions", false, Denied},
 		{"gpus 0", "the NVIDIA driver runs, but there is no GPU", false, Unsupported},
-		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs on the PCI bus", true, Failing},
+		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs on the PCI bus: 1 no driver bound", true, Failing},
 		{"call nvmlDeviceGetCount_v2 999", "nvmlDeviceGetCount: Unknown Error", false, Failing},
 	} {
 		t.Run(c.profile, func(t *testing.T) {
@@ -102,12 +102,12 @@ func TestInitErrors(t *testing.T) {
 			if err := os.WriteFile(profile, []byte(c.profile+"\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			sys := t.TempDir()
+			root := t.TempDir()
 			if c.pci {
-				fakePCI(t, sys, "0000:19:00.0")
+				fakePCI(t, root, "0000:19:00.0")
 			}
 			b := programs(t)
-			s := start(context.Background(), Options{Reader: b.reader, Sys: sys, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
+			s := start(context.Background(), Options{Reader: b.reader, Root: root, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
 			defer s.Close()
 			p := &played{Source: s, t: t}
 			r := p.until("a condition", func(r Report) bool { return r.Health != Unknown && r.PID == 0 })
@@ -118,9 +118,9 @@ func TestInitErrors(t *testing.T) {
 	}
 }
 
-func fakePCI(t *testing.T, sys, pci string) {
+func fakePCI(t *testing.T, root, pci string) {
 	t.Helper()
-	dir := filepath.Join(sys, "bus/pci/devices", pci)
+	dir := filepath.Join(root, "sys/bus/pci/devices", pci)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func fakePCI(t *testing.T, sys, pci string) {
 
 func TestNoDriver(t *testing.T) {
 	t.Parallel()
-	s := start(context.Background(), Options{Reader: programs(t).reader, Sys: t.TempDir(), Env: []string{"LD_LIBRARY_PATH=" + t.TempDir()}}, time.Hour, time.Hour)
+	s := start(context.Background(), Options{Reader: programs(t).reader, Root: t.TempDir(), Env: []string{"LD_LIBRARY_PATH=" + t.TempDir()}}, time.Hour, time.Hour)
 	defer s.Close()
 	p := &played{Source: s, t: t}
 	r := p.until("a condition", func(r Report) bool { return r.Health != Unknown })

@@ -70,8 +70,8 @@ func starts(t *testing.T, dir, kind string) int {
 func playSMI(t *testing.T, dir string, opt Options) *played {
 	t.Helper()
 	opt.SMI = filepath.Join(dir, "nvidia-smi")
-	if opt.Sys == "" {
-		opt.Sys = t.TempDir()
+	if opt.Root == "" {
+		opt.Root = t.TempDir()
 	}
 	p := &played{t: t, Source: start(context.Background(), opt, 50*time.Millisecond, time.Second)}
 	t.Cleanup(p.Close)
@@ -81,9 +81,9 @@ func playSMI(t *testing.T, dir string, opt Options) *played {
 func TestSMIStream(t *testing.T) {
 	t.Parallel()
 	dir := smiDir(t, nil)
-	sys := t.TempDir()
-	fakePCI(t, sys, "0000:19:00.0")
-	p := playSMI(t, dir, Options{Sys: sys, Mono: func() int64 { return 1234 }})
+	root := t.TempDir()
+	fakePCI(t, root, "0000:19:00.0")
+	p := playSMI(t, dir, Options{Root: root, Mono: func() int64 { return 1234 }})
 	r := p.until("rounds and processes", func(r Report) bool { return r.Rounds >= 4 && r.ProcessesKnown })
 	if r.Health != OK || r.Via != "nvidia-smi" || r.Text != "nvidia-smi is used: there is no foretop-nvml for this node" || r.FastMS != 1234 {
 		t.Errorf("report %+v", r)
@@ -185,7 +185,7 @@ func TestBrokenReaders(t *testing.T) {
 			if name == "pipes held" {
 				t.Cleanup(func() { killAll(t, reader+".pid") })
 			}
-			s := start(context.Background(), Options{Reader: reader, Sys: t.TempDir(), SMI: "/nonexistent"}, time.Hour, time.Hour)
+			s := start(context.Background(), Options{Reader: reader, Root: t.TempDir(), SMI: "/nonexistent"}, time.Hour, time.Hour)
 			defer s.Close()
 			p := &played{Source: s, t: t}
 			if name == "endless text" {

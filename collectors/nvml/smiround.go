@@ -40,7 +40,7 @@ func (r *smiRun) round() {
 	s.rep.FastMS, s.rep.SlowMS = now, now
 	s.rep.Rounds++
 	s.heard = time.Now()
-	s.rep.Health, s.rep.Text, s.rep.Remedy = OK, s.note, ""
+	s.rep.Health, s.rep.Text, s.rep.Remedy, s.rep.StuckFor = OK, s.note, "", 0
 }
 
 // slots gives each row its place in the inventory, by UUID, and renews the inventory when a row says something new. Called with the lock held.
@@ -61,7 +61,7 @@ func (s *Source) slots(rows []smiRow) []int {
 		}
 		if i < 0 && len(inv.GPUs) < pipe.MaxGPUs {
 			i = len(inv.GPUs)
-			row.gpu.NUMANode = pipe.NUMANode(s.opt.Sys, row.gpu.PCI)
+			row.gpu.NUMANode = pipe.NUMANode(s.opt.Root, row.gpu.PCI)
 			inv.GPUs = append(inv.GPUs, row.gpu)
 			changed = true
 		}
@@ -89,7 +89,7 @@ func (r *smiRun) askApps(ctx context.Context) {
 	if r.apps != nil && !r.apps.dead(0) {
 		return
 	}
-	c, err := spawn(r.path, []string{"--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"}, r.source.opt.Env, false)
+	c, err := spawn(smiName, r.path, []string{"--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"}, r.source.opt.Env, false)
 	if err != nil {
 		return
 	}

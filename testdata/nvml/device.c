@@ -35,7 +35,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *d)
     CALL(NULL, r = NVML_ERROR_NOT_FOUND; for (int i = 0; i < nshown; i++) if (!strcmp(uuid, shown[i]->gpu->uuid)) r = (*d = shown[i], NVML_SUCCESS))
 
 static void mig_name(const struct instance *m, char *to, size_t size) {
-  int gb = (int)((m->mib + 512) / 1024);
+  int gb = (int)((m->mib + 1023) / 1024);
   if (m->cslices == m->gslices) snprintf(to, size, "%s MIG %ug.%dgb", P.name, m->gslices, gb);
   else snprintf(to, size, "%s MIG %uc.%ug.%dgb", P.name, m->cslices, m->gslices, gb);
 }

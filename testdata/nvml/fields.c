@@ -61,6 +61,8 @@ static nvmlReturn_t link_field(struct gpu *g, const nvmlFieldValue_t *f, int *ty
   int id = (int)f->fieldId, links = (int)g->key[K_nvlinks], link = (int)f->scopeId, all = f->scopeId == NONE;
   if (links == 0 || g->key[K_mig] != 0) return NVML_ERROR_NOT_SUPPORTED;
   if (!all && link >= links) return NVML_ERROR_INVALID_ARGUMENT;
+  if (id >= NVML_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_L0 && id <= NVML_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL && P.machine->link_version >= 5)
+    return NVML_ERROR_NOT_SUPPORTED;
   switch (id) {
   case NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX:
   case NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX:
@@ -113,7 +115,7 @@ static nvmlReturn_t field(struct gpu *g, nvmlFieldValue_t *f) {
   if (id >= NVML_FI_DEV_REMAPPED_COR && id <= NVML_FI_DEV_REMAPPED_FAILURE && arch < NVML_DEVICE_ARCH_AMPERE) return NVML_ERROR_NOT_SUPPORTED;
   if (id >= NVML_FI_DEV_TEMPERATURE_SHUTDOWN_TLIMIT && id <= NVML_FI_DEV_TEMPERATURE_GPU_MAX_TLIMIT && arch < NVML_DEVICE_ARCH_ADA) return NVML_ERROR_NOT_SUPPORTED;
   if (id == NVML_FI_DEV_MEMORY_TEMP && (arch < NVML_DEVICE_ARCH_AMPERE || arch == NVML_DEVICE_ARCH_ADA)) return NVML_ERROR_NOT_SUPPORTED;
-  if (id == NVML_FI_DEV_NVLINK_LINK_COUNT && g->key[K_nvlinks] == 0) return NVML_ERROR_NOT_SUPPORTED;
+  if (id == NVML_FI_DEV_NVLINK_LINK_COUNT && (g->key[K_nvlinks] == 0 || g->key[K_mig] != 0)) return NVML_ERROR_NOT_SUPPORTED;
   nvmlReturn_t r = NVML_SUCCESS;
   if (about_links(id)) r = link_field(g, f, &type, &v);
   else

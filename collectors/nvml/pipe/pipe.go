@@ -258,3 +258,10 @@ func wrap(what string, err error) error {
 	}
 	return nil
 }
+
+// A reader's process is named by its first argument, at most MaxMark bytes; while it is in the driver, MarkBusy and one more byte, another each
+// round, follow.
+const (
+	MaxMark  = 12
+	MarkBusy = "*"
+)
