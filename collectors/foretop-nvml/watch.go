@@ -159,6 +159,6 @@ func (m *mark) idle() {
 
 func (m *mark) write(s string) {
 	if m.file != nil {
-		m.file.WriteAt([]byte(s), 0)
+		m.file.Write([]byte(s)) // each write sets the whole name
 	}
 }

@@ -125,8 +125,9 @@ func TestLevels(t *testing.T) {
 			}
 		}
 		for _, d := range telemetry.Defs() {
-			if d.ID == telemetry.GPUMemReservedBytes {
-				continue // comes with the memory that is used
+			switch d.ID {
+			case telemetry.GPUMemReservedBytes, telemetry.LinkReplays, telemetry.LinkRecoveries, telemetry.LinkCRCErrors:
+				continue // comes with the memory that is used; summed up for the GPU
 			}
 			if sc := d.ID.Scope(); d.Level == telemetry.Detail && slices.Contains(pipe.Scopes[:], sc) && !detail && p.state.Has(d.ID) {
 				for i := range p.state.Count(sc) {

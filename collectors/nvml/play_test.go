@@ -29,6 +29,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv(collectorVar); name != "" {
+		playCollector(name)
+		return
+	}
 	code := m.Run()
 	if buildDir != "" {
 		os.RemoveAll(buildDir)
@@ -71,25 +75,26 @@ type played struct {
 	*Source
 	t       testing.TB
 	profile string
-	root    string
 	state   telemetry.State
 }
 
 // play reads a driver that does as the profile says, fast, and with nothing on the PCI bus. It begins at level Base.
 func play(t testing.TB, driver string, profile ...string) *played {
-	return playAt(t, driver, t.TempDir(), profile...)
+	return playWith(t, driver, func(*Options) {}, profile...)
 }
 
-// playAt is play on a machine whose files are under root.
-func playAt(t testing.TB, driver, root string, profile ...string) *played {
+// playWith is play with other options.
+func playWith(t testing.TB, driver string, with func(*Options), profile ...string) *played {
 	t.Helper()
-	p := &played{t: t, profile: filepath.Join(t.TempDir(), "profile"), root: root}
+	p := &played{t: t, profile: filepath.Join(t.TempDir(), "profile")}
 	p.change(profile...)
-	p.Source = start(context.Background(), Options{
-		Reader: programs(t).reader, SMI: "/nonexistent/nvidia-smi", Root: root,
+	opt := Options{
+		Reader: programs(t).reader, SMI: "/nonexistent/nvidia-smi", Root: t.TempDir(),
 		Fast: 200 * time.Millisecond, Slow: 400 * time.Millisecond, Processes: 300 * time.Millisecond, Reinit: 500 * time.Millisecond,
 		Env: []string{"LD_LIBRARY_PATH=" + driver, "FORETOP_PLAY_NVML=" + p.profile, "LD_BIND_NOW=1"},
-	}, 50*time.Millisecond, time.Second)
+	}
+	with(&opt)
+	p.Source = start(context.Background(), opt, 50*time.Millisecond, time.Second)
 	t.Cleanup(p.Close)
 	return p
 }

@@ -82,7 +82,7 @@ func TestSMIStream(t *testing.T) {
 	t.Parallel()
 	dir := smiDir(t, nil)
 	root := t.TempDir()
-	fakePCI(t, root, "0000:19:00.0")
+	fakePCI(t, root, "0000:19:00.0", "")
 	p := playSMI(t, dir, Options{Root: root, Mono: func() int64 { return 1234 }})
 	r := p.until("rounds and processes", func(r Report) bool { return r.Rounds >= 4 && r.ProcessesKnown })
 	if r.Health != OK || r.Via != "nvidia-smi" || r.Text != "nvidia-smi is used: there is no foretop-nvml for this node" || r.FastMS != 1234 {
