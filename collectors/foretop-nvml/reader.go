@@ -35,6 +35,7 @@ type reader struct {
 	bound      []string          // of those that the kernel's driver has
 	unseen     map[string]string // why some are not shown
 	detail     bool
+	round      int
 	slots      []*slot
 	relist     bool // the lists of parts and links are out of date
 	relook     bool // so is what the driver shows
@@ -108,9 +109,9 @@ func (r *reader) loop(set pipe.Settings, settings <-chan pipe.Settings) pipe.Sta
 	reinit, reinitAt := firstReinit, time.Time{}
 	tick := time.NewTicker(fast)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for ; ; r.round++ {
 		start := time.Now()
-		r.fastRound(start, n)
+		r.fastRound(start)
 		round := time.Since(start)
 		if isSlow := start.After(slowAt); isSlow || r.slowIsDue() {
 			r.sample() // a slow driver makes a slow round long
@@ -121,7 +122,7 @@ func (r *reader) loop(set pipe.Settings, settings <-chan pipe.Settings) pipe.Sta
 		}
 		r.sample()
 		if start.After(procsAt) {
-			r.processes(n == 0)
+			r.processes(r.round == 0)
 			procsAt = start.Add(procs)
 		}
 		r.askRemotes()
@@ -154,7 +155,7 @@ func (r *reader) loop(set pipe.Settings, settings <-chan pipe.Settings) pipe.Sta
 			}
 			tellAt = time.Time{}
 		}
-		if n == 0 { // nodes of one fleet do not all read at the same moment
+		if r.round == 0 { // nodes of one fleet do not all read at the same moment
 			time.Sleep(rand.N(fast))
 			tick.Reset(fast)
 		}
@@ -208,11 +209,11 @@ func (r *reader) ok(round time.Duration) pipe.Status {
 }
 
 // fastRound reads what is wanted each tick, one GPU after the other. When that takes long, what was read so far is sent in between.
-func (r *reader) fastRound(now time.Time, n int) {
+func (r *reader) fastRound(now time.Time) {
 	left := mostParts
 	for _, s := range r.slots {
 		r.read(s, fastReadings, now, true)
-		if r.detail && n%detailTurn == 0 && r.broken == nvml.SUCCESS {
+		if r.detail && r.round%detailTurn == 0 && r.broken == nvml.SUCCESS {
 			r.read(s, detailReadings, now, false)
 		}
 		if r.broken == nvml.SUCCESS && r.isWell(s) {

@@ -131,12 +131,14 @@ func (r *reader) readTemperature(s *slot) {
 	}
 }
 
+const memClockTurn = 5
+
 func (r *reader) readClocks(s *slot) {
 	if r.may(s, callClock) {
 		v, ret := s.dev.GetClockInfo(nvml.CLOCK_SM)
 		r.put(s, callClock, telemetry.GPUSMClockMHz, int64(v), ret)
 	}
-	if r.may(s, callClock) {
+	if r.round%memClockTurn == 0 && r.may(s, callClock) { // it changes with the performance state only
 		v, ret := s.dev.GetClockInfo(nvml.CLOCK_MEM)
 		r.beside(s, telemetry.GPUMemClockMHz, int64(v), ret)
 	}

@@ -103,13 +103,13 @@ func (w *watch) put(s *telemetry.State) {
 
 // run writes a status whenever nothing else was written for a second: which call is out, or (health unknown) just that all is quiet.
 func (w *watch) run() {
-	for range time.Tick(heartbeat / 2) {
+	for range time.Tick(heartbeat) {
 		w.mu.Lock()
 		s := pipe.Status{Health: pipe.OK, Call: w.call.String(), GPU: w.gpu}
 		out := time.Since(w.since)
 		busy := !w.since.IsZero()
 		w.mu.Unlock()
-		if w.out.silentFor() < heartbeat {
+		if w.out.silentFor() < heartbeat*9/10 {
 			continue
 		}
 		switch {

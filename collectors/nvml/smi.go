@@ -176,9 +176,7 @@ func (r *smiRun) lines(ctx context.Context, c *child) (again bool) {
 func (r *smiRun) message(m smiMessage) (again bool) {
 	s := r.source
 	if m.badField != "" {
-		before := len(r.fields)
-		r.fields = slices.DeleteFunc(r.fields, func(f smiField) bool { return f.name == m.badField && f.name != "index" && f.name != "uuid" })
-		return len(r.fields) < before
+		return r.leaveOut(m.badField)
 	}
 	if m.pci != "" {
 		return r.without(m)
@@ -189,6 +187,20 @@ func (r *smiRun) message(m smiMessage) (again bool) {
 	r.told = true
 	s.say(m.words)
 	return false
+}
+
+// leaveOut takes a field that this version does not know, and those of its group, from the question. False: it is none that could be.
+func (r *smiRun) leaveOut(field string) bool {
+	before, group := len(r.fields), 0
+	for _, f := range r.fields {
+		if f.name == field {
+			group = f.group
+		}
+	}
+	r.fields = slices.DeleteFunc(r.fields, func(f smiField) bool {
+		return f.name == field && f.name != "index" && f.name != "uuid" || group > 0 && f.group == group
+	})
+	return len(r.fields) < before
 }
 
 // without leaves a GPU out that the driver cannot reach: older nvidia-smi gives up on all GPUs because of one.

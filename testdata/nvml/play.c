@@ -302,7 +302,7 @@ static void integrate(struct gpu *g) {
   g->at = t;
 }
 
-static void nap(int us) {
+void play_nap(int us) {
   static __thread int sharp;
   if (!sharp) prctl(PR_SET_TIMERSLACK, 1), sharp = 1;
   struct timespec t = {us / 1000000, (us % 1000000) * 1000L}, left;
@@ -317,7 +317,7 @@ void play_pass(int us) {
     for (double until = play_mono() + us / 1e6; play_mono() < until;) {
     }
   else
-    nap(us);
+    play_nap(us);
   pthread_mutex_lock(&play_lock);
 }
 
@@ -350,7 +350,7 @@ nvmlReturn_t play_enter(const char *name, nvmlDevice_t d, int mig) {
   if (d && !is_device(d)) return NVML_ERROR_INVALID_ARGUMENT;
   while (stuck(name, d)) {
     pthread_mutex_unlock(&play_lock);
-    nap(20000);
+    play_nap(20000);
     pthread_mutex_lock(&play_lock);
     reload();
   }
@@ -386,7 +386,7 @@ EXPORT nvmlReturn_t nvmlInit_v2(void) {
   if (P.crash) *(volatile int *)NULL = 0;
   while (P.init_hang) {
     pthread_mutex_unlock(&play_lock);
-    nap(20000);
+    play_nap(20000);
     pthread_mutex_lock(&play_lock);
     reload();
   }

@@ -160,7 +160,8 @@ double play_mono(void);
 double play_now(void);
 double val(const struct gpu *g, enum key k);
 int play_fault(int field);
-void play_pass(int us); /* lets time pass, the lock not held */
+void play_nap(int us);  /* sleeps; the lock must not be held */
+void play_pass(int us); /* lets time pass as the profile says, with the lock given back meanwhile */
 int play_field_latency(int entries);
 nvmlReturn_t play_enter(const char *name, nvmlDevice_t d, int mig);
 nvmlReturn_t play_text(char *to, unsigned len, const char *s);
