@@ -264,6 +264,10 @@ const (
 	GPUHostMemTotalBytes        //
 	GPUIdleMS                   // for how long it has run nothing (the TPU runtime's idle duration)
 	GPUPowerPermille            // of its limit, where the driver tells no watts (Neuron)
+	GPUSlowdownTLimitC          // limits of GPUTempMarginC (Ada and later, in place of absolute ones): at or below this margin clocks are halved
+	GPUShutdownTLimitC          // the GPU may shut down
+	GPUMaxTLimitC               // it may fall below its base clock
+	GPUMemMaxTLimitC            // it is slowed down for its memory's heat
 )
 
 // RecoveryActions are the values of GPURecoveryAction (nvml.h, NVML_FI_DEV_GET_GPU_RECOVERY_ACTION).

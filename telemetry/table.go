@@ -155,6 +155,10 @@ var defs = []Def{
 	{GPUHostMemTotalBytes, "gpu_host_mem_total_bytes", Gauge, GroupGPU, Detail, mib},
 	{GPUIdleMS, "gpu_idle_ms", Gauge, GroupGPU, Detail, 1000},
 	{GPUPowerPermille, "gpu_power_permille", Gauge, GroupGPUSlow, Base, 10},
+	{GPUSlowdownTLimitC, "gpu_slowdown_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
+	{GPUShutdownTLimitC, "gpu_shutdown_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
+	{GPUMaxTLimitC, "gpu_max_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
+	{GPUMemMaxTLimitC, "gpu_mem_max_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
 
 	{PortState, "port_state", Enum, GroupPort, Base, 1},
 	{PortPhysState, "port_phys_state", Enum, GroupPort, Base, 1},
