@@ -528,7 +528,7 @@ func throttleWords(bits int64) (words string, bad bool) {
 		words string
 		bad   bool
 	}{
-		{0x40, "hw heat", true}, {0x80, "hw brake", true}, {0x8, "hw slow", true}, {0x20, "sw heat", true},
+		{0x40, "hw heat", true}, {0x80, "hw brake", true}, {0x8, "hw slow", true}, {0x20, "sw heat", true}, {0x400, "voltage", true}, {0x200, "board", true},
 		{0x4, "power cap", false}, {0x10, "sync", false}, {0x2, "app clock", false}, {0x100, "display", false}, {0x1, "idle", false},
 	} {
 		if bits&r.bit != 0 {
