@@ -36,8 +36,12 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 	consider(missing(j, at, m))
 	consider(unlike(seen, at, m))
 	consider(idle(j))
-	if len(seen.gpus) > 0 && seen.read == 0 {
+	switch {
+	case len(seen.gpus) == 0 || seen.read > 0:
+	case seen.told == 0:
 		consider(fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
+	default: // a kind that does not tell both use and power, or a part of a GPU
+		consider(fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
 	}
 	return worst
 }

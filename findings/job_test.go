@@ -119,6 +119,8 @@ func TestJob(t *testing.T) {
 		{"a node stale", 0, func(w *world) { w.nodes["b"].State = fleet.Stale }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "b stale (1 of 2 nodes)"}},
 		{"all nodes lost", time.Hour, func(w *world) { w.nodes["a"].State, w.nodes["b"].State = fleet.Lost, fleet.Refused }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Critical, Text: "not checked: all 2 nodes lost"}},
 		{"no readings", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { g.UtilPct, g.PowerW = fleet.None(), fleet.None() }) }, fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"}},
+		{"a kind that does not tell its power", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { g.PowerW, g.PowerLimitW = fleet.None(), fleet.None() }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"}},
+		{"parts of GPUs: the whole's use is not told", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { g.UtilPct = fleet.None() }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"}},
 		{"a CPU job", time.Hour, func(w *world) { w.job.GPUs = nil }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func fineGPU(i int) fleet.GPU {
 	none := fleet.None()
 	return fleet.GPU{
-		Index: i, UtilPct: 98, PowerW: 650, PowerLimitW: 700, SMClockMHz: 1755, SMClockMaxMHz: 1980, TempC: 60, TensorActivityPct: none,
+		Index: i, UtilPct: 98, PowerW: 650, PowerLimitW: 700, SMClockMHz: 1755, SMClockMaxMHz: 1980, TempC: 60, TensorActivityPct: none, SMActivityPct: none,
 		NetRxBytesPerS: none, NetTxBytesPerS: none,
 		ThrottleBits: 4, Info: &facts.GPU{Vendor: "nvidia"}, Slow: fineSlow(),
 	}

@@ -23,6 +23,7 @@ const (
 // seen is what of a job's GPUs can be judged.
 type seen struct {
 	gpus []fleet.GPURef
+	told int // how many have any reading of what they do
 	read int // how many have readings of use and power
 	spin int
 	odd  []int // of the others, those that do nothing or are broken
@@ -37,7 +38,13 @@ func look(j *fleet.Job) seen {
 			s.odd = append(s.odd, i)
 			continue
 		}
-		if g == nil || g.Stale > 0 || !g.UtilPct.Known() || !g.PowerPct().Known() {
+		if g == nil || g.Stale > 0 {
+			continue
+		}
+		if g.UtilPct.Known() || g.SMActivityPct.Known() || g.PowerW.Known() {
+			s.told++
+		}
+		if !g.UtilPct.Known() || !g.PowerPct().Known() {
 			continue
 		}
 		s.read++

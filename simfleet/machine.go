@@ -151,12 +151,15 @@ func migParts() []partPlan {
 	list := []partPlan{
 		{0, "3g.40gb", 1, 40448 * mib, 3. / 7, serve},
 		{0, "2g.20gb", 3, 20096 * mib, 2. / 7, notebook("dana", 12, 0.4)},
-		small(0, 9, notebook("gita", 6, 0.08)), small(0, 10, nil),
+		small(0, 9, nil), small(0, 10, nil),
 	}
 	for i := range uint32(7) {
 		var t *tenant
-		if i < 4 {
-			t = notebook([]string{"ann", "bob", "eve", "ines"}[i], 2+int64(i), 0.05+0.2*float64(i%3))
+		switch i {
+		case 0:
+			t = notebook("ann", 2, 0.06)
+		case 3:
+			t = notebook("eve", 5, 0.41)
 		}
 		list = append(list, small(1, 7+i, t))
 	}

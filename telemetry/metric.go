@@ -57,6 +57,7 @@ type Level uint8
 const (
 	Base   Level = iota // always
 	Detail              // only while the front end asks for it
+	numLevels
 )
 
 // Metric identifies one metric: its scope and its number in the scope.

@@ -8,7 +8,7 @@ type Rates struct {
 	generation uint64
 	readMS     [NumGroups]int64
 	count      [NumScopes]int
-	kept       [NumScopes][]counted
+	kept       [NumScopes][numLevels][]counted
 }
 
 // counted is one counter of one entity.
@@ -17,13 +17,14 @@ type counted struct {
 	rate float32
 }
 
-// counterSpans are the places of counters in the metric table, by scope; counterAt is a metric's place among its scope's counters, -1 for none.
-var counterSpans, counterAt = func() (spans [NumScopes][]int, at [maxMetrics]int) {
+// counterSpans are the places of counters in the metric table, by scope and level; counterAt is a metric's place among those, -1 for none.
+var counterSpans, counterAt = func() (spans [NumScopes][numLevels][]int, at [maxMetrics]int) {
 	for i, d := range defs {
 		at[i] = -1
 		if d.Kind == Counter {
-			at[i] = len(spans[d.ID.Scope()])
-			spans[d.ID.Scope()] = append(spans[d.ID.Scope()], i)
+			span := &spans[d.ID.Scope()][d.Level]
+			at[i] = len(*span)
+			*span = append(*span, i)
 		}
 	}
 	return spans, at
@@ -45,27 +46,29 @@ func (r *Rates) Update(d *Decoder) {
 		}
 		r.readMS[g] = t
 	}
-	for sc, places := range counterSpans {
-		for k, i := range places {
-			if dt := elapsed[defs[i].Group]; dt != 0 {
-				r.column(Scope(sc), k, d.state.column(i), float64(defs[i].Quantum)/dt)
+	for sc := range counterSpans {
+		for level, places := range counterSpans[sc] {
+			for k, i := range places {
+				if dt := elapsed[defs[i].Group]; dt != 0 {
+					r.column(&r.kept[sc][level], k, len(places), d.state.column(i), float64(defs[i].Quantum)/dt)
+				}
 			}
 		}
 	}
 }
 
-// column takes in one counter of all entities; perS turns a change as held into one a second.
-func (r *Rates) column(sc Scope, k int, now []int64, perS float64) {
+// column takes in one counter, the k-th of n, of all entities; perS turns a change as held into one a second.
+func (r *Rates) column(all *[]counted, k, n int, now []int64, perS float64) {
 	if now == nil {
 		return
 	}
-	if r.kept[sc] == nil {
-		r.kept[sc] = make([]counted, len(counterSpans[sc])*len(now))
-		for i := range r.kept[sc] {
-			r.kept[sc][i] = counted{Absent, float32(math.NaN())}
+	if *all == nil {
+		*all = make([]counted, n*len(now))
+		for i := range *all {
+			(*all)[i] = counted{Absent, float32(math.NaN())}
 		}
 	}
-	kept := r.kept[sc][k*len(now) : (k+1)*len(now)]
+	kept := (*all)[k*len(now) : (k+1)*len(now)]
 	for j, v := range now {
 		c := &kept[j]
 		c.rate = float32(math.NaN())
@@ -78,10 +81,10 @@ func (r *Rates) column(sc Scope, k int, now []int64, perS float64) {
 
 // Rate is the change a second of a counter, in its unit; NaN where it is not known.
 func (r *Rates) Rate(m Metric, entity int) float64 {
-	sc := m.Scope()
-	n, k := r.count[sc], counterAt[slot(m)]
-	if at := k*n + entity; k >= 0 && entity >= 0 && entity < n && at < len(r.kept[sc]) {
-		return float64(r.kept[sc][at].rate)
+	sc, i := m.Scope(), slot(m)
+	n, k, kept := r.count[sc], counterAt[i], r.kept[sc][defs[i].Level]
+	if at := k*n + entity; k >= 0 && entity >= 0 && entity < n && at < len(kept) {
+		return float64(kept[at].rate)
 	}
 	return math.NaN()
 }

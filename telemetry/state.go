@@ -7,11 +7,11 @@ const Absent int64 = math.MinInt64
 
 // State holds the latest reading of every metric of one node. The zero State has no entities. Not safe for concurrent use.
 //
-// A scope's readings lie in one block, a column of entities a metric, which comes into being with the first reading: thousands of States fit
-// into memory.
+// A scope's readings of one level lie in one block, a column of entities a metric, which comes into being with the first reading: thousands of States
+// fit into memory, for of nearly all of them only the base level is ever told.
 type State struct {
 	count   [NumScopes]int
-	block   [NumScopes][]int64
+	block   [NumScopes][numLevels][]int64
 	written [(maxMetrics + 63) / 64]uint64 // columns that were ever written since their scope was resized
 	quanta  bool                           // readings are held in quanta, as they travel
 }
@@ -33,6 +33,15 @@ var spans = func() (s [NumScopes]scopeSpan) {
 		s[sc].end = i + 1
 	}
 	return s
+}()
+
+// places says where a metric's column lies in its block, columns how many there are in each.
+var places, columns = func() (at [maxMetrics]int, n [NumScopes][numLevels]int) {
+	for i, d := range defs {
+		at[i] = n[d.ID.Scope()][d.Level]
+		n[d.ID.Scope()][d.Level]++
+	}
+	return at, n
 }()
 
 // Resize says how many entities a scope has (at most [MaxEntities]; more are ignored). Its readings become absent when the number changes.
@@ -146,16 +155,15 @@ func (s *State) column(i int) []int64 {
 	}
 	sc := defs[i].ID.Scope()
 	n := s.count[sc]
-	at := (i - spans[sc].first) * n
-	return s.block[sc][at : at+n : at+n]
+	at := places[i] * n
+	return s.block[sc][defs[i].Level][at : at+n : at+n]
 }
 
 // make is the column, all absent if it was never written.
 func (s *State) make(i int) []int64 {
-	sc := defs[i].ID.Scope()
-	n := s.count[sc]
-	if len(s.block[sc]) == 0 {
-		s.block[sc] = make([]int64, n*(spans[sc].end-spans[sc].first))
+	sc, level := defs[i].ID.Scope(), defs[i].Level
+	if b := &s.block[sc][level]; len(*b) == 0 {
+		*b = make([]int64, s.count[sc]*columns[sc][level])
 	}
 	if bit := uint64(1) << (i & 63); s.written[i>>6]&bit == 0 {
 		s.written[i>>6] |= bit
@@ -169,8 +177,10 @@ func (s *State) drop(sc Scope) {
 	for i := spans[sc].first; i < spans[sc].end; i++ {
 		s.written[i>>6] &^= 1 << (i & 63)
 	}
-	if len(s.block[sc]) != s.count[sc]*(spans[sc].end-spans[sc].first) {
-		s.block[sc] = nil
+	for level, b := range s.block[sc] {
+		if len(b) != s.count[sc]*columns[sc][level] {
+			s.block[sc][level] = nil
+		}
 	}
 }
 

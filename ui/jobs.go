@@ -50,7 +50,7 @@ func jobColumns(limits bool, w int) []column {
 		{id: "power", title: "POWER", width: 5, right: true, drop: 4, down: true},
 		{id: "util", title: "UTIL", width: 4, ideal: 5, right: true, drop: 13, down: true},
 		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 15, down: true},
-		{id: "mem", title: "MEM", width: 7, ideal: 8, right: true, drop: 10, down: true},
+		{id: "mem", title: "MEM", width: 8, right: true, drop: 10, down: true},
 		{id: "temp", title: "TEMP", width: 4, right: true, drop: 14, down: true},
 		{id: "net", title: "NET", width: 9, right: true, drop: 17, down: true},
 	}

@@ -7,136 +7,11 @@ import (
 
 	"foretop/fleet"
 	"foretop/telemetry"
-	"foretop/telemetry/facts"
 )
 
 func sortedUnique(list []int) []int {
 	slices.Sort(list)
 	return slices.Compact(list)
-}
-
-// gpuColumn is a column of a node's GPUs.
-type gpuColumn struct {
-	column
-	// known says that a GPU has something to show in it; nil: it is never left out.
-	known func(n *fleet.Node, g *fleet.GPU) bool
-}
-
-// gpuColumns are the columns of a node's GPUs, in the words of their maker.
-func gpuColumns(vendor string, parts bool) []gpuColumn {
-	clock, links, name := "MHz", "LINKS", 10
-	if parts { // they have no other name
-		name = 0
-	}
-	switch vendor {
-	case "nvidia":
-		clock, links = "SM MHz", "NVLINK"
-	case "amd":
-		clock, links = "GFX MHz", "XGMI"
-	case "intel":
-		clock, links = "GT MHz", "XELINK"
-	}
-	any := func(of func(g *fleet.GPU) fleet.Reading, part func(p *fleet.Part) fleet.Reading) func(*fleet.Node, *fleet.GPU) bool {
-		return func(n *fleet.Node, g *fleet.GPU) bool {
-			if of(g).Known() {
-				return true
-			}
-			parts := n.PartsOf(g.Index)
-			return part != nil && slices.ContainsFunc(parts, func(p fleet.Part) bool { return part(&p).Known() })
-		}
-	}
-	return []gpuColumn{
-		{column{id: "gpu", title: "GPU", width: 3, right: true}, nil},
-		{column{id: "name", title: "NAME", width: 10, ideal: 12, drop: name}, nil},
-		{column{id: "util", title: "UTIL", width: 11, ideal: 24}, nil},
-		{column{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 6},
-			any(func(g *fleet.GPU) fleet.Reading { return g.TensorActivityPct }, func(p *fleet.Part) fleet.Reading { return p.TensorActivityPct })},
-		{column{id: "dram", title: "DRAM", width: 5, right: true, drop: 11},
-			any(func(g *fleet.GPU) fleet.Reading { return g.DRAMActivityPct }, func(p *fleet.Part) fleet.Reading { return p.DRAMActivityPct })},
-		{column{id: "mem", title: "MEM", width: 8, ideal: 20, drop: 1}, nil},
-		{column{id: "power", title: "POWER", width: 9, right: true, drop: 2}, any(func(g *fleet.GPU) fleet.Reading { return g.PowerW }, nil)},
-		{column{id: "temp", title: "TEMP", width: 4, right: true, drop: 1}, any(func(g *fleet.GPU) fleet.Reading { return g.TempC }, nil)},
-		{column{id: "clock", title: clock, width: max(6, len(clock)), right: true, drop: 9}, any(func(g *fleet.GPU) fleet.Reading { return g.SMClockMHz }, nil)},
-		{column{id: "throttle", title: "THROTTLE", width: 9, drop: 8}, func(_ *fleet.Node, g *fleet.GPU) bool { return g.ThrottleBits >= 0 }},
-		{column{id: "ecc", title: "ECC", width: 4, right: true, drop: 7}, any(func(g *fleet.GPU) fleet.Reading { return g.Slow.ECCVolatileUncorrected }, nil)},
-		{column{id: "nvlink", title: links, width: 9, right: true, drop: 13}, func(_ *fleet.Node, g *fleet.GPU) bool { return g.Slow.Links > 0 || g.NVLinkBytesPerS().Known() }},
-		{column{id: "pcie", title: "PCIe", width: 5, right: true, drop: 12}, any(func(g *fleet.GPU) fleet.Reading { return g.Slow.PCIeGen }, nil)},
-		{column{id: "past", title: "15 MIN", width: 15, ideal: 20, drop: 14}, nil},
-		{column{id: "rank", title: "RANK", width: 5, right: true, drop: 4}, nil},
-		{column{id: "pid", title: "PID", width: 7, right: true, drop: 5}, nil},
-		{column{id: "command", title: "COMMAND", width: 8, ideal: 24, rest: true, drop: 3}, nil},
-	}
-}
-
-// gpuColumnsSeen are the columns that had something to show since the node was opened: they stay, so that nothing moves when a reading is gone.
-type gpuColumnsSeen map[string]bool
-
-// toldColumn is no column: it says that something was told at all.
-const toldColumn = ""
-
-// placeGPUs gives a node's columns their room. One that no GPU there has anything to show in is left out; of GPUs that tell nothing at all, none is.
-func (m *Model) placeGPUs(n *fleet.Node, w int) []placed {
-	s := &m.node
-	vendor := ""
-	if len(n.GPUs) > 0 {
-		vendor = n.GPUs[0].Info.Vendor
-	}
-	all := gpuColumns(vendor, len(n.Parts) > 0)
-	if s.columns == nil {
-		s.columns = gpuColumnsSeen{}
-	}
-	for _, c := range all {
-		if c.known == nil || s.columns[c.id] {
-			continue
-		}
-		for i := range n.GPUs {
-			if c.known(n, &n.GPUs[i]) {
-				s.columns[c.id] = true
-				break
-			}
-		}
-	}
-	s.columns[toldColumn] = s.columns[toldColumn] || len(s.columns) > 0 ||
-		slices.ContainsFunc(n.GPUs, func(g fleet.GPU) bool { return g.UtilPct.Known() || g.MemUsedBytes.Known() })
-	columns := make([]column, 0, len(all))
-	for _, c := range all {
-		if c.known == nil || s.columns[c.id] || !s.columns[toldColumn] {
-			columns = append(columns, c.column)
-		}
-	}
-	return placeColumns(columns, w)
-}
-
-// partsView says of which GPUs the parts are shown, where somebody chose.
-type partsView map[int]bool
-
-// partsShown is how many parts of all GPUs of a node are shown without being asked for.
-const partsShown = 16
-
-// open says whether a GPU's parts are shown.
-func (v partsView) open(n *fleet.Node, gpu int) bool {
-	if shown, chosen := v[gpu]; chosen {
-		return shown
-	}
-	return len(n.Parts) <= partsShown
-}
-
-// unfoldParts shows, or hides, the parts of the selected GPU.
-func (m *Model) unfoldParts(show bool) {
-	n := m.index.node(m.node.name)
-	g := m.node.gpu(n)
-	if g == nil || !m.node.onGPUs() {
-		return
-	}
-	if len(n.PartsOf(g.Index)) == 0 {
-		m.notice = "GPU " + strconv.Itoa(g.Index) + " is not used in parts"
-		return
-	}
-	if m.node.parts == nil {
-		m.node.parts = partsView{}
-	}
-	m.node.parts[g.Index] = show
-	m.node.reveal = true
 }
 
 // gpuLine is a line of the table: a GPU, or a part of one.
@@ -216,53 +91,6 @@ func (m *Model) drawGPUTable(a area, n *fleet.Node) int {
 		}
 	}
 	return 1 + len(lines)
-}
-
-// unseenLines say which accelerators on the bus nobody lets us look at: they are not lost.
-func unseenLines(n *fleet.Node) []string {
-	if n.Inventory == nil {
-		return nil
-	}
-	var lines []string
-	unseen := n.Inventory.UnseenGpus
-	for i, u := range unseen {
-		same := func(o *facts.UnseenGPU) bool { return o.Why == u.Why && o.Vendor == u.Vendor }
-		if slices.ContainsFunc(unseen[:i], same) {
-			continue
-		}
-		count := 0
-		for _, o := range unseen {
-			if same(o) {
-				count++
-			}
-		}
-		what := strconv.Itoa(count)
-		if len(n.GPUs) > 0 {
-			what += " more"
-		}
-		if name := vendorName(u.Vendor); name != "" {
-			what += " " + name
-		}
-		what += " GPU"
-		if count != 1 {
-			what += "s"
-		}
-		why := u.Why
-		if why == "" {
-			why = "not visible to you"
-		}
-		lines = append(lines, what+" on the PCI bus, "+why+": not checked")
-	}
-	return lines
-}
-
-// vendorName is a maker as people write it.
-func vendorName(vendor string) string {
-	names := map[string]string{"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel", "google": "Google", "aws": "AWS", "habana": "Habana", "huawei": "Huawei"}
-	if name := names[vendor]; name != "" {
-		return name
-	}
-	return vendor
 }
 
 // gpuTrouble says why a GPU's numbers are not to be shown; "" when they are.
@@ -400,86 +228,6 @@ func (m *Model) gpuCell(a area, p *placed, n *fleet.Node, g *fleet.GPU) {
 	}
 }
 
-// partKind is what a part is called.
-func partKind(p *fleet.Part) string {
-	if p.Info.Kind == "" {
-		return "part"
-	}
-	return p.Info.Kind
-}
-
-// manyParts says how many parts a GPU has: "7×MIG".
-func manyParts(parts []fleet.Part) string {
-	return strconv.Itoa(len(parts)) + "×" + partKind(&parts[0])
-}
-
-// partName names a part among those of its GPU: "1g.10gb 7", "NeuronCore 3".
-func partName(p *fleet.Part) string {
-	name := p.Info.Name
-	if name == "" {
-		name = partKind(p)
-	}
-	return name + " " + strconv.Itoa(int(p.Info.Instance))
-}
-
-// partCell draws a part of a GPU: what of it is the GPU's alone stays blank.
-func (m *Model) partCell(a area, p *placed, n *fleet.Node, l *gpuLine) {
-	part := l.part
-	num := func(s string) {
-		st := style{}
-		if s == absent {
-			st = fg(colDim)
-		}
-		a.right(0, 0, p.cells, s, st)
-	}
-	var h *fleet.Holder
-	if len(part.Holders) > 0 {
-		h = &part.Holders[0]
-	}
-	switch p.id {
-	case "gpu":
-		branch := "├"
-		if l.last {
-			branch = "└"
-		}
-		a.right(0, 0, p.cells, branch, fg(colDim))
-	case "name":
-		a.cut(0, 0, p.cells, partName(part), style{})
-	case "util":
-		drawMeter(a, p.cells, partUtil(part), formatPct(partUtil(part)), 5, fg(colBar))
-	case "tensor":
-		num(formatPct(part.TensorActivityPct))
-	case "dram":
-		num(formatPct(part.DRAMActivityPct))
-	case "mem":
-		drawMeter(a, p.cells, part.MemUsedBytes.Share(part.MemTotalBytes), formatUsed(part.MemUsedBytes, part.MemTotalBytes), 8, fg(colBar))
-	case "ecc":
-		if part.ECCUncorrected > 0 {
-			a.right(0, 0, p.cells, formatUnit(part.ECCUncorrected, "u"), fg(colCrit))
-		} else {
-			num(formatUnit(part.ECCUncorrected, ""))
-		}
-	case "rank":
-		if h != nil && h.Rank >= 0 {
-			num(strconv.Itoa(h.Rank))
-		}
-	case "pid":
-		if h != nil {
-			num(strconv.Itoa(int(h.PID)))
-		}
-	case "command":
-		holderWords(a, p.cells, n, part.Holders)
-	}
-}
-
-// partUtil is how busy a part is: as it says itself, else its SMs.
-func partUtil(p *fleet.Part) fleet.Reading {
-	if p.UtilPct.Known() {
-		return p.UtilPct
-	}
-	return p.SMActivityPct
-}
-
 // holderWords say who holds a GPU, or a part of one.
 func holderWords(a area, w int, n *fleet.Node, holders []fleet.Holder) {
 	if len(holders) == 0 {
@@ -528,7 +276,7 @@ func throttleWords(bits int64) (words string, bad bool) {
 		words string
 		bad   bool
 	}{
-		{0x40, "hw heat", true}, {0x80, "hw brake", true}, {0x8, "hw slow", true}, {0x20, "sw heat", true},
+		{0x40, "hw heat", true}, {0x80, "hw brake", true}, {0x8, "hw slow", true}, {0x20, "sw heat", true}, {0x400, "voltage", true}, {0x200, "board", true},
 		{0x4, "power cap", false}, {0x10, "sync", false}, {0x2, "app clock", false}, {0x100, "display", false}, {0x1, "idle", false},
 	} {
 		if bits&r.bit != 0 {
