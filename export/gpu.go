@@ -63,6 +63,10 @@ type gpuDoc struct {
 	MemTempC          number        `json:"mem_temp_celsius"`
 	VRTempC           number        `json:"voltage_regulator_temp_celsius"`
 	TempMarginC       number        `json:"temp_margin_celsius"`
+	SlowdownTLimitC   number        `json:"slowdown_temp_limit_celsius"`
+	ShutdownTLimitC   number        `json:"shutdown_temp_limit_celsius"`
+	MaxTLimitC        number        `json:"max_temp_limit_celsius"`
+	MemMaxTLimitC     number        `json:"mem_max_temp_limit_celsius"`
 	SlowdownTempC     number        `json:"slowdown_temp_celsius"`
 	ShutdownTempC     number        `json:"shutdown_temp_celsius"`
 	MemMaxTempC       number        `json:"mem_max_temp_celsius"`
@@ -271,6 +275,7 @@ func gpuOf(g *fleet.GPU) gpuDoc {
 		PowerW: number(g.PowerW), PowerLimitW: number(g.PowerLimitW), PowerAvgW: number(d.PowerAvgW), PowerDefaultW: number(d.PowerDefaultLimitW),
 		PowerMinW: number(d.PowerMinLimitW), PowerMaxW: number(d.PowerMaxLimitW), EnergyJ: number(d.EnergyJ),
 		TempC: number(g.TempC), MemTempC: number(g.MemTempC), VRTempC: number(d.VRTempC), TempMarginC: number(d.TempMarginC),
+		SlowdownTLimitC: number(d.SlowdownTLimitC), ShutdownTLimitC: number(d.ShutdownTLimitC), MaxTLimitC: number(d.MaxTLimitC), MemMaxTLimitC: number(d.MemMaxTLimitC),
 		SlowdownTempC: number(g.Slow.SlowdownTempC), ShutdownTempC: number(g.Slow.ShutdownTempC), MemMaxTempC: number(d.MemMaxTempC),
 		SMClockMHz: number(g.SMClockMHz), SMClockMaxMHz: number(g.SMClockMaxMHz), MemClockMHz: number(g.MemClockMHz), MemClockMaxMHz: number(g.MemClockMaxMHz),
 		PState: index(d.PState), Persistence: yesNo(d.Persistence), ComputeMode: computeMode(d.ComputeMode),

@@ -65,27 +65,29 @@ type GPUSlow struct {
 
 // GPUDetail is what is read of a GPU only while its node is looked at.
 type GPUDetail struct {
-	GraphicsActivityPct, SMOccupancyPct                        Reading
-	FP64ActivityPct, FP32ActivityPct, FP16ActivityPct          Reading
-	EncoderPct, DecoderPct                                     Reading
-	QueueSize                                                  Reading // programs that wait to run
-	MemReservedBytes                                           Reading
-	BAR1UsedBytes, BAR1TotalBytes                              Reading
-	HostMemUsedBytes, HostMemTotalBytes                        Reading // of the machine's memory, for it
-	PowerAvgW                                                  Reading
-	PowerDefaultLimitW, PowerMinLimitW, PowerMaxLimitW         Reading
-	EnergyJ                                                    Reading // since the driver was loaded
-	TempMarginC, MemMaxTempC, VRTempC                          Reading
-	PState                                                     int // -1 unknown
-	Persistence                                                Reading
-	ComputeMode                                                int     // nvmlComputeMode_t; -1 unknown
-	NVLinkTXBytesPerS, NVLinkRXBytesPerS                       Reading // of all its links
-	PCIeTXBytesPerS, PCIeRXBytesPerS                           Reading
-	PCIeReplayRollovers, PCIeL0ToRecovery                      Reading
-	PCIeCorrectableErrors, PCIeNonFatalErrors, PCIeFatalErrors Reading
-	PCIeNAKsReceived, PCIeNAKsSent                             Reading
-	PCIeBadTLPs, PCIeBadDLLPs, PCIeLCRCErrors                  Reading
-	Throttle                                                   [NumThrottleCauses]Throttle
+	GraphicsActivityPct, SMOccupancyPct                Reading
+	FP64ActivityPct, FP32ActivityPct, FP16ActivityPct  Reading
+	EncoderPct, DecoderPct                             Reading
+	QueueSize                                          Reading // programs that wait to run
+	MemReservedBytes                                   Reading
+	BAR1UsedBytes, BAR1TotalBytes                      Reading
+	HostMemUsedBytes, HostMemTotalBytes                Reading // of the machine's memory, for it
+	PowerAvgW                                          Reading
+	PowerDefaultLimitW, PowerMinLimitW, PowerMaxLimitW Reading
+	EnergyJ                                            Reading // since the driver was loaded
+	TempMarginC, MemMaxTempC, VRTempC                  Reading
+	// Limits of the margin, where they are told so in place of temperatures (Ada and later): at or below them it is slowed down, may shut down.
+	SlowdownTLimitC, ShutdownTLimitC, MaxTLimitC, MemMaxTLimitC Reading
+	PState                                                      int // -1 unknown
+	Persistence                                                 Reading
+	ComputeMode                                                 int     // nvmlComputeMode_t; -1 unknown
+	NVLinkTXBytesPerS, NVLinkRXBytesPerS                        Reading // of all its links
+	PCIeTXBytesPerS, PCIeRXBytesPerS                            Reading
+	PCIeReplayRollovers, PCIeL0ToRecovery                       Reading
+	PCIeCorrectableErrors, PCIeNonFatalErrors, PCIeFatalErrors  Reading
+	PCIeNAKsReceived, PCIeNAKsSent                              Reading
+	PCIeBadTLPs, PCIeBadDLLPs, PCIeLCRCErrors                   Reading
+	Throttle                                                    [NumThrottleCauses]Throttle
 }
 
 // ThrottleCause is why a GPU was held back, as drivers count the time of it.

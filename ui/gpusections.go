@@ -89,13 +89,21 @@ func (v *gpuView) temperature(w int) []lineDraw {
 	list := []fact{
 		number("memory", formatUnit(g.MemTempC, "°"), g.MemTempC >= d.MemMaxTempC), number("memory at most", formatUnit(d.MemMaxTempC, "°"), false),
 		number("regulators", formatUnit(d.VRTempC, "°"), false), number("margin", formatUnit(d.TempMarginC, "°"), d.TempMarginC <= 5),
-		number("slows down at", formatUnit(s.SlowdownTempC, "°"), false), number("shuts down at", formatUnit(s.ShutdownTempC, "°"), false),
+		number("slows down at", tempLimit(s.SlowdownTempC, d.SlowdownTLimitC), false), number("shuts down at", tempLimit(s.ShutdownTempC, d.ShutdownTLimitC), false),
 	}
 	words := formatUnit(g.TempC, "°")
 	if hot {
 		words = string(markWarning) + words
 	}
 	return v.meters("temperature", w, list, meter{"GPU", (g.TempC - 25) / (90 - 25) * 100, words, 5, fleet.SeriesTempC})
+}
+
+// tempLimit words a limit: a temperature, or where that is not told, the margin at which it is reached.
+func tempLimit(temp, margin fleet.Reading) string {
+	if !temp.Known() && margin.Known() {
+		return "margin " + formatUnit(margin, "°")
+	}
+	return formatUnit(temp, "°")
 }
 
 // heldBack is one cause of being held back: the bit that says that it is so now, and the counter of for how long it was.
