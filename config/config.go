@@ -46,7 +46,7 @@ func Default() Config {
 
 // Metrics are the words for what a grid can show, in the order in which the key m goes through them.
 func Metrics() []string {
-	return []string{"power", "util", "tensor", "memory", "temp", "clock", "network"}
+	return []string{"power", "util", "tensor", "memory", "temp", "clock", "network", "nvlink"}
 }
 
 // Themes are the words for colours: auto asks the terminal, 8 keeps to the terminal's own eight, none uses no colour.

@@ -281,7 +281,7 @@ func gpuOf(g *fleet.GPU) gpuDoc {
 		PState: index(d.PState), Persistence: yesNo(d.Persistence), ComputeMode: computeMode(d.ComputeMode),
 		ThrottleBits: known(float64(g.ThrottleBits), g.ThrottleBits >= 0), ThrottleReasons: throttleWords(g.ThrottleBits), ThrottleTimes: times,
 		gpuHealth:         healthOf(g, d),
-		NVLinkTxBytesPerS: number(d.NVLinkTXBytesPerS), NVLinkRxBytesPerS: number(d.NVLinkRXBytesPerS),
+		NVLinkTxBytesPerS: number(g.NVLinkTXBytesPerS), NVLinkRxBytesPerS: number(g.NVLinkRXBytesPerS),
 		PCIeTxBytesPerS: number(d.PCIeTXBytesPerS), PCIeRxBytesPerS: number(d.PCIeRXBytesPerS),
 		NetTxBytesPerS: number(g.NetTxBytesPerS), NetRxBytesPerS: number(g.NetRxBytesPerS), Processes: number(g.Slow.Processes),
 	}

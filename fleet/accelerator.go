@@ -25,6 +25,7 @@ type GPU struct {
 	SMClockMHz, SMClockMaxMHz, MemClockMHz, MemClockMaxMHz Reading
 	SMActivityPct, TensorActivityPct, DRAMActivityPct      Reading
 	ThrottleBits                                           int64      // NVML clock event reasons; -1 unknown
+	NVLinkTXBytesPerS, NVLinkRXBytesPerS                   Reading    // over all its links
 	NetRxBytesPerS, NetTxBytesPerS                         Reading    // of the RDMA ports that belong to it, where that is known
 	Slow                                                   *GPUSlow   // never nil in a snapshot
 	Detail                                                 *GPUDetail // nil but at detail level
@@ -80,8 +81,7 @@ type GPUDetail struct {
 	SlowdownTLimitC, ShutdownTLimitC, MaxTLimitC, MemMaxTLimitC Reading
 	PState                                                      int // -1 unknown
 	Persistence                                                 Reading
-	ComputeMode                                                 int     // nvmlComputeMode_t; -1 unknown
-	NVLinkTXBytesPerS, NVLinkRXBytesPerS                        Reading // of all its links
+	ComputeMode                                                 int // nvmlComputeMode_t; -1 unknown
 	PCIeTXBytesPerS, PCIeRXBytesPerS                            Reading
 	PCIeReplayRollovers, PCIeL0ToRecovery                       Reading
 	PCIeCorrectableErrors, PCIeNonFatalErrors, PCIeFatalErrors  Reading
@@ -148,12 +148,9 @@ func (g *GPU) MemPct() Reading { return g.MemUsedBytes.Share(g.MemTotalBytes) }
 // ClockPct is the SM clock as a share of its maximum.
 func (g *GPU) ClockPct() Reading { return g.SMClockMHz.Share(g.SMClockMaxMHz) }
 
-// NVLinkBytesPerS is what goes over all its links, both ways; absent but at detail level.
+// NVLinkBytesPerS is what goes over all its links, both ways.
 func (g *GPU) NVLinkBytesPerS() Reading {
-	if g.Detail == nil {
-		return None()
-	}
-	return Reading(add(float64(g.Detail.NVLinkTXBytesPerS), float64(g.Detail.NVLinkRXBytesPerS)))
+	return Reading(add(float64(g.NVLinkTXBytesPerS), float64(g.NVLinkRXBytesPerS)))
 }
 
 // Holder is a process that holds a GPU.

@@ -32,6 +32,7 @@ func (n *node) viewGPUs(f *Fleet, st *telemetry.State, holders [][]Holder, now t
 			DRAMActivityPct: get(telemetry.GPUDRAMActivityPermille) / 10,
 			ThrottleBits:    whole(st.Get(telemetry.GPUThrottleBits, i)),
 			NetRxBytesPerS:  None(), NetTxBytesPerS: None(),
+			NVLinkTXBytesPerS: Reading(n.rate(telemetry.GPUNVLinkTXBytes, i, now)), NVLinkRXBytesPerS: Reading(n.rate(telemetry.GPUNVLinkRXBytes, i, now)),
 		}
 		if details != nil {
 			g.Detail = &details[i]
@@ -184,8 +185,7 @@ func detailOf(st *telemetry.State, i int, rate func(telemetry.Metric) Reading) G
 		MaxTLimitC: get(telemetry.GPUMaxTLimitC), MemMaxTLimitC: get(telemetry.GPUMemMaxTLimitC),
 		MemMaxTempC: get(telemetry.GPUMemMaxTempC),
 		VRTempC:     get(telemetry.GPUVRTempC), PState: small(st.Get(telemetry.GPUPState, i)), Persistence: get(telemetry.GPUPersistence),
-		ComputeMode:       small(st.Get(telemetry.GPUComputeMode, i)),
-		NVLinkTXBytesPerS: rate(telemetry.GPUNVLinkTXBytes), NVLinkRXBytesPerS: rate(telemetry.GPUNVLinkRXBytes),
+		ComputeMode:     small(st.Get(telemetry.GPUComputeMode, i)),
 		PCIeTXBytesPerS: get(telemetry.GPUPCIeTXBytesPerS), PCIeRXBytesPerS: get(telemetry.GPUPCIeRXBytesPerS),
 		PCIeReplayRollovers: get(telemetry.GPUPCIeReplayRollovers), PCIeL0ToRecovery: get(telemetry.GPUPCIeL0ToRecovery),
 		PCIeCorrectableErrors: get(telemetry.GPUPCIeCorrectableErrors), PCIeNonFatalErrors: get(telemetry.GPUPCIeNonFatalErrors),

@@ -100,6 +100,10 @@ func (v *vitals) gpu(n *Node, g int, l *load, local time.Duration) {
 		rate := u.pattern.nvlinkGBs * 1e9 * (0.8*u.compute + 1.2*u.comm)
 		self.nvTX += rate * l.seconds
 		self.nvRX += rate * l.seconds * (1 + 0.002*v.noise.about())
+		if n.machine.links > 0 {
+			st.Set(telemetry.GPUNVLinkTXBytes, g, int64(self.nvTX))
+			st.Set(telemetry.GPUNVLinkRXBytes, g, int64(self.nvRX))
+		}
 		self.pcie = 1e9 * (0.4*u.compute + 5*u.comm*u.pattern.netGBs/38 + 6*u.load + 2*u.checkpoint)
 	}
 	v.memory(n.machine, g, &u)

@@ -131,7 +131,7 @@ func (v *vitals) gpuDetail(n *Node) {
 			v int64
 		}{
 			{telemetry.GPUMemReservedBytes, 611 * mib}, {telemetry.GPUPowerAvgMW, watts}, {telemetry.GPUEnergyMJ, int64(self.energyMJ)},
-			{telemetry.GPUEncoderPct, 0}, {telemetry.GPUDecoderPct, 0}, {telemetry.GPUNVLinkTXBytes, int64(self.nvTX)}, {telemetry.GPUNVLinkRXBytes, int64(self.nvRX)},
+			{telemetry.GPUEncoderPct, 0}, {telemetry.GPUDecoderPct, 0},
 			{telemetry.GPUBAR1UsedBytes, 5 * mib}, {telemetry.GPUBAR1TotalBytes, 128 * gib}, {telemetry.GPUTempMarginC, max(0, k.slowdown-temp)},
 			{telemetry.GPUSlowdownTLimitC, -2}, {telemetry.GPUShutdownTLimitC, -8}, {telemetry.GPUMaxTLimitC, 0}, {telemetry.GPUMemMaxTLimitC, 0},
 			{telemetry.GPUMemMaxTempC, 95}, {telemetry.GPUPowerDefaultLimitMW, int64(k.limitW * 1000)},

@@ -90,6 +90,10 @@ func (m *Model) drawChart(a area, n *fleet.Node) {
 		a.cut(tableIndent, 0, a.w-tableIndent, "no GPU is known on this node", fg(colDim))
 		return
 	}
+	if d.series >= noSeries {
+		a.cut(tableIndent, 0, a.w-tableIndent, "no past is kept of "+d.short+": m shows something else", fg(colDim))
+		return
+	}
 	curve := m.node.curve(g.Index, d.series)
 	if m.node.history.ask.metric != d.series || len(curve) == 0 {
 		a.cut(tableIndent, 0, a.w-tableIndent, "no past is known yet", fg(colDim))

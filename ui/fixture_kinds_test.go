@@ -39,7 +39,7 @@ func (f *fixture) look(n *fleet.Node) {
 		d.EncoderPct, d.DecoderPct, d.MemReservedBytes, d.BAR1UsedBytes, d.BAR1TotalBytes = 0, 0, 611<<20, 5<<20, 128*gib
 		d.PowerAvgW, d.PowerDefaultLimitW, d.PowerMinLimitW, d.PowerMaxLimitW, d.EnergyJ = g.PowerW, 700, 200, 700, 3.1e9
 		d.TempMarginC, d.MemMaxTempC, d.PState, d.Persistence, d.ComputeMode = 26, 95, 0, 1, 0
-		d.NVLinkTXBytesPerS, d.NVLinkRXBytesPerS, d.PCIeTXBytesPerS, d.PCIeRXBytesPerS = 206e9, 205e9, 1.2e9, 3.4e9
+		g.NVLinkTXBytesPerS, g.NVLinkRXBytesPerS, d.PCIeTXBytesPerS, d.PCIeRXBytesPerS = 206e9, 205e9, 1.2e9, 3.4e9
 		for _, r := range []*fleet.Reading{&d.PCIeReplayRollovers, &d.PCIeL0ToRecovery, &d.PCIeCorrectableErrors, &d.PCIeNonFatalErrors, &d.PCIeFatalErrors,
 			&d.PCIeNAKsReceived, &d.PCIeNAKsSent, &d.PCIeBadTLPs, &d.PCIeBadDLLPs, &d.PCIeLCRCErrors} {
 			*r = 0
@@ -98,7 +98,7 @@ func (f *fixture) amd(n *fleet.Node) {
 		s.ECCVolatileCorrected, s.ECCVolatileUncorrected, s.PCIeGen, s.PCIeGenMax, s.PCIeWidth, s.PCIeWidthMax, s.PCIeReplays, s.Links, s.LinksUp = 2, 0, 5, 5, 16, 16, 1, 7, 7
 		g.Slow = s
 		d := fleet.NoDetail()
-		d.VRTempC, d.HostMemUsedBytes, d.HostMemTotalBytes, d.NVLinkTXBytesPerS, d.NVLinkRXBytesPerS = 66, 18<<20, 1024*gib, 104e9, 103e9
+		d.VRTempC, d.HostMemUsedBytes, d.HostMemTotalBytes, g.NVLinkTXBytesPerS, g.NVLinkRXBytesPerS = 66, 18<<20, 1024*gib, 104e9, 103e9
 		d.Throttle[fleet.ThrottlePower] = fleet.Throttle{Total: 72, Pct: 2}
 		g.Detail = d
 		for k, l := 0, uint32(0); k < 8; k++ {

@@ -80,7 +80,7 @@ func (v *gpuView) links(w int) []lineDraw {
 		return []lineDraw{func(a area) { a.cut(tableIndent, 0, a.w-tableIndent, "off while the GPU is in MIG mode", fg(colDim)) }}
 	}
 	totals := []fact{
-		number("out", formatRate(v.d.NVLinkTXBytesPerS), false), number("in", formatRate(v.d.NVLinkRXBytesPerS), false),
+		number("out", formatRate(v.g.NVLinkTXBytesPerS), false), number("in", formatRate(v.g.NVLinkRXBytesPerS), false),
 		rising("replays", s.NVLinkReplays), rising("recoveries", s.NVLinkRecoveries), rising("CRC errors", s.NVLinkCRCErrors),
 	}
 	if len(links) == 0 && !known(totals) && !s.Links.Known() {

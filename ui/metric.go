@@ -24,6 +24,9 @@ type metricDef struct {
 // networkFullGBps is the ramp's upper end for the network: one 400 Gbit/s port, both ways, since what is shown is the sum of both.
 const networkFullGBps = 2 * 50
 
+// nvlinkFullGBps is the upper end for NVLink: the eighteen links of an H100, both ways.
+const nvlinkFullGBps = 900
+
 // metrics are in the order of config.Metrics.
 var metrics = []metricDef{
 	{"power % of limit", "power", "%", fleet.SeriesPower, false, 0, 100, (*fleet.GPU).PowerPct},
@@ -33,6 +36,7 @@ var metrics = []metricDef{
 	{"temperature °C", "temp", "°", fleet.SeriesTempC, true, 25, 90, func(g *fleet.GPU) fleet.Reading { return g.TempC }},
 	{"SM clock % of maximum", "clock", "%", fleet.SeriesClock, false, 0, 100, (*fleet.GPU).ClockPct},
 	{"network in+out GB/s", "net", " GB/s", fleet.SeriesNet, false, 0, networkFullGBps, networkGBps},
+	{"NVLink in+out GB/s", "nvlink", " GB/s", noSeries, false, 0, nvlinkFullGBps, func(g *fleet.GPU) fleet.Reading { return g.NVLinkBytesPerS() / 1e9 }},
 }
 
 func networkGBps(g *fleet.GPU) fleet.Reading { return sum(g.NetRxBytesPerS, g.NetTxBytesPerS) / 1e9 }
