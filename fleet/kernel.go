@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	kernelTailLines = 100 // kept a node; what matters among them is kept longer, as problems
-	kernelTextBytes = 400
-	kernelMoreLines = 6               // that belong to one
-	kernelSilence   = 3 * time.Minute // a line like one before belongs to it unless there was none for so long
-	kernelFollows   = 5 * time.Second // after a line come those that tell more of it
-	kernelApart     = 3               // lines that differ in their process only stand apart as long as they are so few
+	kernelTailLines   = 100 // kept a node; what matters among them is kept longer, as problems
+	kernelTextBytes   = 400
+	kernelDeviceBytes = 64
+	kernelMoreLines   = 6               // that belong to one
+	kernelSilence     = 3 * time.Minute // a line like one before belongs to it unless there was none for so long
+	kernelFollows     = 5 * time.Second // after a line come those that tell more of it
+	kernelApart       = 3               // lines that differ in their process only stand apart as long as they are so few
 )
 
 // KernelLine is one record of the kernel log, or several that are alike, and what it says.
@@ -101,13 +102,13 @@ func (k *kernelTail) apply(payload []byte, classify func(string) KernelClass, n 
 // line makes a line of a record's text and what it says.
 func (k *kernelTail) line(text, device string, monoUS int64, classify func(string) KernelClass, n *node) KernelLine {
 	l := KernelLine{
-		MonoUS: monoUS, Text: strings.Clone(shorten(text)), Device: strings.Clone(device), GPU: -1,
+		MonoUS: monoUS, Text: strings.Clone(shorten(text)), Device: telemetry.Clean(strings.Clone(device), kernelDeviceBytes), GPU: -1,
 		At: n.moment(monoUS), shape: telemetry.Shape(text),
 	}
 	if classify != nil {
 		l.Class = classify(l.Text)
-		if pci, ok := strings.CutPrefix(device, "+pci:"); ok && l.Class.Kind != "" && l.Class.PCI == "" {
-			l.Class.PCI = strings.Clone(pci)
+		if pci, ok := strings.CutPrefix(l.Device, "+pci:"); ok && l.Class.Kind != "" && l.Class.PCI == "" && isPCI(pci) {
+			l.Class.PCI = pci
 		}
 		l.GPU = k.gpu(l.Class.PCI)
 	}
@@ -122,7 +123,7 @@ func (k *kernelTail) fold(f *facts.KernelFold, classify func(string) KernelClass
 		return
 	}
 	l := k.line(f.LastText, "", f.LastMonoUs, classify, n)
-	l.Sequence, l.Count, l.First = f.LastSequence, int(min(f.Count, math.MaxInt32)), n.moment(f.FirstMonoUs)
+	l.Sequence, l.Count, l.First = f.LastSequence, int(min(f.Count, math.MaxInt32)), n.moment(min(f.FirstMonoUs, f.LastMonoUs))
 	k.own()
 	at := slices.IndexFunc(k.lines, func(h KernelLine) bool { return h.Sequence == f.Sequence && !h.NVML })
 	if at < 0 {
@@ -252,6 +253,9 @@ func (k *kernelTail) join(at int, l KernelLine) {
 	if l.At.Before(h.At) {
 		l.At, l.MonoUS = h.At, h.MonoUS
 	}
+	if l.First.After(l.At) {
+		l.First = l.At
+	}
 	l.Sequence = max(l.Sequence, h.Sequence)
 	copy(k.lines[at:], k.lines[at+1:])
 	k.lines[len(k.lines)-1] = l
@@ -301,6 +305,31 @@ func (k *kernelTail) gpu(pci string) int {
 		return i
 	}
 	return -1
+}
+
+// isPCI says whether s is dddd:bb:dd.f, as the kernel writes it.
+func isPCI(s string) bool {
+	if len(s) != len("0000:3b:00.0") {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch i {
+		case 4, 7:
+			if c != ':' {
+				return false
+			}
+		case 10:
+			if c != '.' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // busOf is a PCI address in lower case without its function and with a four-digit domain, as NVML, sysfs and the driver's messages differ in those.

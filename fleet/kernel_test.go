@@ -24,7 +24,6 @@ type logged struct {
 	sequence uint64
 	events   uint64
 	state    facts.SourceState // of its kernel log
-	calls    []*facts.Call
 	encoder  telemetry.Encoder
 	samples  telemetry.State
 }
@@ -58,7 +57,7 @@ func (l *logged) connect() *facts.Start {
 		return b
 	}
 	r := l.apply(telemetry.KindHello, encode(facts.Encode(&facts.Hello{ProtocolMajor: telemetry.ProtocolMajor, BootId: "b", MonoMs: l.mono / 1000})))
-	inv := &facts.Inventory{Sources: []*facts.Source{{Name: fleet.KernelLogSource}, {Name: "nvidia"}}, Calls: l.calls}
+	inv := &facts.Inventory{Sources: []*facts.Source{{Name: fleet.KernelLogSource}, {Name: "nvidia"}}}
 	for i := range kernelGPUs {
 		inv.Gpus = append(inv.Gpus, &facts.GPU{Uuid: fmt.Sprint("GPU-", i), Pci: fmt.Sprintf("0000:%02x:00.0", 0x3b+i)})
 	}
@@ -109,8 +108,14 @@ func (l *logged) says(lines ...string) {
 
 func (l *logged) event(gpu uint32, code uint32, mig uint32) {
 	l.t.Helper()
+	l.tellEvent(&facts.GPUEvent{Gpu: gpu, What: "xid", Code: code, MonoUs: l.mono, Instance: mig})
+}
+
+func (l *logged) tellEvent(e *facts.GPUEvent) {
+	l.t.Helper()
 	l.events++
-	b, err := facts.Encode(&facts.GPUEvents{Events: []*facts.GPUEvent{{Sequence: l.events, Gpu: gpu, What: "xid", Code: code, MonoUs: l.mono, Instance: mig}}})
+	e.Sequence = l.events
+	b, err := facts.Encode(&facts.GPUEvents{Events: []*facts.GPUEvent{e}})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -271,8 +276,12 @@ func TestDeviceBesideTheLine(t *testing.T) {
 	l.tell(&facts.KernelLog{Records: []*facts.KernelRecord{
 		{Sequence: 1, MonoUs: l.mono, Text: "mce: [Hardware Error]: Machine check events logged", Device: "+pci:0000:3c:00.0"},
 		{Sequence: 2, MonoUs: l.mono, Text: "ordinary", Device: "+pci:0000:3c:00.0"},
-		{Sequence: 3, MonoUs: l.mono, Text: xidLine("0000:3b:00", 79), Facility: 1}}})
-	l.want("told", "warning 1× machine check: events logged gpu1", "1× ordinary")
+		{Sequence: 3, MonoUs: l.mono, Text: xidLine("0000:3b:00", 79), Facility: 1},
+		{Sequence: 4, MonoUs: l.mono, Text: "Kernel panic - not syncing: x", Device: "+pci:what a node may say"}}})
+	l.want("told", "warning 1× machine check: events logged gpu1", "1× ordinary", "critical 1× kernel: panic")
+	if pci := l.node().Kernel[2].Class.PCI; pci != "" {
+		t.Errorf("an address: %q", pci)
+	}
 }
 
 // What a node keeps of its log is bounded; ordinary lines give way first, then notices, and a recovery no sooner than its fault.
@@ -297,4 +306,45 @@ func TestTailGivesWay(t *testing.T) {
 	if k := l.node().Kernel; len(k) != 100 || slices.ContainsFunc(k, func(l fleet.KernelLine) bool { return l.Class.Severity < fleet.Critical }) {
 		t.Errorf("%v", l.shown())
 	}
+}
+
+// What a node tells of its log may be anything: it is shown, counted or refused, and never costs the fleet.
+func FuzzKernelFrames(f *testing.F) {
+	for _, m := range []*facts.KernelLog{
+		{Via: "kmsg", Lost: 3, Records: []*facts.KernelRecord{{Sequence: 1, MonoUs: 5, Text: xidLine("0000:3b:00", 79)}, {Sequence: 2, MonoUs: -5, Text: "oom_reaper: reaped process 7 (x), now ", Device: "+pci:0000:3c:00.0"}}},
+		{Via: "journal", Folds: []*facts.KernelFold{{Sequence: 1, Count: 1 << 63, FirstMonoUs: 1 << 62, LastMonoUs: -1, LastSequence: 1 << 63, LastText: xidLine("0000:3b:00", 31)}, {Count: 1 << 63}}},
+	} {
+		b, err := facts.Encode(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, []byte(nil))
+	}
+	b, err := facts.Encode(&facts.GPUEvents{Events: []*facts.GPUEvent{{Sequence: 1, Gpu: 1, What: "xid", Code: 1 << 31, MonoUs: 1 << 62, Instance: 1 << 31}, {Sequence: 1 << 63, What: "xid", Code: 79, MonoUs: -1 << 63}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(nil), b)
+	f.Fuzz(func(t *testing.T, log, events []byte) {
+		l := newLogged(t)
+		l.connect()
+		for range 2 {
+			for _, frame := range []struct {
+				kind    telemetry.Kind
+				payload []byte
+			}{{telemetry.KindKernelLog, log}, {telemetry.KindGPUEvents, events}} {
+				l.f.Apply("n", frame.kind, frame.payload, l.now)
+			}
+			l.pass(time.Second)
+		}
+		n := l.node()
+		if len(n.Kernel) > 100 {
+			t.Errorf("%d lines", len(n.Kernel))
+		}
+		for _, k := range n.Kernel {
+			if k.N() < 1 || k.Since().After(k.At) || len(k.Text) > 410 || len(k.More) > 6 || k.GPU >= kernelGPUs {
+				t.Errorf("%+v", k)
+			}
+		}
+	})
 }

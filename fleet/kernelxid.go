@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"foretop/telemetry/facts"
@@ -12,11 +11,14 @@ import (
 // one GPU and code within xidNear are one. An event that no line belongs to is a line of its own, marked as the driver's: the log may not be read, or the
 // line was one of too many.
 const (
-	xidNear    = 5 * time.Second
-	maxXids    = 64               // lines, and events, that wait for their counterparts
-	maxLag     = 10 * time.Minute // by so much may the clock of the kernel log go wrong against the monotonic one
-	xidEvent   = "xid"            // GPUEvent.What
-	eventsCall = "nvmlEventSetWait"
+	xidNear = 5 * time.Second
+	maxXids = 64               // lines, and events, that wait for their counterparts
+	maxLag  = 10 * time.Minute // by so much may the clock of the kernel log go wrong against the monotonic one
+
+	// GPUEvent.What: an Xid; that the driver took the order for events, so that none is no news; how many were dropped of too many (the code says).
+	xidEvent       = "xid"
+	listeningEvent = "listening"
+	droppedEvent   = "events_dropped"
 )
 
 // xidSeen is an Xid of which the counterpart was not seen yet, or several that were folded.
@@ -112,11 +114,17 @@ func (n *node) applyEvents(payload []byte, classify func(string) KernelClass) er
 	}
 	k := &n.kernel
 	for _, e := range m.Events {
-		if e.What != xidEvent || e.Code == 0 || e.Sequence <= k.xids.sequence || n.inventory == nil || int(e.Gpu) >= len(n.inventory.Gpus) {
+		if e.Sequence <= k.xids.sequence || n.inventory == nil || int(e.Gpu) >= len(n.inventory.Gpus) {
 			continue
 		}
 		k.xids.sequence = e.Sequence
-		n.xidEvents = true
+		n.xidEvents = n.xidEvents || e.What == xidEvent || e.What == listeningEvent
+		if e.What == droppedEvent && k.via == "" { // else the log has them, or counts them
+			k.untold += uint64(e.Code)
+		}
+		if e.What != xidEvent || e.Code == 0 {
+			continue
+		}
 		pci := n.inventory.Gpus[e.Gpu].Pci
 		s := xidSeen{bus: busOf(pci), code: int(e.Code), mig: int(e.Instance), first: e.MonoUs, last: e.MonoUs, n: 1}
 		if !k.xids.event(s) {
@@ -142,19 +150,6 @@ func eventText(bus string, code, mig int) string {
 		bus += fmt.Sprintf(" GPU-I:%02d", mig-1)
 	}
 	return fmt.Sprintf("NVRM: Xid (PCI:%s): %d", bus, code)
-}
-
-// tellsXids says whether the driver tells Xids by itself: an event came, or the collector waits for them.
-func (n *node) tellsXids(sources []Source) bool {
-	if n.xidEvents {
-		return true
-	}
-	for _, c := range n.inventory.GetCalls() {
-		if strings.HasPrefix(c.Name, eventsCall) && int(c.Source) < len(sources) && sources[c.Source].State == facts.SourceState_SOURCE_OK {
-			return true
-		}
-	}
-	return false
 }
 
 // moment is when something happened on our clock, by the node's monotonic one.

@@ -127,12 +127,19 @@ func TestXidsAreChecked(t *testing.T) {
 	if got := texts(); len(got) != 2 || got[0] != "Xid 31 GPU0: memory page fault" && got[1] != "Xid 31 GPU0: memory page fault" {
 		t.Errorf("problems %q", got)
 	}
-	l.calls = []*facts.Call{{Source: 1, Name: "nvmlEventSetWait_v2"}}
 	l.connect()
+	if read, xid := totals(); read != 0 || xid != 0 {
+		t.Errorf("a new stream, that has told nothing: %d logs, %d Xids", read, xid)
+	}
+	l.tellEvent(&facts.GPUEvent{What: "listening"})
 	if read, xid := totals(); read != 0 || xid != 1 || !l.node().XidEvents {
 		t.Errorf("it waits for events: %d logs, %d Xids", read, xid)
 	}
-	l.calls, l.state = nil, facts.SourceState_SOURCE_OK
+	l.tellEvent(&facts.GPUEvent{What: "events_dropped", Code: 40})
+	if n := l.node().KernelUntold; n != 40 {
+		t.Errorf("%d only counted", n)
+	}
+	l.state = facts.SourceState_SOURCE_OK
 	l.connect()
 	if read, xid := totals(); read != 1 || xid != 1 || l.node().XidEvents {
 		t.Errorf("the log is read: %d logs, %d Xids", read, xid)

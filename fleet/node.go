@@ -34,7 +34,7 @@ type node struct {
 	rates       telemetry.Rates
 	processes   processTable
 	kernel      kernelTail
-	xidEvents   bool // an Xid came as an event of this stream
+	xidEvents   bool // the driver tells Xids by itself, on this stream
 	notes       []*facts.SourceNote
 	top         []*facts.ProcessUsage
 	groupAt     [telemetry.NumGroups]groupTime

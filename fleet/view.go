@@ -71,7 +71,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
 		Processes: shown.list, ProcessesTold: n.processes.told, Jobs: shown.on, Top: n.top,
-		Kernel: n.kernel.view(), KernelLost: n.kernel.lost, KernelUntold: n.kernel.untold,
+		Kernel: n.kernel.view(), KernelLost: n.kernel.lost, KernelUntold: n.kernel.untold, XidEvents: n.xidEvents,
 	}
 	n.viewState(v, f, now)
 	v.Host = n.viewHost(st, now)
@@ -85,7 +85,6 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		v.FS = kept(n, telemetry.ScopeFS, func(v *Node) []Filesystem { return v.FS }, func() []Filesystem { return n.viewFS(st) })
 		v.Cores = n.viewCores(st)
 		v.Sources = kept(n, telemetry.ScopeSource, func(v *Node) []Source { return v.Sources }, func() []Source { return n.viewSources(st) })
-		v.XidEvents = n.tellsXids(v.Sources)
 		n.fresh = 0
 	}
 	v.Self = Self{
