@@ -31,9 +31,14 @@ func (r *reader) enumerate() pipe.Status {
 		return pipe.Status{Health: pipe.Failing, GPU: -1, Text: callCount.String() + ": " + r.lib.ErrorString(ret)}
 	}
 	seen := map[*slot]bool{}
+	r.refused = 0
 	for i := range min(n, pipe.MaxGPUs) {
 		r.watch.enter(callHandle, i)
 		dev, ret := r.lib.DeviceGetHandleByIndex(i)
+		if ret == nvml.ERROR_NO_PERMISSION { // NVML counts those of others as well
+			r.refused++
+			continue
+		}
 		if ret != nvml.SUCCESS {
 			if len(r.slots) <= i { // never seen well: it has a place, and nothing else
 				s := r.addSlot(pipe.GPU{Minor: -1, NUMANode: -1, ModuleID: -1})
@@ -105,6 +110,9 @@ func (r *reader) look() {
 			continue
 		}
 		why := pipe.WhyUnseen(r.root, pci)
+		if r.refused > 0 && strings.HasPrefix(why, pipe.NotStarted) {
+			why = pipe.NotVisible + ": the driver refuses it"
+		}
 		r.unseen[pci] = why
 		known := slices.ContainsFunc(r.inv.GPUs, func(g pipe.GPU) bool { return g.PCI == pci })
 		if nameless > 0 && !known && !strings.HasPrefix(why, pipe.NotVisible) && slices.Contains(r.bound, pci) {
@@ -115,7 +123,13 @@ func (r *reader) look() {
 			r.inv.Unseen = append(r.inv.Unseen, pipe.Unseen{PCI: pci, Why: why})
 		}
 	}
+	for len(r.inv.Unseen) < min(r.refused, pipe.MaxGPUs) { // without a PCI bus to see them on
+		r.inv.Unseen = append(r.inv.Unseen, pipe.Unseen{Why: pipe.NotVisible + ": the driver refuses it"})
+	}
 }
+
+// total is how many GPUs there are, shown or not.
+func (r *reader) total() int { return max(len(r.onPCI), len(r.slots)+len(r.inv.Unseen)) }
 
 // hidden says in words which GPUs of the PCI bus are not shown, and why; "" when all are.
 func (r *reader) hidden() string {
@@ -138,10 +152,10 @@ func (r *reader) hidden() string {
 }
 
 func (r *reader) noGPU() pipe.Status {
-	if len(r.onPCI) == 0 {
+	if r.total() == 0 {
 		return pipe.Status{Health: pipe.Unsupported, GPU: -1, Text: "the NVIDIA driver runs, but there is no GPU"}
 	}
-	st := pipe.Status{Health: pipe.Failing, GPU: -1, Text: "the driver shows none of the " + strconv.Itoa(len(r.onPCI)) + " NVIDIA GPUs on the PCI bus: " + r.hidden(),
+	st := pipe.Status{Health: pipe.Failing, GPU: -1, Text: "the driver shows none of the " + strconv.Itoa(r.total()) + " NVIDIA GPUs: " + r.hidden(),
 		Remedy: "this user may not be allowed to open /dev/nvidia* (a cgroup of a job?), or the driver could not start them: see the kernel log"}
 	if !slices.ContainsFunc(r.inv.Unseen, func(u pipe.Unseen) bool { return !strings.HasPrefix(u.Why, pipe.NotVisible+": ") }) {
 		st.Health = pipe.Denied

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -21,7 +22,8 @@ const (
 	retryFailed = 10 * time.Second // a GPU whose calls all fail is asked again that seldom
 	flushAfter  = 900 * time.Millisecond
 	tellRound   = 10 * time.Second // the round's cost
-	detailTurn  = 2                // rounds between two looks at what only a viewer wants
+	linkTurn    = 2                // rounds between two looks at the traffic of links
+	detailTurn  = 5                // and at what else only a viewer wants
 )
 
 // reader holds the driver's library and what was last read of each GPU.
@@ -34,7 +36,9 @@ type reader struct {
 	onPCI      []string          // addresses of all NVIDIA GPUs
 	bound      []string          // of those that the kernel's driver has
 	unseen     map[string]string // why some are not shown
+	refused    int               // how many the driver counts and refuses to this user
 	detail     bool
+	looked     int // the round in which detail began
 	round      int
 	slots      []*slot
 	relist     bool // the lists of parts and links are out of date
@@ -175,7 +179,7 @@ func (r *reader) setDetail(on bool) {
 	if on == r.detail {
 		return
 	}
-	r.detail = on
+	r.detail, r.looked = on, r.round+1
 	for _, s := range r.slots {
 		s.slowDue, s.limited = on, s.limited && !on
 	}
@@ -197,7 +201,7 @@ func (r *reader) setDetail(on bool) {
 func (r *reader) ok(round time.Duration) pipe.Status {
 	s := pipe.Status{Health: pipe.OK, GPU: -1, RoundUS: round.Microseconds()}
 	if why := r.hidden(); why != "" {
-		s.Text = "the driver shows " + strconv.Itoa(len(r.onPCI)-len(r.inv.Unseen)) + " of the " + strconv.Itoa(len(r.onPCI)) + " NVIDIA GPUs on the PCI bus: " + why
+		s.Text = "the driver shows " + strconv.Itoa(r.total()-len(r.inv.Unseen)) + " of the " + strconv.Itoa(r.total()) + " NVIDIA GPUs: " + why
 	}
 	if r.watch.waitIsLate() {
 		if s.Text != "" {
@@ -213,7 +217,10 @@ func (r *reader) fastRound(now time.Time) {
 	left := mostParts
 	for _, s := range r.slots {
 		r.read(s, fastReadings, now, true)
-		if r.detail && r.round%detailTurn == 0 && r.broken == nvml.SUCCESS {
+		if r.turnOf(linkTurn) && r.broken == nvml.SUCCESS {
+			r.read(s, linkReadings, now, false)
+		}
+		if r.turnOf(detailTurn) && r.broken == nvml.SUCCESS {
 			r.read(s, detailReadings, now, false)
 		}
 		if r.broken == nvml.SUCCESS && r.isWell(s) {
@@ -229,6 +236,9 @@ func (r *reader) fastRound(now time.Time) {
 		}
 	}
 }
+
+// turnOf says whether, while somebody looks, it is the turn of what is read every so many rounds: at once at first.
+func (r *reader) turnOf(rounds int) bool { return r.detail && (r.round-r.looked)%rounds == 0 }
 
 // slowIsDue says whether some GPU's slow readings are wanted before their time.
 func (r *reader) slowIsDue() bool {
@@ -270,7 +280,7 @@ func (r *reader) changedOnPCI() bool {
 		return true
 	}
 	for pci, why := range r.unseen {
-		if pipe.WhyUnseen(r.root, pci) != why {
+		if now := pipe.WhyUnseen(r.root, pci); now != why && !(r.refused > 0 && strings.HasPrefix(now, pipe.NotStarted)) {
 			return true
 		}
 	}

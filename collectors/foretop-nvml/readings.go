@@ -23,9 +23,10 @@ var slowReadings = []reading{
 	(*reader).readSlowFields, (*reader).readPCIe, (*reader).readSRAM, (*reader).readFabric, (*reader).readLinks, (*reader).readC2C, (*reader).readLimits, (*reader).readPartErrors,
 }
 
-// Questions that are only asked while somebody looks, each few seconds and each half minute.
+// Questions that are only asked while somebody looks, each few rounds and each half minute.
 var (
-	detailReadings     = []reading{(*reader).readCodecs, (*reader).readMargin, (*reader).readPState, (*reader).readLinkTraffic}
+	linkReadings       = []reading{(*reader).readLinkTraffic}
+	detailReadings     = []reading{(*reader).readCodecs, (*reader).readMargin, (*reader).readPState}
 	slowDetailReadings = []reading{(*reader).readBAR1, (*reader).readModes}
 )
 
@@ -138,7 +139,8 @@ func (r *reader) readClocks(s *slot) {
 		v, ret := s.dev.GetClockInfo(nvml.CLOCK_SM)
 		r.put(s, callClock, telemetry.GPUSMClockMHz, int64(v), ret)
 	}
-	if r.round%memClockTurn == 0 && r.may(s, callClock) { // it changes with the performance state only
+	unknown := r.state.Get(telemetry.GPUMemClockMHz, s.index) == telemetry.Absent
+	if (unknown || r.round%memClockTurn == 0) && r.may(s, callClock) { // it changes with the performance state only
 		v, ret := s.dev.GetClockInfo(nvml.CLOCK_MEM)
 		r.beside(s, telemetry.GPUMemClockMHz, int64(v), ret)
 	}

@@ -156,7 +156,7 @@ func TestForeignGPUs(t *testing.T) {
 	fakePCI(t, root, "0000:e0:00.0", "vfio-pci")
 	p := playWith(t, programs(t).driver, func(o *Options) { o.Root = root }, "gpu 4 hidden", "gpu 5 hidden", "gpu 6 hidden", "gpu 7 hidden")
 	r := p.until("words", func(r Report) bool { return r.Health == OK && r.Text != "" })
-	if r.Text != "the driver shows 4 of the 9 NVIDIA GPUs on the PCI bus: 4 not visible to this user, 1 bound to the driver vfio-pci" {
+	if r.Text != "the driver shows 4 of the 9 NVIDIA GPUs: 4 not visible to this user, 1 bound to the driver vfio-pci" {
 		t.Errorf("%q", r.Text)
 	}
 	if len(r.Inventory.GPUs) != 4 || len(r.Inventory.Unseen) != 5 {
@@ -173,13 +173,32 @@ func TestForeignGPUs(t *testing.T) {
 	}
 }
 
+// NVML may count them and refuse their handles: no false alarm for those either.
+func TestRefusedGPUs(t *testing.T) {
+	t.Parallel()
+	root := mine(t, eight, 0, 1, 2, 3, 4, 5, 6, 7)
+	p := playWith(t, programs(t).driver, func(o *Options) { o.Root = root }, "gpu 0 denied", "gpu 1 denied", "gpu 6 denied", "wobble 0", "gpu 7 temp_c 77")
+	p.next(2)
+	r := p.slow()
+	if r.Text != "the driver shows 5 of the 8 NVIDIA GPUs: 3 not visible to this user" || r.Health != OK || len(r.Inventory.GPUs) != 5 || len(r.Inventory.Unseen) != 3 {
+		t.Errorf("health %d, %q, %+v", r.Health, r.Text, r.Inventory)
+	}
+	for i := range 5 {
+		p.want(telemetry.GPUStatus, i, telemetry.GPUOK)
+	}
+	p.want(telemetry.GPUTempC, 4, 77)
+	if u := r.Inventory.Unseen[2]; u != (pipe.Unseen{PCI: "0000:cb:00.0", Why: "not visible to this user: the driver refuses it"}) {
+		t.Errorf("%+v", u)
+	}
+}
+
 // None of them is his: that is a denial, with the GPUs named.
 func TestAllGPUsAreForeign(t *testing.T) {
 	t.Parallel()
 	root := mine(t, eight)
 	p := playWith(t, programs(t).driver, func(o *Options) { o.Root = root }, "gpus 0")
 	r := p.until("a condition", func(r Report) bool { return r.Health == Denied && r.Inventory != nil })
-	if r.Text != "the driver shows none of the 8 NVIDIA GPUs on the PCI bus: 8 not visible to this user" || r.Remedy == "" || len(r.Inventory.Unseen) != 8 || len(r.Inventory.GPUs) != 0 {
+	if r.Text != "the driver shows none of the 8 NVIDIA GPUs: 8 not visible to this user" || r.Remedy == "" || len(r.Inventory.Unseen) != 8 || len(r.Inventory.GPUs) != 0 {
 		t.Errorf("%q, %q, %+v", r.Text, r.Remedy, r.Inventory)
 	}
 }

@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		playCollector(name)
 		return
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "8") // they wait more than they compute
 	code := m.Run()
 	if buildDir != "" {
 		os.RemoveAll(buildDir)
@@ -51,6 +53,13 @@ func programs(t testing.TB) built {
 			t.Fatal("gcc is missing")
 		}
 		t.Skip("gcc is missing: the driver cannot be played")
+	}
+	// What the programs are made of: the go command takes a result from its cache only while the files that a test looked at are as they were.
+	for _, sources := range []string{"../foretop-nvml/*", "../foretop-nvml/oldglibc/*", "../../testdata/nvml/*", "pipe/*.go"} {
+		files, _ := filepath.Glob(sources)
+		for _, f := range files {
+			os.Stat(f)
+		}
 	}
 	buildOnce.Do(func() {
 		buildDir, buildError = os.MkdirTemp("", "foretop-nvml-test")
@@ -91,7 +100,8 @@ func playWith(t testing.TB, driver string, with func(*Options), profile ...strin
 	opt := Options{
 		Reader: programs(t).reader, SMI: "/nonexistent/nvidia-smi", Root: t.TempDir(),
 		Fast: 200 * time.Millisecond, Slow: 400 * time.Millisecond, Processes: 300 * time.Millisecond, Reinit: 500 * time.Millisecond,
-		Env: []string{"LD_LIBRARY_PATH=" + driver, "FORETOP_PLAY_NVML=" + p.profile, "LD_BIND_NOW=1"},
+		Env:  []string{"LD_LIBRARY_PATH=" + driver, "FORETOP_PLAY_NVML=" + p.profile, "LD_BIND_NOW=1"},
+		name: "nvml-test", // that one hangs is nothing to other tests' readers
 	}
 	with(&opt)
 	p.Source = start(context.Background(), opt, 50*time.Millisecond, time.Second)

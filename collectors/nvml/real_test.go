@@ -96,7 +96,8 @@ func TestInitErrors(t *testing.T) {
 		{"init error 18", "driver and library have different versions", false, Failing},
 		{"init error 4", "nvmlInit: Insufficient Permissions", false, Denied},
 		{"gpus 0", "the NVIDIA driver runs, but there is no GPU", false, Unsupported},
-		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs on the PCI bus: 1 no driver bound", true, Failing},
+		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs: 1 no driver bound", true, Failing},
+		{"gpu * denied", "the driver shows none of the 8 NVIDIA GPUs: 8 not visible to this user", false, Denied},
 		{"call nvmlDeviceGetCount_v2 999", "nvmlDeviceGetCount: Unknown Error", false, Failing},
 	} {
 		t.Run(c.profile, func(t *testing.T) {

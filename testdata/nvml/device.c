@@ -29,6 +29,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *n) CALL(NULL, *n = (unsi
 EXPORT nvmlReturn_t nvmlDeviceGetCount(unsigned int *n) { return nvmlDeviceGetCount_v2(n); }
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int i, nvmlDevice_t *d)
     CALL(NULL, if (i >= (unsigned)nshown) r = NVML_ERROR_INVALID_ARGUMENT;
+         else if (shown[i]->gpu->denied) r = NVML_ERROR_NO_PERMISSION;
          else if (shown[i]->gpu->lost) r = NVML_ERROR_GPU_IS_LOST; else *d = shown[i])
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int i, nvmlDevice_t *d) { return nvmlDeviceGetHandleByIndex_v2(i, d); }
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *d)

@@ -166,6 +166,7 @@ static int gpu_line(struct gpu *g, const char *word, const char *rest) {
   if (!strcmp(word, "lost")) return g->lost = 1;
   if (!strcmp(word, "gone")) return g->lost = g->gone = 1;
   if (!strcmp(word, "hidden")) return g->hidden = 1;
+  if (!strcmp(word, "denied")) return g->denied = 1;
   if (!strcmp(word, "hang")) return g->hang = 1;
   if (!strcmp(word, "error")) return sscanf(rest, "%d", &g->error) == 1;
   if (!strcmp(word, "latency_ms")) return sscanf(rest, "%d", &g->latency_ms) == 1;

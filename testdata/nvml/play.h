@@ -34,6 +34,7 @@
  *   gpu GPU lost                 every call on it returns GPU_IS_LOST (15)
  *   gpu GPU gone                 as lost, and not enumerated any more from the next nvmlInit: higher indices move down
  *   gpu GPU hidden               not enumerated from the next nvmlInit, though nothing is wrong with it: another user's
+ *   gpu GPU denied               counted, but there is no handle of it (4 no permission): another user's as well
  *   gpu GPU error CODE           every call on it returns CODE (999 unknown)
  *   gpu GPU hang                 calls on it do not return while this line is there
  *   gpu GPU latency_ms N         every call on it takes that long
@@ -124,7 +125,7 @@ struct gpu {
   struct nvmlDevice_st device;
   int n; /* as the profile counts; the NVML index leaves out the gone */
   double key[NKEYS], link[MAX_LINKS][NLINKKEYS];
-  int lost, gone, hidden, hang, error, latency_ms, nprocs, ninstances;
+  int lost, gone, hidden, denied, hang, error, latency_ms, nprocs, ninstances;
   struct proc procs[MAX_PROCS];
   struct instance instances[MAX_MIG];
   char uuid[NVML_DEVICE_UUID_BUFFER_SIZE], serial[NVML_DEVICE_SERIAL_BUFFER_SIZE], procs_from[512];

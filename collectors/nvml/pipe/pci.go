@@ -56,8 +56,11 @@ func ofDevice(root, pci, file string) string {
 	return word(root + "/sys/bus/pci/devices/" + pci + "/" + file)
 }
 
-// NotVisible begins the reason of a GPU that works, but not for this user.
-const NotVisible = "not visible to this user"
+// How reasons begin: of a GPU that works, but not for this user, and of one that does not work for anybody.
+const (
+	NotVisible = "not visible to this user"
+	NotStarted = "the driver does not show it"
+)
 
 // WhyUnseen says why the driver does not show a GPU of the PCI bus to this user, as far as it can be told without opening its device, which would
 // start the GPU: whose it is (sysfs), its number (/proc/driver/nvidia/gpus/PCI/information), and whether this user, in this cgroup, may open it.
@@ -77,7 +80,7 @@ func WhyUnseen(root, pci string) string {
 	file := "/dev/nvidia" + minor
 	switch err := mayOpen(root + file); {
 	case err == nil:
-		return "the driver does not show it though this user may open " + file + ": it could not start it"
+		return NotStarted + " though this user may open " + file + ": it could not start it"
 	case errors.Is(err, fs.ErrNotExist):
 		return NotVisible + ": there is no " + file
 	case isNotPermitted(err):
