@@ -2314,7 +2314,7 @@ func (m *KernelRecord) field(n int, _ bool) any {
 
 // KernelFold stands for records that were not told one by one, since many like them had been.
 type KernelFold struct {
-	Sequence     uint64 // of the last record that was told and that these are like
+	Sequence     uint64 // of the last record that was told and that these are like; 0: records of many kinds, only counted
 	Count        uint64 // since the fold before
 	FirstMonoUs  int64
 	LastMonoUs   int64

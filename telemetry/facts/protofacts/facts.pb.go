@@ -2249,7 +2249,7 @@ func (x *KernelRecord) GetDevice() string {
 // KernelFold stands for records that were not told one by one, since many like them had been.
 type KernelFold struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"` // of the last record that was told and that these are like
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"` // of the last record that was told and that these are like; 0: records of many kinds, only counted
 	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`       // since the fold before
 	FirstMonoUs   int64                  `protobuf:"varint,3,opt,name=first_mono_us,json=firstMonoUs,proto3" json:"first_mono_us,omitempty"`
 	LastMonoUs    int64                  `protobuf:"varint,4,opt,name=last_mono_us,json=lastMonoUs,proto3" json:"last_mono_us,omitempty"`
