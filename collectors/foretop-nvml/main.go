@@ -26,7 +26,6 @@ const minPace = 200 * time.Millisecond // GPM needs samples 100 ms apart; nobody
 func main() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(50)
-	mark := newMark(os.Args[0])
 	in := telemetry.NewFrameReader(os.Stdin, pipe.MaxFrame)
 	first, ok := nextSettings(in)
 	if !ok {
@@ -47,7 +46,7 @@ func main() {
 		}
 	}()
 	out := newOutput(os.Stdout)
-	w := &watch{out: out, mark: mark}
+	w := &watch{out: out, mark: newMark(first.Name)}
 	go w.run()
 	st := run(first, settings, out, w)
 	out.status(st)

@@ -247,7 +247,7 @@ func (r *reader) slowIsDue() bool {
 			s.slowDue = true
 		}
 	}
-	return slices.ContainsFunc(r.slots, func(s *slot) bool { return s.slowDue && s.dev != nil })
+	return slices.ContainsFunc(r.slots, func(s *slot) bool { return s.slowDue && r.isWell(s) })
 }
 
 // slowRound reads of all GPUs, or of those only of which it is due.
@@ -256,13 +256,18 @@ func (r *reader) slowRound(all bool) {
 	if all {
 		r.relook = r.changedOnPCI()
 	}
+	due := func(s *slot) bool { return r.isWell(s) && (all || s.slowDue) }
 	for _, s := range r.slots {
-		if !r.isWell(s) || !all && !s.slowDue {
+		if due(s) {
+			r.checkMIG(s)
+		}
+	}
+	r.list() // before anything is read of what it lists
+	for _, s := range r.slots {
+		if !due(s) {
 			continue
 		}
 		s.slowDue = false
-		r.checkMIG(s)
-		r.list()
 		r.read(s, slowReadings, now, false)
 		if r.detail && r.broken == nvml.SUCCESS {
 			r.read(s, slowDetailReadings, now, false)

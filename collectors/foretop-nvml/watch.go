@@ -4,7 +4,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -135,8 +134,7 @@ type mark struct {
 }
 
 func newMark(name string) mark {
-	m := mark{name: filepath.Base(name)}
-	m.name = m.name[:min(len(m.name), pipe.MaxMark)]
+	m := mark{name: name}
 	m.file, _ = os.OpenFile("/proc/self/comm", os.O_WRONLY, 0)
 	m.write(m.name)
 	return m

@@ -26,10 +26,9 @@ type child struct {
 // badVariables would make the child bind all of NVML at start (and die), load what was meant for another program, or change the Go runtime.
 var badVariables = []string{"LD_BIND_NOW", "LD_PRELOAD", "LD_AUDIT", "LD_DEBUG", "GODEBUG", "GOGC", "GOMEMLIMIT", "GOTRACEBACK"}
 
-// spawn starts a program, which is told that it is called name. Its environment is env without badVariables.
-func spawn(name, path string, args, env []string, withStdin bool) (*child, error) {
+// spawn starts a program. Its environment is env without badVariables.
+func spawn(path string, args, env []string, withStdin bool) (*child, error) {
 	c := &child{cmd: exec.Command(path, args...), said: &tail{}, done: make(chan struct{})}
-	c.cmd.Args[0] = name
 	c.cmd.Env = append(without(env, badVariables), "GOTRACEBACK=none")
 	var theirs []*os.File
 	pipe := func() (r, w *os.File, err error) {

@@ -23,7 +23,7 @@ type ending struct {
 
 // runReader has one foretop-nvml from its start until it is dead and reaped, or ctx ends.
 func (s *Source) runReader(ctx context.Context) ending {
-	c, err := spawn(s.opt.name, s.opt.Reader, nil, s.opt.Env, true)
+	c, err := spawn(s.opt.Reader, nil, s.opt.Env, true)
 	if err != nil {
 		why := err.Error()
 		if errors.Is(err, os.ErrNotExist) {
@@ -201,7 +201,7 @@ func (r *readerRun) ending(err error) ending {
 
 // settings is what the reader is told. Called with the source's lock held.
 func (s *Source) settings() pipe.Settings {
-	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), ReinitMS: ms(s.opt.Reinit), Detail: s.detail, Root: s.opt.Root}
+	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), ReinitMS: ms(s.opt.Reinit), Detail: s.detail, Root: s.opt.Root, Name: s.opt.name}
 	if s.rep.Inventory != nil {
 		set.Known = s.rep.Inventory.GPUs
 	}

@@ -94,7 +94,7 @@ func (r *smiRun) stream(ctx context.Context) (again bool) {
 		args = append(args, "-i", strings.Join(r.only, ","))
 	}
 	s := r.source
-	c, err := spawn(smiName, r.path, args, s.opt.Env, false)
+	c, err := spawn(r.path, args, s.opt.Env, false)
 	if err != nil {
 		s.say(words{health: Failing, text: err.Error()})
 		return false

@@ -94,7 +94,7 @@ func (r *smiRun) askApps(ctx context.Context) {
 	if r.apps != nil && !r.apps.dead(0) {
 		return
 	}
-	c, err := spawn(smiName, r.path, []string{"--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"}, r.source.opt.Env, false)
+	c, err := spawn(r.path, []string{"--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits"}, r.source.opt.Env, false)
 	if err != nil {
 		return
 	}

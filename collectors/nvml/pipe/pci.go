@@ -59,7 +59,7 @@ func ofDevice(root, pci, file string) string {
 // How reasons begin: of a GPU that works, but not for this user, and of one that does not work for anybody.
 const (
 	NotVisible = "not visible to this user"
-	NotStarted = "the driver does not show it"
+	NotStarted = "not started by the driver"
 )
 
 // WhyUnseen says why the driver does not show a GPU of the PCI bus to this user, as far as it can be told without opening its device, which would
@@ -80,7 +80,7 @@ func WhyUnseen(root, pci string) string {
 	file := "/dev/nvidia" + minor
 	switch err := mayOpen(root + file); {
 	case err == nil:
-		return NotStarted + " though this user may open " + file + ": it could not start it"
+		return NotStarted + ": this user may open " + file + ", so the kernel log may say why"
 	case errors.Is(err, fs.ErrNotExist):
 		return NotVisible + ": there is no " + file
 	case isNotPermitted(err):

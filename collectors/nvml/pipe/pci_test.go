@@ -68,7 +68,7 @@ func TestWhyUnseen(t *testing.T) {
 		"bound to the driver vfio-pci":                       {device + "driver→": "../../../../bus/pci/drivers/vfio-pci"},
 		"not visible to this user":                           {device + "driver→": "../../../../bus/pci/drivers/nvidia"},
 		"not visible to this user: there is no /dev/nvidia3": {device + "driver→": "../../../../bus/pci/drivers/nvidia", proc: information},
-		"the driver does not show it though this user may open /dev/nvidia3: it could not start it": {device + "driver→": "../../../../bus/pci/drivers/nvidia",
+		"not started by the driver: this user may open /dev/nvidia3, so the kernel log may say why": {device + "driver→": "../../../../bus/pci/drivers/nvidia",
 			proc: information, "dev/nvidia3": ""},
 	} {
 		if got := WhyUnseen(tree(t, files), "0000:19:00.0"); got != why {

@@ -35,6 +35,7 @@ type Settings struct {
 	ReinitMS    int    // how soon after a GPU was lost the library is initialised again, the first time
 	Detail      bool   // somebody looks at this node: read what is of level telemetry.Detail as well
 	Root        string // what stands for "/": where /sys, /proc and /dev are looked for
+	Name        string // of the reader's process, at most MaxMark bytes
 	Known       []GPU  // the GPUs of an earlier run, in their order, so that each keeps its index
 }
 
@@ -76,13 +77,14 @@ func (v Settings) Append(dst []byte) []byte {
 	for _, n := range []int{v.FastMS, v.SlowMS, v.ProcessesMS, v.ReinitMS} {
 		dst = appendInt(dst, int64(n))
 	}
-	return appendGPUs(appendString(appendBool(dst, v.Detail), v.Root), v.Known)
+	return appendGPUs(appendString(appendString(appendBool(dst, v.Detail), v.Root), v.Name), v.Known)
 }
 
 // ParseSettings reads a KindSettings payload.
 func ParseSettings(b []byte) (Settings, error) {
 	s := scan{b: b}
-	v := Settings{FastMS: s.small(), SlowMS: s.small(), ProcessesMS: s.small(), ReinitMS: s.small(), Detail: s.bool(), Root: s.text(math.MaxInt16), Known: s.gpus()}
+	v := Settings{FastMS: s.small(), SlowMS: s.small(), ProcessesMS: s.small(), ReinitMS: s.small(), Detail: s.bool(), Root: s.text(math.MaxInt16),
+		Name: s.text(MaxMark), Known: s.gpus()}
 	return v, wrap("settings", s.end())
 }
 
@@ -259,8 +261,7 @@ func wrap(what string, err error) error {
 	return nil
 }
 
-// A reader's process is named by its first argument, at most MaxMark bytes; while it is in the driver, MarkBusy and one more byte, another each
-// round, follow.
+// A reader's process has the name (/proc/PID/comm) that Settings give it; while it is in the driver, MarkBusy and one more byte, another each round, follow.
 const (
 	MaxMark  = 12
 	MarkBusy = "*"

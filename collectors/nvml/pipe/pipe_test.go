@@ -15,7 +15,7 @@ var (
 	inventory = Inventory{Driver: "550.90.07", CUDA: "12.4", NVML: "12.550.90.07", GPUs: []GPU{gpu0, gpu1},
 		Parts: []Part{{1, "1g.10gb", "MIG-5eed", 7, 0}}, Links: []Link{{0, 17, "switch", "0000:05:00.0", 4}, {GPU: 1}},
 		Calls: []string{"nvmlDeviceGetFieldValues"}, Unseen: []Unseen{{"0000:4c:00.0", "no driver bound"}}}
-	settings  = Settings{FastMS: 1000, SlowMS: 30000, ProcessesMS: 5000, ReinitMS: 60000, Detail: true, Root: "/played", Known: []GPU{gpu1, gpu0}}
+	settings  = Settings{FastMS: 1000, SlowMS: 30000, ProcessesMS: 5000, ReinitMS: 60000, Detail: true, Root: "/played", Name: "foretop-nvml", Known: []GPU{gpu1, gpu0}}
 	processes = Processes{Known: true, Processes: []Process{{4242, 0, 0, 71000000000, true, -1}, {4243, 1, 1, 0, false, 2}}}
 	status    = Status{Health: Stuck, Text: "text", Remedy: "remedy", Call: "nvmlInit", GPU: -1, ForMS: 4000, RoundUS: 71}
 	event     = Event{GPU: 1, What: "xid", Code: 79, MonoUS: 123456789, Instance: 3}
