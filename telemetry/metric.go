@@ -262,6 +262,10 @@ const (
 	GPUQueueSize                // programs waiting to run (the TPU runtime's hlo.queue.size)
 	GPUHostMemUsedBytes         // of the machine's memory, for it: GTT, Neuron's host memory
 	GPUHostMemTotalBytes        //
+	GPUSlowdownTLimitC          // limits of GPUTempMarginC (Ada and later, in place of absolute ones): at or below this margin clocks are halved
+	GPUShutdownTLimitC          // the GPU may shut down
+	GPUMaxTLimitC               // it may fall below its base clock
+	GPUMemMaxTLimitC            // it is slowed down for its memory's heat
 )
 
 // RecoveryActions are the values of GPURecoveryAction (nvml.h, NVML_FI_DEV_GET_GPU_RECOVERY_ACTION).

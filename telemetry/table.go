@@ -153,6 +153,10 @@ var defs = []Def{
 	{GPUQueueSize, "gpu_queue_size", Gauge, GroupGPU, Detail, 1},
 	{GPUHostMemUsedBytes, "gpu_host_mem_used_bytes", Gauge, GroupGPU, Detail, mib},
 	{GPUHostMemTotalBytes, "gpu_host_mem_total_bytes", Gauge, GroupGPU, Detail, mib},
+	{GPUSlowdownTLimitC, "gpu_slowdown_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
+	{GPUShutdownTLimitC, "gpu_shutdown_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
+	{GPUMaxTLimitC, "gpu_max_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
+	{GPUMemMaxTLimitC, "gpu_mem_max_tlimit_c", Gauge, GroupGPUSlow, Detail, 1},
 
 	{PortState, "port_state", Enum, GroupPort, Base, 1},
 	{PortPhysState, "port_phys_state", Enum, GroupPort, Base, 1},
