@@ -20,6 +20,7 @@ type nvidiaReader struct {
 	generation uint64
 	pid        int
 	pace       int64
+	detail     bool
 	processes  []nvml.Process
 	index      int // of the source
 }
@@ -37,15 +38,19 @@ func (r *nvidiaReader) read(ctx context.Context) error {
 		if !r.m.root.Real() && r.m.options.Reader == "" {
 			return unsupported("no NVIDIA reader for a machine that is played")
 		}
-		r.source = nvml.Start(ctx, nvml.Options{Reader: r.m.options.Reader, Sys: r.m.root.Path("sys"), Mono: r.m.clock.MonoMS})
+		r.source = nvml.Start(ctx, nvml.Options{Reader: r.m.options.Reader, Root: string(r.m.root), Mono: r.m.clock.MonoMS})
 	}
 	if p := r.m.board.everyMS.Load(); p != r.pace {
 		r.pace = p
 		r.source.Pace(max(time.Duration(p)*time.Millisecond, time.Second))
 	}
+	if detail := r.m.board.detail.Load(); detail != r.detail {
+		r.detail = detail
+		r.source.Detail(detail)
+	}
 	rep := r.source.Report(&r.state)
 	r.account(rep.PID)
-	r.put(&rep)
+	r.put(&rep, r.source.Events())
 	return &condition{state: facts.SourceState(rep.Health), text: rep.Text, remedy: rep.Remedy, stuckMS: rep.StuckFor.Milliseconds()}
 }
 
@@ -63,36 +68,55 @@ func (r *nvidiaReader) account(pid int) {
 	r.pid = pid
 }
 
-func (r *nvidiaReader) put(rep *nvml.Report) {
+func (r *nvidiaReader) put(rep *nvml.Report, events []nvml.Event) {
 	b := r.m.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.segmentOf(r.index)
 	if rep.Inventory != nil && rep.Generation != r.generation {
 		r.generation = rep.Generation
-		s.gpus = gpuFacts(r.m.root, rep.Inventory)
-		s.driver, s.cuda = rep.Inventory.Driver, rep.Inventory.CUDA
+		s.take(r.m.root, rep.Inventory)
 	}
 	b.putSegment(s, &r.state, r.generation)
 	b.latest(telemetry.GroupGPU, rep.FastMS)
 	b.latest(telemetry.GroupGPUSlow, rep.SlowMS)
+	b.latest(telemetry.GroupGPULinks, rep.LinksMS)
+	b.latest(telemetry.GroupCalls, rep.CallsMS)
+	for _, e := range events { // NVIDIA's are the first accelerators of a node: their numbers are the node's
+		b.event(&facts.GPUEvent{Gpu: uint32(e.GPU), What: e.What, Code: e.Code, MonoUs: e.MonoUS, Instance: uint32(e.Instance)})
+	}
 	if !slices.Equal(rep.Processes, r.processes) {
 		r.processes, s.holders = rep.Processes, nil
 		for _, p := range rep.Processes {
-			s.holders = append(s.holders, accelerators.Holder{PID: int32(p.PID), GPU: uint32(p.GPU), Memory: p.MemoryBytes, Known: p.MemoryKnown})
+			s.holders = append(s.holders, accelerators.Holder{PID: int32(p.PID), GPU: uint32(p.GPU), Part: uint32(p.Part), Memory: p.MemoryBytes, Known: p.MemoryKnown})
 		}
 		b.moved.Store(true)
 	}
 }
 
-func gpuFacts(root kernfs.Root, inv *nvml.Inventory) []*facts.GPU {
-	list := make([]*facts.GPU, len(inv.GPUs))
+// take makes a segment's inventory from what package nvml knows.
+func (s *segment) take(root kernfs.Root, inv *nvml.Inventory) {
+	s.driver, s.cuda = inv.Driver, inv.CUDA
+	s.gpus, s.parts, s.links, s.calls, s.unseen = make([]*facts.GPU, len(inv.GPUs)), nil, nil, nil, nil
 	for i, g := range inv.GPUs {
-		list[i] = &facts.GPU{
+		s.gpus[i] = &facts.GPU{
 			Uuid: g.UUID, Name: g.Name, Pci: g.PCI, Minor: int32(g.Minor), MemoryTotalBytes: g.MemoryBytes, Serial: g.Serial, Vbios: g.VBIOS,
 			ComputeCapability: g.ComputeCapability, NumaNode: int32(g.NUMANode), Mig: g.MIG, Vendor: "nvidia",
-			PciPath: pciPath(root, g.PCI),
+			PciPath: pciPath(root, g.PCI), Driver: inv.Driver, Architecture: g.Architecture, BoardPart: g.BoardPart, Firmware: g.Firmware, Inforom: g.InfoROM,
+			ModuleId: int32(g.ModuleID), CpuAffinity: g.CPUs, FabricCluster: g.FabricCluster, FabricClique: g.FabricClique, Chassis: g.Chassis,
+			Slot: g.Slot, Tray: g.Tray, Note: g.Note,
 		}
 	}
-	return list
+	for _, p := range inv.Parts {
+		s.parts = append(s.parts, &facts.GPUPart{Gpu: uint32(p.GPU), Kind: "MIG", Name: p.Name, Uuid: p.UUID, Instance: uint32(p.Instance), ComputeInstance: uint32(p.ComputeInstance)})
+	}
+	for _, l := range inv.Links {
+		s.links = append(s.links, &facts.GPULink{Gpu: uint32(l.GPU), Link: uint32(l.Link), Kind: "NVLink", Remote: l.Remote, RemotePci: l.RemotePCI, Version: uint32(l.Version)})
+	}
+	for _, c := range inv.Calls {
+		s.calls = append(s.calls, &facts.Call{Name: c})
+	}
+	for _, u := range inv.Unseen {
+		s.unseen = append(s.unseen, &facts.UnseenGPU{Pci: u.PCI, Vendor: "nvidia", Why: u.Why})
+	}
 }

@@ -3,6 +3,7 @@
 #
 #  -z lazy          go-nvml refers to every NVML function there is; bound at start, the program would die on any driver that lacks one.
 #  oldglibc/        binds to the first versions of glibc's functions, so that it starts from glibc 2.17 on (see the files there).
+#  hidden, sections go-nvml makes a C function for each of NVML's, and exports them all: so those that nothing calls are left out.
 #  libdl, libpthread by file name: where they still hold those functions they must be loaded; later ones are empty, but there.
 #
 # The C compiler is CC, or gcc on the machine's own architecture, or the cross compiler, which it names when it is missing (exit 3).
@@ -31,6 +32,6 @@ cd "$here"
 # The go command's cache knows nothing of an included header's content, hence its checksum among the flags.
 sum=$(cksum <"$here/oldglibc/symver.h" | tr ' ' _)
 CC=$CC GOOS=linux GOARCH=$arch CGO_ENABLED=1 \
-	CGO_CFLAGS="-Os -g0 -fno-asynchronous-unwind-tables -Wno-deprecated-declarations -include $here/oldglibc/symver.h -DSYMVER=$sum" \
-	go build -trimpath -o "$out" -ldflags "-s -w -linkmode=external \
-		-extldflags '-nostartfiles $tmp/start.o -Wl,-z,lazy -Wl,--no-as-needed -l:libpthread.so.0 -l:libdl.so.2 -Wl,--hash-style=both'" .
+	CGO_CFLAGS="-Os -g0 -fvisibility=hidden -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -Wno-deprecated-declarations -include $here/oldglibc/symver.h -DSYMVER=$sum" \
+	go build -trimpath -buildvcs=false -o "$out" -ldflags "-s -w -buildid= -linkmode=external \
+		-extldflags '-nostartfiles $tmp/start.o -Wl,-z,lazy -Wl,--gc-sections -Wl,--no-as-needed -l:libpthread.so.0 -l:libdl.so.2 -Wl,--hash-style=both'" .

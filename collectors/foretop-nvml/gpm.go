@@ -11,82 +11,140 @@ import (
 	"foretop/telemetry"
 )
 
-// gpm is a GPU's pair of GPM samples (Hopper and later): each tick takes one and compares it with the one of the tick before.
+// gpm is a pair of GPM samples (Hopper and later) of a GPU or a GPU instance: each tick takes one and compares it with the one of the tick before.
 type gpm struct {
 	samples [2]nvml.GpmSample
 	at      time.Time // when samples[0] was taken; zero: not yet
 }
 
-var activityMetrics = []struct {
+// activity is one of GPM's metrics: a share in percent, or a rate in MiB/s, times what its unit wants.
+type activity struct {
 	id     nvml.GpmMetricId
 	metric telemetry.Metric
-}{
-	{nvml.GPM_METRIC_SM_UTIL, telemetry.GPUSMActivityPermille},
-	{nvml.GPM_METRIC_ANY_TENSOR_UTIL, telemetry.GPUTensorActivityPermille},
-	{nvml.GPM_METRIC_DRAM_BW_UTIL, telemetry.GPUDRAMActivityPermille},
+	times  float64
 }
 
-// activity slides the pair by one sample. The driver wants at least 100 ms between the two.
-func (r *reader) activity(s *slot) nvml.Return {
-	g := &s.gpm
-	if g.samples[0] == nil {
-		if ret := g.alloc(s.dev); ret != nvml.SUCCESS {
-			return ret
-		}
+var gpuActivities = []activity{
+	{nvml.GPM_METRIC_SM_UTIL, telemetry.GPUSMActivityPermille, 10},
+	{nvml.GPM_METRIC_ANY_TENSOR_UTIL, telemetry.GPUTensorActivityPermille, 10},
+	{nvml.GPM_METRIC_DRAM_BW_UTIL, telemetry.GPUDRAMActivityPermille, 10},
+	{nvml.GPM_METRIC_SM_OCCUPANCY, telemetry.GPUSMOccupancyPermille, 10}, // from here on of level Detail
+	{nvml.GPM_METRIC_GRAPHICS_UTIL, telemetry.GPUGraphicsActivityPermille, 10},
+	{nvml.GPM_METRIC_FP64_UTIL, telemetry.GPUFP64ActivityPermille, 10},
+	{nvml.GPM_METRIC_FP32_UTIL, telemetry.GPUFP32ActivityPermille, 10},
+	{nvml.GPM_METRIC_FP16_UTIL, telemetry.GPUFP16ActivityPermille, 10},
+	{nvml.GPM_METRIC_PCIE_TX_PER_SEC, telemetry.GPUPCIeTXBytesPerS, 1 << 20},
+	{nvml.GPM_METRIC_PCIE_RX_PER_SEC, telemetry.GPUPCIeRXBytesPerS, 1 << 20},
+}
+
+const baseActivities = 3
+
+var partActivities = []activity{
+	{nvml.GPM_METRIC_GRAPHICS_UTIL, telemetry.PartUtilPct, 1},
+	{nvml.GPM_METRIC_SM_UTIL, telemetry.PartSMActivityPermille, 10},
+	{nvml.GPM_METRIC_ANY_TENSOR_UTIL, telemetry.PartTensorActivityPermille, 10},
+	{nvml.GPM_METRIC_DRAM_BW_UTIL, telemetry.PartDRAMActivityPermille, 10},
+}
+
+// mostMiBPerS is beyond any bus.
+const mostMiBPerS = 1 << 22
+
+// readActivity is not for a GPU in MIG mode: its instances have activities of their own.
+func (r *reader) readActivity(s *slot) {
+	if s.mig || s.refused.has(callGPMSample) || !r.there.has(callGPMMetrics) || !r.there.has(callGPMSample) {
+		return
 	}
-	if ret := s.dev.GpmSampleGet(g.samples[1]); ret != nvml.SUCCESS {
-		for _, m := range activityMetrics {
-			r.state.Clear(m.metric, s.index)
+	list := gpuActivities
+	if !r.detail {
+		list = list[:baseActivities]
+	}
+	if !r.support(s) {
+		return
+	}
+	r.slide(s, &s.gpm, list, s.index, callGPMSample, func(to nvml.GpmSample) nvml.Return { return s.dev.GpmSampleGet(to) })
+}
+
+// support asks once whether the GPU has GPM.
+func (r *reader) support(s *slot) bool {
+	if s.hasGPM {
+		return true
+	}
+	if !r.there.has(callGPMAlloc) || !r.there.has(callGPMFree) || !r.may(s, callGPMSupport) {
+		return false
+	}
+	support, ret := s.dev.GpmQueryDeviceSupport()
+	if ret == nvml.SUCCESS && support.IsSupportedDevice == 0 {
+		ret = nvml.ERROR_NOT_SUPPORTED
+	}
+	s.hasGPM = r.took(s, callGPMSupport, ret)
+	return s.hasGPM
+}
+
+// slide moves a pair by one sample, and tells what lies between the two. The driver wants at least 100 ms between them.
+func (r *reader) slide(s *slot, g *gpm, list []activity, entity int, c call, sample func(nvml.GpmSample) nvml.Return) {
+	if g.samples[0] == nil && !r.alloc(s, g) {
+		return
+	}
+	if !r.may(s, c) {
+		return
+	}
+	if !r.took(s, c, sample(g.samples[1])) {
+		for _, a := range list {
+			r.state.Clear(a.metric, entity)
 		}
 		g.at = time.Time{}
-		return ret
+		return
 	}
 	before, now := g.at, time.Now()
 	if !before.IsZero() && now.Sub(before) < minPace/2 {
-		return nvml.SUCCESS
+		return
 	}
 	g.samples[0], g.samples[1], g.at = g.samples[1], g.samples[0], now
 	if before.IsZero() {
-		return nvml.SUCCESS
+		return
 	}
-	ask := nvml.GpmMetricsGetType{NumMetrics: uint32(len(activityMetrics)), Sample1: g.samples[1], Sample2: g.samples[0]}
-	for i, m := range activityMetrics {
-		ask.Metrics[i].MetricId = uint32(m.id)
+	ask := &r.activities
+	ask.NumMetrics, ask.Sample1, ask.Sample2 = uint32(len(list)), g.samples[1], g.samples[0]
+	for i, a := range list {
+		ask.Metrics[i] = nvml.GpmMetric{MetricId: uint32(a.id)}
 	}
-	ret := r.lib.GpmMetricsGet(&ask)
-	for i, m := range activityMetrics {
-		v := ask.Metrics[i]
-		if ret != nvml.SUCCESS || nvml.Return(v.NvmlReturn) != nvml.SUCCESS || math.IsNaN(v.Value) || v.Value < 0 || v.Value > 1000 {
-			r.state.Clear(m.metric, s.index)
+	if !r.may(s, callGPMMetrics) {
+		return
+	}
+	ok := r.took(s, callGPMMetrics, r.lib.GpmMetricsGet(ask))
+	for i, a := range list {
+		m, most := &ask.Metrics[i], 1000.0
+		if a.times > 10 {
+			most = mostMiBPerS
+		}
+		if !ok || nvml.Return(m.NvmlReturn) != nvml.SUCCESS || math.IsNaN(m.Value) || m.Value < 0 || m.Value > most {
+			r.state.Clear(a.metric, entity)
 			continue
 		}
-		r.state.Set(m.metric, s.index, int64(v.Value*10+.5))
+		r.state.Set(a.metric, entity, int64(m.Value*a.times+.5))
 	}
-	return ret
 }
 
-func (g *gpm) alloc(dev nvml.Device) nvml.Return {
-	support, ret := dev.GpmQueryDeviceSupport()
-	if ret != nvml.SUCCESS {
-		return ret
-	}
-	if support.IsSupportedDevice == 0 {
-		return nvml.ERROR_NOT_SUPPORTED
-	}
+func (r *reader) alloc(s *slot, g *gpm) bool {
 	for i := range g.samples {
-		if g.samples[i], ret = nvml.GpmSampleAlloc(); ret != nvml.SUCCESS {
-			g.samples = [2]nvml.GpmSample{}
-			return ret
+		if !r.may(s, callGPMAlloc) {
+			return false
+		}
+		var ret nvml.Return
+		if g.samples[i], ret = r.lib.GpmSampleAlloc(); !r.took(s, callGPMAlloc, ret) {
+			g.samples[i] = nil
+			r.free(g)
+			return false
 		}
 	}
-	return nvml.SUCCESS
+	return true
 }
 
 // free must come before nvmlShutdown.
-func (g *gpm) free() {
-	for _, s := range g.samples {
-		if s != nil {
-			s.Free()
+func (r *reader) free(g *gpm) {
+	for _, sample := range g.samples {
+		if sample != nil && r.mayOnce(callGPMFree, -1) {
+			sample.Free()
 		}
 	}
 	*g = gpm{}

@@ -19,8 +19,8 @@ const library = "libnvidia-ml.so.1"
 var otherFolders = []string{"/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/home/kubernetes/bin/nvidia/lib64", "/run/opengl-driver/lib"}
 
 // openLibrary loads and initialises the driver's library. A Status whose Health is not OK says why not.
-func openLibrary(sys string, w *watch) (nvml.Interface, pipe.Status) {
-	onPCI := pipe.PCIGPUs(sys)
+func openLibrary(root string, w *watch) (nvml.Interface, pipe.Status) {
+	onPCI := len(pipe.PCIGPUs(root))
 	path, err := findLibrary()
 	if path == "" {
 		if err != nil {
@@ -33,7 +33,7 @@ func openLibrary(sys string, w *watch) (nvml.Interface, pipe.Status) {
 		return nil, pipe.Status{Health: pipe.Unsupported, GPU: -1, Text: "no NVIDIA driver library"}
 	}
 	lib := nvml.New(nvml.WithLibraryPath(path))
-	w.enter("nvmlInit", -1)
+	w.enter(callInit, -1)
 	ret := lib.Init()
 	w.leave()
 	return lib, initStatus(lib, ret, onPCI)

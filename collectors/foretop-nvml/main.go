@@ -5,7 +5,8 @@
 //
 // Why a program of its own: a thread that is parked in the driver cannot be killed and keeps its process alive, the library may crash, or may
 // refuse this machine's glibc. None of that may cost the node's other sources. It only reads; one call at a time, one GPU
-// after the other, since the driver answers under locks that CUDA programs need as well.
+// after the other, since the driver answers under locks that CUDA programs need as well. Only the wait for events (an Xid) is a call beside them, for
+// those must get out when the others do not return.
 //
 // It exits when its standard input ends: the collector closed it, or is dead.
 package main
@@ -30,7 +31,7 @@ func main() {
 	if !ok {
 		os.Exit(0)
 	}
-	pace := make(chan pipe.Settings, 1)
+	settings := make(chan pipe.Settings, 1)
 	go func() {
 		for {
 			s, ok := nextSettings(in)
@@ -38,15 +39,16 @@ func main() {
 				os.Exit(0) // also when another thread never comes back from the driver
 			}
 			select {
-			case pace <- s:
-			default: // the last change was not taken up yet
+			case <-settings: // the last change was not taken up yet: it is out of date
+			default:
 			}
+			settings <- s
 		}
 	}()
 	out := newOutput(os.Stdout)
-	w := &watch{out: out}
+	w := &watch{out: out, mark: newMark(first.Name)}
 	go w.run()
-	st := run(first, pace, out, w)
+	st := run(first, settings, out, w)
 	out.status(st)
 	// The collector reads why, and starts a new reader when it is time: a fresh process is the one re-initialisation that also
 	// takes in a replaced library.

@@ -7,23 +7,40 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"foretop/telemetry"
 )
 
-// BenchmarkReader is what the real foretop-nvml costs on a played 8-GPU driver: CPU a round of all readings (the played driver's own included, which
-// is far cheaper than a real one), and memory. Rounds come at 5 Hz here; at 1 Hz a round costs the same.
+// BenchmarkReader is what the real foretop-nvml costs a second at its usual pace (a round each second, slow readings each half minute, processes each
+// five seconds) on 8 H100s whose driver takes a realistic time for each call (testdata/nvml/play.c): CPU of all its threads, the played driver's own
+// included, and memory. A driver's waiting is played asleep; "polling" is one that computes while it waits for the GPU's firmware, all of
+// which is then counted as ours.
 func BenchmarkReader(b *testing.B) {
-	p := play(b, programs(b).driver)
-	r := p.next(10)
-	cpu, from := taskNS(b, r.PID), r.Rounds
-	p.next(uint64(max(b.N, 20)))
-	r = p.Report(nil)
-	rounds := float64(r.Rounds - from)
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(taskNS(b, r.PID)-cpu)/rounds/1e3, "cpu-µs/round")
-	b.ReportMetric(float64(rss(b, r.PID, "VmRSS"))/1024, "RSS-MiB")
-	b.ReportMetric(float64(rss(b, r.PID, "RssAnon"))/1024, "anon-MiB")
+	for _, c := range []struct {
+		name   string
+		detail bool
+		lines  []string
+	}{
+		{"base", false, []string{"machine h100", "latency realistic"}},
+		{"detail", true, []string{"machine h100", "latency realistic"}},
+		{"base, no latency", false, []string{"machine h100"}},
+		{"base, polling", false, []string{"machine h100", "latency realistic", "latency_spin 1"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			p := playWith(b, programs(b).driver, func(o *Options) { o.Fast, o.Slow, o.Processes = 0, 0, 0 }, c.lines...)
+			p.Detail(c.detail)
+			r := p.next(4)
+			cpu, began := taskNS(b, r.PID), time.Now()
+			p.next(uint64(max(b.N, 31)))
+			r = p.Report(nil)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(taskNS(b, r.PID)-cpu)/float64(time.Since(began))*100, "%core")
+			b.ReportMetric(float64(r.Round.Microseconds())/1e3, "ms-in-driver/round")
+			b.ReportMetric(float64(rss(b, r.PID, "VmRSS"))/1024, "RSS-MiB")
+			b.ReportMetric(float64(rss(b, r.PID, "RssAnon"))/1024, "anon-MiB")
+		})
+	}
 }
 
 // BenchmarkReport is what the collector pays to take the readings over.

@@ -1,11 +1,9 @@
 package nvml
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -39,42 +37,6 @@ func TestLostGPUKeepsTheOthers(t *testing.T) {
 			t.Errorf("GPU %d has no power", i)
 		}
 	}
-}
-
-func TestLostGPUComesBack(t *testing.T) {
-	t.Parallel()
-	p := play(t, programs(t).driver, "gpu 2 lost", "wobble 0", "gpu 3 temp_c 33")
-	r := p.until("a start without one", func(r Report) bool { return r.Rounds > 2 })
-	if len(r.Inventory.GPUs) != 8 || r.Inventory.GPUs[2].UUID != "" || r.Inventory.GPUs[2].Note != "GPU is lost" {
-		t.Errorf("inventory %+v", r.Inventory)
-	}
-	p.want(telemetry.GPUStatus, 2, telemetry.GPULost)
-	p.want(telemetry.GPUTempC, 3, 33)
-	p.change("wobble 0", "gpu 2 temp_c 22", "gpu 3 temp_c 33")
-	r = p.until("its return", func(r Report) bool {
-		return p.state.Get(telemetry.GPUStatus, 2) == telemetry.GPUOK && r.Inventory.GPUs[2].UUID != ""
-	})
-	p.next(2)
-	p.want(telemetry.GPUTempC, 2, 22)
-	p.want(telemetry.GPUTempC, 3, 33)
-	if len(r.Inventory.GPUs) != 8 || r.Inventory.GPUs[2].Note != "" || r.PID != p.Report(nil).PID {
-		t.Errorf("inventory %+v", r.Inventory)
-	}
-}
-
-func TestGoneGPUKeepsItsPlaceOverARestart(t *testing.T) {
-	t.Parallel()
-	p := play(t, programs(t).driver, "wobble 0", "gpu 4 temp_c 44")
-	p.next(2)
-	p.change("crash")
-	p.until("the crash", func(r Report) bool { return r.Health == Failing })
-	p.change("wobble 0", "gpu 3 gone", "gpu 4 temp_c 44")
-	r := p.until("seven GPUs", func(r Report) bool { return r.Health == OK && p.state.Get(telemetry.GPUStatus, 3) == telemetry.GPULost })
-	if len(r.Inventory.GPUs) != 8 || !strings.Contains(r.Inventory.GPUs[3].UUID, "-0003-") {
-		t.Errorf("inventory %+v", r.Inventory)
-	}
-	p.want(telemetry.GPUTempC, 3, telemetry.Absent)
-	p.want(telemetry.GPUTempC, 4, 44) // not moved down with the driver's index
 }
 
 func TestHangIsToldAndLeftAlone(t *testing.T) {
@@ -152,26 +114,6 @@ func TestSlowPaceIsNotSilence(t *testing.T) {
 	}
 	if n := p.Report(nil).Rounds - from.Rounds; n > 5 {
 		t.Errorf("%d rounds in 5 s at a pace of 20 s", n)
-	}
-}
-
-func TestGPUsThatTheDriverDoesNotShow(t *testing.T) {
-	t.Parallel()
-	sys := t.TempDir()
-	for _, pci := range []string{"0000:19:00.0", "0000:3b:00.0", "0000:4c:00.0"} {
-		fakePCI(t, sys, pci)
-	}
-	profile := filepath.Join(t.TempDir(), "profile")
-	if err := os.WriteFile(profile, []byte("gpus 2\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	b := programs(t)
-	s := start(context.Background(), Options{Reader: b.reader, Sys: sys, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
-	defer s.Close()
-	p := &played{Source: s, t: t}
-	r := p.until("a note", func(r Report) bool { return r.Health == OK && r.Text != "" })
-	if r.Text != "the driver shows 2 of the 3 NVIDIA GPUs on the PCI bus" || r.Inventory.GPUs[1].NUMANode != 1 {
-		t.Errorf("%q, %+v", r.Text, r.Inventory)
 	}
 }
 

@@ -4,7 +4,8 @@
 //
 // It never calls the driver itself (no cgo), never waits for a child without a deadline (a thread parked in the driver cannot be killed),
 // never lets a child have the collector's own stdin, stdout or stderr, and never has two children that read the driver: a dead one is
-// started again with backoff, a stuck one is left alone until it is dead.
+// started again with backoff, a stuck one is left alone until it is dead. Nor does it start one beside another of the same user that is stuck, whoever
+// started that, and be its collector long dead.
 //
 // The source "nvml" of package collectors calls it; foretop-nvml itself imports only the words of the pipe (package pipe).
 package nvml
@@ -24,6 +25,8 @@ type (
 	GPU = pipe.GPU
 	// Process is one compute process on one GPU.
 	Process = pipe.Process
+	// Event is what the driver reports of a GPU by itself.
+	Event = pipe.Event
 	// Health is the condition of the source. The numbers are those of facts.SourceState.
 	Health = pipe.Health
 )
@@ -54,11 +57,12 @@ type Report struct {
 	Inventory  *Inventory
 	Generation uint64
 
-	// FastMS and SlowMS are when the fast (telemetry.GroupGPU) and slow (GroupGPUSlow) readings were last taken: CLOCK_MONOTONIC, 0 never.
-	FastMS, SlowMS int64
-	Rounds         uint64        // how many samples were taken in: what the caller saw already has the same number
-	Round          time.Duration // what the last round of fast readings cost in wall time
-	StuckFor       time.Duration // how long nothing was heard, or a call did not return, when Health is Stuck
+	// When the fast (telemetry.GroupGPU) and slow (GroupGPUSlow) readings, the traffic of links (GroupGPULinks) and the costs of calls (GroupCalls) were last
+	// taken: CLOCK_MONOTONIC, 0 never.
+	FastMS, SlowMS, LinksMS, CallsMS int64
+	Rounds                           uint64        // how many samples were taken in: what the caller saw already has the same number
+	Round                            time.Duration // what the last round of fast readings cost in wall time
+	StuckFor                         time.Duration // how long nothing was heard, or a call did not return, when Health is Stuck
 
 	// Processes is never written to again; nil with ProcessesKnown false where the driver did not tell.
 	Processes      []Process

@@ -41,7 +41,8 @@ func (s *Source) runReader(ctx context.Context) ending {
 	err = c.settings(s.settings())
 	s.mu.Unlock()
 	run := readerRun{source: s, child: c}
-	if err == nil {
+	// One that was gone before it read its settings may have said why: only one that does not read them is not waited for.
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		err = run.frames()
 	}
 	c.closePipes()
@@ -49,8 +50,8 @@ func (s *Source) runReader(ctx context.Context) ending {
 		c.dead(drain)
 		return ending{}
 	}
-	for !c.dead(silentAfter) { // never a second one while this one is in the driver
-		s.say(words{health: Stuck, text: "foretop-nvml is to end, but a call into the driver does not return", remedy: stuckRemedy})
+	for since := time.Now(); !c.dead(silentAfter); { // never a second one while this one is in the driver
+		s.sayStuck("foretop-nvml is to end, but a call into the driver does not return", time.Since(since))
 		if ctx.Err() != nil {
 			return ending{}
 		}
@@ -95,8 +96,7 @@ func (r *readerRun) frame(kind telemetry.Kind, payload []byte) error {
 	case pipe.KindProcesses:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		gpus := s.state.Count(telemetry.ScopeGPU)
-		p, err := pipe.ParseProcesses(payload, gpus)
+		p, err := pipe.ParseProcesses(payload, s.state.Count(telemetry.ScopeGPU), s.state.Count(telemetry.ScopeGPUPart))
 		if err != nil {
 			return err
 		}
@@ -107,6 +107,17 @@ func (r *readerRun) frame(kind telemetry.Kind, payload []byte) error {
 			return err
 		}
 		r.status(st)
+	case pipe.KindEvents:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		e, err := pipe.ParseEvent(payload, s.state.Count(telemetry.ScopeGPU))
+		if err != nil {
+			return err
+		}
+		if len(s.events) == maxEvents {
+			s.events = s.events[1:]
+		}
+		s.events = append(s.events, e)
 	case pipe.KindSample:
 		return r.sample(payload)
 	}
@@ -125,7 +136,7 @@ func (r *readerRun) status(st pipe.Status) {
 		return
 	}
 	r.last = st
-	s.rep.Health, s.rep.Text, s.rep.Remedy = st.Health, st.Text, st.Remedy
+	s.rep.Health, s.rep.Text, s.rep.Remedy, s.rep.StuckFor = st.Health, st.Text, st.Remedy, 0
 	s.rep.Round = time.Duration(st.RoundUS) * time.Microsecond
 	s.note = ""
 	if st.Health == OK {
@@ -142,14 +153,21 @@ func (r *readerRun) sample(payload []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := r.dec.State()
-	if needWhole || s.rep.Inventory == nil || d.Count(telemetry.ScopeGPU) != len(s.rep.Inventory.GPUs) {
+	follows := !needWhole && s.rep.Inventory != nil
+	for _, sc := range pipe.Scopes {
+		follows = follows && d.Count(sc) == s.rep.Inventory.Count(sc)
+	}
+	if !follows {
 		return fmt.Errorf("sample %d does not follow from what came before", got.Sequence)
 	}
-	s.state.CopyScope(telemetry.ScopeGPU, d)
+	for _, sc := range pipe.Scopes {
+		s.state.CopyScope(sc, d)
+	}
 	s.rep.FastMS, s.rep.SlowMS = moment(d, telemetry.GroupGPU), moment(d, telemetry.GroupGPUSlow)
+	s.rep.LinksMS, s.rep.CallsMS = moment(d, telemetry.GroupGPULinks), moment(d, telemetry.GroupCalls)
 	s.rep.Rounds++
 	s.heard, s.late = time.Now(), pipe.Status{}
-	s.rep.Health, s.rep.Text, s.rep.Remedy = OK, s.note, ""
+	s.rep.Health, s.rep.Text, s.rep.Remedy, s.rep.StuckFor = OK, s.note, "", 0
 	r.end.sampled = true
 	return nil
 }
@@ -183,7 +201,7 @@ func (r *readerRun) ending(err error) ending {
 
 // settings is what the reader is told. Called with the source's lock held.
 func (s *Source) settings() pipe.Settings {
-	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), ReinitMS: ms(s.opt.Reinit), Sys: s.opt.Sys}
+	set := pipe.Settings{FastMS: ms(s.opt.Fast), SlowMS: ms(s.opt.Slow), ProcessesMS: ms(s.opt.Processes), ReinitMS: ms(s.opt.Reinit), Detail: s.detail, Root: s.opt.Root, Name: s.opt.name}
 	if s.rep.Inventory != nil {
 		set.Known = s.rep.Inventory.GPUs
 	}

@@ -25,7 +25,8 @@ func TestEightGPUs(t *testing.T) {
 		t.Errorf("inventory %+v", inv)
 	}
 	want := GPU{UUID: "GPU-f0e70b00-0007-4a5e-8d21-0000005eed07", Name: "NVIDIA H100 80GB HBM3", PCI: "0000:db:00.0", Minor: 7, Serial: "1653423011007",
-		VBIOS: "96.00.74.00.0D", ComputeCapability: "9.0", NUMANode: -1, MemoryBytes: 85520809984}
+		VBIOS: "96.00.74.00.0D", ComputeCapability: "9.0", Architecture: "Hopper", BoardPart: "692-2G520-0200-003", Firmware: "550.90.07", InfoROM: "G520.0200.00.05",
+		ModuleID: 8, NUMANode: -1, MemoryBytes: 85520809984}
 	if got := r.Inventory.GPUs[7]; got != want {
 		t.Errorf("GPU 7 is %+v, want %+v", got, want)
 	}
@@ -53,6 +54,8 @@ func TestEightGPUs(t *testing.T) {
 	if !slices.Equal(r.Processes, procs) {
 		t.Errorf("processes %+v, want %+v", r.Processes, procs)
 	}
+	p.Detail(true)
+	r = p.until("counters", func(Report) bool { return p.state.Get(telemetry.GPUNVLinkTXBytes, 0) > 0 })
 	energy, sent := p.state.Get(telemetry.GPUEnergyMJ, 0), p.state.Get(telemetry.GPUNVLinkTXBytes, 0)
 	later := p.next(5)
 	dt := later.FastMS - r.FastMS
@@ -93,7 +96,8 @@ func TestInitErrors(t *testing.T) {
 		{"init error 18", "driver and library have different versions", false, Failing},
 		{"init error 4", "nvmlInit: Insufficient Permissions", false, Denied},
 		{"gpus 0", "the NVIDIA driver runs, but there is no GPU", false, Unsupported},
-		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs on the PCI bus", true, Failing},
+		{"gpus 0", "the driver shows none of the 1 NVIDIA GPUs: 1 no driver bound", true, Failing},
+		{"gpu * denied", "the driver shows none of the 8 NVIDIA GPUs: 8 not visible to this user", false, Denied},
 		{"call nvmlDeviceGetCount_v2 999", "nvmlDeviceGetCount: Unknown Error", false, Failing},
 	} {
 		t.Run(c.profile, func(t *testing.T) {
@@ -102,12 +106,12 @@ func TestInitErrors(t *testing.T) {
 			if err := os.WriteFile(profile, []byte(c.profile+"\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			sys := t.TempDir()
+			root := t.TempDir()
 			if c.pci {
-				fakePCI(t, sys, "0000:19:00.0")
+				fakePCI(t, root, "0000:19:00.0", "")
 			}
 			b := programs(t)
-			s := start(context.Background(), Options{Reader: b.reader, Sys: sys, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
+			s := start(context.Background(), Options{Reader: b.reader, Root: root, Env: []string{"LD_LIBRARY_PATH=" + b.driver, "FORETOP_PLAY_NVML=" + profile}}, time.Hour, time.Hour)
 			defer s.Close()
 			p := &played{Source: s, t: t}
 			r := p.until("a condition", func(r Report) bool { return r.Health != Unknown && r.PID == 0 })
@@ -118,22 +122,36 @@ func TestInitErrors(t *testing.T) {
 	}
 }
 
-func fakePCI(t *testing.T, sys, pci string) {
+// fakePCI puts an NVIDIA GPU on a machine's PCI bus, for a driver to have it, or ("") none.
+func fakePCI(t *testing.T, root, pci, driver string) {
 	t.Helper()
-	dir := filepath.Join(sys, "bus/pci/devices", pci)
+	dir := filepath.Join(root, "sys/bus/pci/devices", pci)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range map[string]string{"vendor": "0x10de\n", "class": "0x030200\n", "numa_node": "1\n"} {
+	for name, v := range map[string]string{"vendor": "0x10de\n", "class": "0x030200\n", "numa_node": "1\n", "local_cpulist": "0-55,112-167\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(v), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if driver == "" {
+		return
+	}
+	drivers := filepath.Join(root, "sys/bus/pci/drivers", driver)
+	if err := os.MkdirAll(drivers, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../../../../bus/pci/drivers/"+driver, filepath.Join(dir, "driver")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../../../../devices/pci/"+pci, filepath.Join(drivers, pci)); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func TestNoDriver(t *testing.T) {
 	t.Parallel()
-	s := start(context.Background(), Options{Reader: programs(t).reader, Sys: t.TempDir(), Env: []string{"LD_LIBRARY_PATH=" + t.TempDir()}}, time.Hour, time.Hour)
+	s := start(context.Background(), Options{Reader: programs(t).reader, Root: t.TempDir(), Env: []string{"LD_LIBRARY_PATH=" + t.TempDir()}}, time.Hour, time.Hour)
 	defer s.Close()
 	p := &played{Source: s, t: t}
 	r := p.until("a condition", func(r Report) bool { return r.Health != Unknown })
@@ -167,19 +185,5 @@ func TestSlowDriverIsNotStuck(t *testing.T) {
 	r := p.until("two rounds", func(r Report) bool { return r.Rounds > 3 && r.Round > 0 })
 	if r.Health != OK || r.Round < time.Second {
 		t.Errorf("health %d, %q, a round of %v; want a slow one", r.Health, r.Text, r.Round)
-	}
-}
-
-func TestMIGHasNoUtilization(t *testing.T) {
-	t.Parallel()
-	p := play(t, programs(t).driver, "gpus 2", "gpu 1 mig 1")
-	r := p.next(4)
-	if r.Inventory.GPUs[0].MIG || !r.Inventory.GPUs[1].MIG {
-		t.Errorf("inventory %+v", r.Inventory)
-	}
-	p.want(telemetry.GPUUtilPct, 1, telemetry.Absent)
-	p.want(telemetry.GPUSMActivityPermille, 1, telemetry.Absent)
-	if p.state.Get(telemetry.GPUUtilPct, 0) <= 0 || p.state.Get(telemetry.GPUPowerMW, 1) <= 0 {
-		t.Error("the other readings are missing")
 	}
 }

@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	smiName        = "nvidia-smi"
 	smiSilentAfter = 10 * time.Second // where its output is block-buffered, seconds of it come at once
 	smiRoundEnds   = 150 * time.Millisecond
 	smiApps        = 10 * time.Second
@@ -32,7 +33,7 @@ func (s *Source) runSMI(ctx context.Context, why string) {
 	path, err := s.findSMI()
 	if err != nil {
 		w := words{health: Unsupported, text: "no NVIDIA driver"}
-		if pipe.PCIGPUs(s.opt.Sys) > 0 {
+		if len(pipe.PCIGPUs(s.opt.Root)) > 0 {
 			w = words{health: Failing, text: clean(why, maxText-40) + "; nor is there an nvidia-smi"}
 		}
 		s.say(w)
@@ -40,7 +41,7 @@ func (s *Source) runSMI(ctx context.Context, why string) {
 	}
 	run := &smiRun{source: s, path: path, fields: slices.Clone(smiFields)}
 	pause := s.pauses[0]
-	for ctx.Err() == nil {
+	for s.alone(ctx, smiName, inUninterruptibleSleep) {
 		begin := time.Now()
 		again := run.stream(ctx)
 		if time.Since(begin) > livedLong {
@@ -60,12 +61,12 @@ func (s *Source) findSMI() (string, error) {
 	if s.opt.SMI != "" {
 		return exec.LookPath(s.opt.SMI)
 	}
-	path, err := exec.LookPath("nvidia-smi")
+	path, err := exec.LookPath(smiName)
 	for _, folder := range smiFolders {
 		if err == nil {
 			break
 		}
-		path, err = exec.LookPath(folder + "/nvidia-smi")
+		path, err = exec.LookPath(folder + "/" + smiName)
 	}
 	return path, err
 }
@@ -105,11 +106,11 @@ func (r *smiRun) stream(ctx context.Context) (again bool) {
 	r.told, r.rows = false, nil
 	again = r.lines(ctx, c)
 	c.closePipes()
-	for !c.dead(silentAfter) {
+	for since := time.Now(); !c.dead(silentAfter); {
 		if ctx.Err() != nil {
 			return false
 		}
-		s.say(words{health: Stuck, text: "nvidia-smi is to end, but a call into the driver does not return", remedy: stuckRemedy})
+		s.sayStuck("nvidia-smi is to end, but a call into the driver does not return", time.Since(since))
 	}
 	if !r.told && !again && ctx.Err() == nil {
 		s.say(words{health: Failing, text: "nvidia-smi died: " + c.lastWords()})
@@ -175,19 +176,31 @@ func (r *smiRun) lines(ctx context.Context, c *child) (again bool) {
 func (r *smiRun) message(m smiMessage) (again bool) {
 	s := r.source
 	if m.badField != "" {
-		before := len(r.fields)
-		r.fields = slices.DeleteFunc(r.fields, func(f smiField) bool { return f.name == m.badField && f.name != "index" && f.name != "uuid" })
-		return len(r.fields) < before
+		return r.leaveOut(m.badField)
 	}
 	if m.pci != "" {
 		return r.without(m)
 	}
-	if m.words.health == Unsupported && pipe.PCIGPUs(s.opt.Sys) > 0 {
+	if m.words.health == Unsupported && len(pipe.PCIGPUs(s.opt.Root)) > 0 {
 		m.words.health = Failing
 	}
 	r.told = true
 	s.say(m.words)
 	return false
+}
+
+// leaveOut takes a field that this version does not know, and those of its group, from the question. False: it is none that could be.
+func (r *smiRun) leaveOut(field string) bool {
+	before, group := len(r.fields), 0
+	for _, f := range r.fields {
+		if f.name == field {
+			group = f.group
+		}
+	}
+	r.fields = slices.DeleteFunc(r.fields, func(f smiField) bool {
+		return f.name == field && f.name != "index" && f.name != "uuid" || group > 0 && f.group == group
+	})
+	return len(r.fields) < before
 }
 
 // without leaves a GPU out that the driver cannot reach: older nvidia-smi gives up on all GPUs because of one.

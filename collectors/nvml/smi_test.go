@@ -18,10 +18,12 @@ echo "$*" >>"$dir/starts"
 case $1 in
 --query-compute-apps=*) exec cat "$dir/apps" ;;
 esac
-bad=$(cat "$dir/bad-field" 2>/dev/null)
-case ,${1#--query-gpu=}, in
-*,"$bad",*) [ -z "$bad" ] || { echo "Field \"$bad\" is not a valid field to query."; echo; exit 2; } ;;
-esac
+for field in $(echo "${1#--query-gpu=}" | tr , ' '); do
+	case ,$(cat "$dir/columns"), in
+	*,"$field",*) ;;
+	*) echo "Field \"$field\" is not a valid field to query."; echo; exit 2 ;;
+	esac
+done
 only=
 while [ $# -gt 0 ]; do
 	case $1 in --query-gpu=*) fields=${1#*=} ;; -i) only=$2 ;; esac
@@ -44,12 +46,12 @@ done
 func smiDir(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	names := make([]string, len(smiFields))
-	for i, f := range smiFields {
-		names[i] = f.name
+	apps, err := os.ReadFile(filepath.Join(smiFixtures, "apps.csv"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	all := map[string]string{"nvidia-smi": playedSMI, "columns": strings.Join(names, ","), "rows": strings.Join(smiLines(t, "h100.csv"), "\n") + "\n",
-		"apps": strings.Join(smiLines(t, "apps.csv"), "\n") + "\n"}
+	all := map[string]string{"nvidia-smi": playedSMI, "apps": string(apps)}
+	all["columns"], all["rows"] = smiText(t, "h100.csv")
 	for name, s := range files {
 		all[name] = s
 	}
@@ -61,6 +63,17 @@ func smiDir(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// smiText is a fixture, its columns' names and its rows.
+func smiText(t *testing.T, name string) (columns, rows string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(smiFixtures, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, rows, _ = strings.Cut(string(b), "\n")
+	return columns, rows
+}
+
 func starts(t *testing.T, dir, kind string) int {
 	t.Helper()
 	b, _ := os.ReadFile(filepath.Join(dir, "starts"))
@@ -70,8 +83,8 @@ func starts(t *testing.T, dir, kind string) int {
 func playSMI(t *testing.T, dir string, opt Options) *played {
 	t.Helper()
 	opt.SMI = filepath.Join(dir, "nvidia-smi")
-	if opt.Sys == "" {
-		opt.Sys = t.TempDir()
+	if opt.Root == "" {
+		opt.Root = t.TempDir()
 	}
 	p := &played{t: t, Source: start(context.Background(), opt, 50*time.Millisecond, time.Second)}
 	t.Cleanup(p.Close)
@@ -81,9 +94,9 @@ func playSMI(t *testing.T, dir string, opt Options) *played {
 func TestSMIStream(t *testing.T) {
 	t.Parallel()
 	dir := smiDir(t, nil)
-	sys := t.TempDir()
-	fakePCI(t, sys, "0000:19:00.0")
-	p := playSMI(t, dir, Options{Sys: sys, Mono: func() int64 { return 1234 }})
+	root := t.TempDir()
+	fakePCI(t, root, "0000:19:00.0", "")
+	p := playSMI(t, dir, Options{Root: root, Mono: func() int64 { return 1234 }})
 	r := p.until("rounds and processes", func(r Report) bool { return r.Rounds >= 4 && r.ProcessesKnown })
 	if r.Health != OK || r.Via != "nvidia-smi" || r.Text != "nvidia-smi is used: there is no foretop-nvml for this node" || r.FastMS != 1234 {
 		t.Errorf("report %+v", r)
@@ -99,7 +112,11 @@ func TestSMIStream(t *testing.T) {
 	if len(r.Processes) != 3 {
 		t.Errorf("processes %+v", r.Processes)
 	}
-	if n := starts(t, dir, "gpu"); n != 1 {
+	groups := 0
+	for _, f := range smiFields {
+		groups = max(groups, f.group)
+	}
+	if n := starts(t, dir, "gpu"); n > groups+1 {
 		t.Errorf("started %d times for %d rounds", n, r.Rounds)
 	}
 	if n := starts(t, dir, "compute-apps"); n != 1 {
@@ -107,12 +124,24 @@ func TestSMIStream(t *testing.T) {
 	}
 }
 
-func TestSMIFieldThatAnOldVersionLacks(t *testing.T) {
+// What an old version does not know costs none of the rest, and is found out in a few starts.
+func TestSMIFieldsThatAnOldVersionLacks(t *testing.T) {
 	t.Parallel()
-	p := playSMI(t, smiDir(t, map[string]string{"bad-field": "temperature.memory"}), Options{})
+	columns, rows := smiText(t, "quadro_r450.csv")
+	dir := smiDir(t, map[string]string{"columns": columns, "rows": rows})
+	p := playSMI(t, dir, Options{})
 	p.until("a round", func(r Report) bool { return r.Health == OK })
 	p.want(telemetry.GPUMemTempC, 0, telemetry.Absent)
-	p.want(telemetry.GPUTempC, 0, 58)
+	p.want(telemetry.GPUFabricState, 0, telemetry.Absent)
+	p.want(telemetry.GPUTempC, 0, 36)
+	p.want(telemetry.GPURetiredPending, 0, 1)
+	groups := 0
+	for _, f := range smiFields {
+		groups = max(groups, f.group)
+	}
+	if n := starts(t, dir, "gpu"); n > groups+1 {
+		t.Errorf("started %d times", n)
+	}
 }
 
 func TestSMIGivesUpOnOneLostGPU(t *testing.T) {
@@ -185,7 +214,7 @@ func TestBrokenReaders(t *testing.T) {
 			if name == "pipes held" {
 				t.Cleanup(func() { killAll(t, reader+".pid") })
 			}
-			s := start(context.Background(), Options{Reader: reader, Sys: t.TempDir(), SMI: "/nonexistent"}, time.Hour, time.Hour)
+			s := start(context.Background(), Options{Reader: reader, Root: t.TempDir(), SMI: "/nonexistent"}, time.Hour, time.Hour)
 			defer s.Close()
 			p := &played{Source: s, t: t}
 			if name == "endless text" {

@@ -26,7 +26,7 @@ func (r *smiRun) round() {
 			continue
 		}
 		for _, f := range r.fields {
-			if f.times > 0 {
+			if f.times > 0 || f.words != nil {
 				s.state.Clear(f.metric, i)
 			}
 		}
@@ -40,7 +40,7 @@ func (r *smiRun) round() {
 	s.rep.FastMS, s.rep.SlowMS = now, now
 	s.rep.Rounds++
 	s.heard = time.Now()
-	s.rep.Health, s.rep.Text, s.rep.Remedy = OK, s.note, ""
+	s.rep.Health, s.rep.Text, s.rep.Remedy, s.rep.StuckFor = OK, s.note, "", 0
 }
 
 // slots gives each row its place in the inventory, by UUID, and renews the inventory when a row says something new. Called with the lock held.
@@ -61,7 +61,7 @@ func (s *Source) slots(rows []smiRow) []int {
 		}
 		if i < 0 && len(inv.GPUs) < pipe.MaxGPUs {
 			i = len(inv.GPUs)
-			row.gpu.NUMANode = pipe.NUMANode(s.opt.Sys, row.gpu.PCI)
+			row.gpu.NUMANode, row.gpu.CPUs = pipe.NUMANode(s.opt.Root, row.gpu.PCI), pipe.CPUs(s.opt.Root, row.gpu.PCI)
 			inv.GPUs = append(inv.GPUs, row.gpu)
 			changed = true
 		}
@@ -72,14 +72,19 @@ func (s *Source) slots(rows []smiRow) []int {
 		if row.driver != "" && inv.Driver != row.driver {
 			inv.Driver, changed = row.driver, true
 		}
-		if g.Note != row.note || g.MIG != row.gpu.MIG && row.note == "" {
-			g.Note, g.MIG, changed = row.note, row.gpu.MIG, true
+		if g.Note != row.note {
+			g.Note, changed = row.note, true
+		}
+		if now := row.gpu; row.note == "" && (g.MIG != now.MIG || g.FabricCluster != now.FabricCluster || g.FabricClique != now.FabricClique) {
+			g.MIG, g.FabricCluster, g.FabricClique, changed = now.MIG, now.FabricCluster, now.FabricClique, true
 		}
 	}
 	if changed {
 		s.rep.Inventory = &inv
 		s.rep.Generation++
-		s.state.Resize(telemetry.ScopeGPU, len(inv.GPUs))
+		for _, sc := range pipe.Scopes {
+			s.state.Resize(sc, inv.Count(sc))
+		}
 	}
 	return out
 }

@@ -20,10 +20,14 @@ type Options struct {
 	Slow      time.Duration // 30 s
 	Processes time.Duration // 5 s
 	Reinit    time.Duration // 1 min: how soon after a GPU was lost the library is initialised again; doubled each time it did not help
-	Sys       string        // where sysfs is mounted; "" means /sys
+	Root      string        // what stands for "/": where /sys, /proc and /dev are looked for
 	Env       []string      // of the children; nil means this process's own
 	Mono      func() int64  // the node's CLOCK_MONOTONIC in ms, for readings of nvidia-smi; foretop-nvml uses that clock by itself
+
+	name string // of the reader's process; "" means readerName
 }
+
+const readerName = "foretop-nvml"
 
 const (
 	silentAfter = 3 * time.Second // the reader says something each second
@@ -48,14 +52,20 @@ type Source struct {
 	late  pipe.Status // of a call that is not back, with heard as its time; Call == "" none
 	slack time.Duration
 	note  string // what is noteworthy while all is well
+
+	detail bool
+	events []Event // not yet taken
 }
+
+// maxEvents is how many events wait to be taken; the oldest go first.
+const maxEvents = 256
 
 // Start begins to read, and does so until ctx ends or Close is called.
 func Start(ctx context.Context, opt Options) *Source { return start(ctx, opt, firstPause, mostPause) }
 
 func start(ctx context.Context, opt Options, firstPause, mostPause time.Duration) *Source {
-	if opt.Sys == "" {
-		opt.Sys = "/sys"
+	if opt.name == "" {
+		opt.name = readerName
 	}
 	if opt.Env == nil {
 		opt.Env = os.Environ()
@@ -82,13 +92,15 @@ func (s *Source) Close() {
 	}
 }
 
-// Report is the present condition. The GPUs' readings are copied to into (scope GPU only), unless it is nil.
+// Report is the present condition. The readings are copied to into (the scopes of pipe.Scopes), unless it is nil.
 func (s *Source) Report(into *telemetry.State) Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.rep
 	if into != nil {
-		into.CopyScope(telemetry.ScopeGPU, &s.state)
+		for _, sc := range pipe.Scopes {
+			into.CopyScope(sc, &s.state)
+		}
 	}
 	if s.child == nil {
 		return r
@@ -116,11 +128,33 @@ func (s *Source) Report(into *telemetry.State) Report {
 
 const stuckRemedy = "the driver does not answer: see the kernel log; the node may need a reboot"
 
+// Events are what the driver reported since the last call, in order. Only foretop-nvml hears them.
+func (s *Source) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.events
+	s.events = nil
+	return e
+}
+
 // Pace changes how often the fast readings are taken (a fleet with many nodes off screen asks for less). It has no effect on nvidia-smi.
 func (s *Source) Pace(fast time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.opt.Fast = fast; s.child != nil && s.child.stdin != nil {
+	s.opt.Fast = fast
+	s.retell()
+}
+
+// Detail says whether somebody looks at this node: then everything is read, else what is of level telemetry.Base.
+func (s *Source) Detail(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.detail = on
+	s.retell()
+}
+
+func (s *Source) retell() {
+	if s.child != nil && s.child.stdin != nil {
 		s.child.settings(s.settings())
 	}
 }
@@ -132,6 +166,9 @@ func (s *Source) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if s.opt.Reader == "" {
 			s.runSMI(ctx, "there is no foretop-nvml for this node")
+			return
+		}
+		if !s.alone(ctx, s.opt.name, inDriver) {
 			return
 		}
 		begin := time.Now()
@@ -181,7 +218,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *Source) say(w words) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rep.Health, s.rep.Text, s.rep.Remedy = w.health, clean(w.text, maxText), clean(w.remedy, maxText)
+	s.rep.Health, s.rep.Text, s.rep.Remedy, s.rep.StuckFor = w.health, clean(w.text, maxText), clean(w.remedy, maxText), 0
+}
+
+// sayStuck is say for a call that has not returned for d, be it that of a child which is not heard any more or never was ours.
+func (s *Source) sayStuck(text string, d time.Duration) {
+	s.say(words{Stuck, text, stuckRemedy})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rep.StuckFor = d
 }
 
 // speaks notes which child is heard from now on; nil: none.
@@ -200,5 +245,7 @@ func (s *Source) inventory(inv *Inventory) {
 	defer s.mu.Unlock()
 	s.rep.Inventory = inv
 	s.rep.Generation++
-	s.state.Resize(telemetry.ScopeGPU, len(inv.GPUs))
+	for _, sc := range pipe.Scopes {
+		s.state.Resize(sc, inv.Count(sc))
+	}
 }
