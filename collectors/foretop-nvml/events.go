@@ -43,6 +43,7 @@ type listener struct {
 	set   nvml.EventSet
 	devs  []nvml.Device
 	gpus  []int // of devs: indices in the inventory
+	xids  bool  // of some GPU Xids are told
 	fold  fold
 
 	ending atomic.Bool
@@ -83,12 +84,17 @@ func (r *reader) listen() *listener {
 		r.watch.enter(callRegister, s.index)
 		if s.dev.RegisterEvents(wanted, set) == nvml.SUCCESS {
 			l.devs, l.gpus = append(l.devs, s.dev), append(l.gpus, s.index)
+			l.xids = l.xids || wanted&nvml.EventTypeXidCriticalError != 0
 		}
 	}
-	if len(l.devs) == 0 {
+	if len(l.devs) == 0 { // nobody tells
 		r.watch.enter(callEventFree, -1)
 		set.Free()
 		return nil
+	}
+	r.tellInventory() // an event names a GPU of it
+	if l.xids {
+		l.send(pipe.Event{What: "listening", MonoUS: monotonicNS() / 1000})
 	}
 	go l.run()
 	return l

@@ -7,12 +7,31 @@ import (
 	"time"
 )
 
+// events are what was reported, but for the word that the reader listens.
+func (p *played) events() []Event {
+	return slices.DeleteFunc(p.Events(), func(e Event) bool { return e.What == "listening" })
+}
+
+// That Xids are listened for is told, so that their absence means something; not where the driver does not tell them.
+func TestListening(t *testing.T) {
+	t.Parallel()
+	p := play(t, programs(t).driver, "gpus 2")
+	p.until("the word that it listens", func(Report) bool {
+		return slices.ContainsFunc(p.Events(), func(e Event) bool { return e.What == "listening" && e.MonoUS > 0 })
+	})
+	deaf := play(t, programs(t).driver, "gpus 2", "call nvmlDeviceGetSupportedEventTypes 3")
+	deaf.next(3)
+	if heard := deaf.Events(); len(heard) > 0 {
+		t.Errorf("a driver that tells no events is listened to: %+v", heard)
+	}
+}
+
 // hear gathers events until there are enough.
 func (p *played) hear(n int) []Event {
 	p.t.Helper()
 	var heard []Event
 	p.until(fmt.Sprintf("%d events", n), func(Report) bool {
-		heard = append(heard, p.Events()...)
+		heard = append(heard, p.events()...)
 		return len(heard) >= n
 	})
 	return heard
@@ -43,7 +62,7 @@ func TestEventsInOrder(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	p.next(3)
-	if more := p.Events(); len(more) > 0 { // single-bit errors were not asked for
+	if more := p.events(); len(more) > 0 { // single-bit errors were not asked for
 		t.Errorf("and %+v", more)
 	}
 }
@@ -56,7 +75,7 @@ func TestEventFlood(t *testing.T) {
 	p.change("gpus 4", "event 1 2 8 31 4294967295 4294967295 10000", "event 2 3 8 79")
 	var heard []Event
 	p.until("the end of the flood, and how large it was", func(r Report) bool {
-		heard = append(heard, p.Events()...)
+		heard = append(heard, p.events()...)
 		return slices.ContainsFunc(heard, func(e Event) bool { return e.What == "events_dropped" })
 	})
 	told := map[string]int{}
@@ -68,7 +87,7 @@ func TestEventFlood(t *testing.T) {
 		}
 	}
 	p.until("all of them", func(Report) bool { // it may have gone on into the next window
-		for _, e := range p.Events() {
+		for _, e := range p.events() {
 			told[fmt.Sprintf("%d %s", e.GPU, e.What)]++
 			if e.What == "events_dropped" {
 				dropped += e.Code

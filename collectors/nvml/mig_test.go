@@ -93,7 +93,7 @@ func TestMIGEventIsFollowedAtOnce(t *testing.T) {
 	p.until("the instance", func(r Report) bool { return len(r.Inventory.Parts) == 1 })
 	var heard []Event
 	p.until("the event", func(Report) bool {
-		heard = append(heard, p.Events()...)
+		heard = append(heard, p.events()...)
 		return len(heard) > 0
 	})
 	if heard[0].What != "mig_config" || heard[0].GPU != 0 {

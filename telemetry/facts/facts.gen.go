@@ -2435,7 +2435,7 @@ func (l *listOfGPUEvent) add() Message {
 type GPUEvent struct {
 	Sequence uint64 // counts up for as long as the collector lives
 	Gpu      uint32 // index in Inventory.gpus
-	What     string // xid, ecc_double_bit, recovery_action, …
+	What     string // listening (Xids will be told), xid, ecc_double_bit, recovery_action, events_dropped (code of them), …
 	Code     uint32 // the Xid
 	MonoUs   int64  // when it was told: CLOCK_MONOTONIC
 	Instance uint32 // MIG GPU instance plus one; 0 none

@@ -2380,7 +2380,7 @@ type GPUEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`           // counts up for as long as the collector lives
 	Gpu           uint32                 `protobuf:"varint,2,opt,name=gpu,proto3" json:"gpu,omitempty"`                     // index in Inventory.gpus
-	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`                    // xid, ecc_double_bit, recovery_action, …
+	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`                    // listening (Xids will be told), xid, ecc_double_bit, recovery_action, events_dropped (code of them), …
 	Code          uint32                 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`                   // the Xid
 	MonoUs        int64                  `protobuf:"varint,5,opt,name=mono_us,json=monoUs,proto3" json:"mono_us,omitempty"` // when it was told: CLOCK_MONOTONIC
 	Instance      uint32                 `protobuf:"varint,6,opt,name=instance,proto3" json:"instance,omitempty"`           // MIG GPU instance plus one; 0 none
