@@ -14,7 +14,6 @@ type condition uint8
 const (
 	gpuStatus condition = iota
 	gpuSlowed
-	gpuSlowPCIe
 	portNotActive
 	portWasActive
 	downedFrom
@@ -23,7 +22,7 @@ const (
 	numConditions
 )
 
-var conditionNames = [numConditions]string{"gpu status", "gpu slowed", "gpu slow pcie", "port not active", "port was active", "port downed from", "port downed to", "port downed at"}
+var conditionNames = [numConditions]string{"gpu status", "gpu slowed", "port not active", "port was active", "port downed from", "port downed to", "port downed at"}
 
 // maxSubjects is beyond the number of GPUs or ports that a node may have.
 const maxSubjects = 128

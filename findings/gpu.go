@@ -24,11 +24,8 @@ const (
 const (
 	throttleFor = 3 * time.Second  // drivers set the bits for a moment at every clock change
 	fabricFor   = time.Minute      // a GPU registers while its node starts
-	slowLinkFor = 90 * time.Second // an idle GPU lowers its PCIe generation, and that is read but twice a minute
+	slowLinkFor = 90 * time.Second // the PCIe generation is read once or twice a minute: one reading may be of before the load came
 )
-
-// loadedPct is the utilisation from which a GPU has no cause to lower its PCIe generation.
-const loadedPct = 50
 
 // heldBackPct is the share of time from which it matters that a GPU was held back between readings.
 const heldBackPct = 5
@@ -221,7 +218,7 @@ func (r *gpuRules) verdict(g *fleet.GPU) {
 func (r *gpuRules) fabric(g *fleet.GPU) {
 	s := g.Slow
 	ready, known := s.FabricReady()
-	if !known || g.Info.Mig || s.Links == 0 {
+	if !known || ready && s.FabricSound() || g.Info.Mig || s.Links == 0 {
 		return
 	}
 	bad := ""
@@ -315,9 +312,8 @@ func (r *gpuRules) pcie(g *fleet.GPU) {
 	if s.PCIeWidth > 0 && s.PCIeWidth < s.PCIeWidthMax {
 		r.add(g, fleet.Warning, fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(s.PCIeWidth), float64(s.PCIeWidthMax)), time.Time{})
 	}
-	low := s.PCIeGen > 0 && s.PCIeGen < s.PCIeGenMax && g.UtilPct >= loadedPct
-	if since := r.m.since(gpuSlowPCIe, g.Index, low, r.at); low && since >= slowLinkFor {
-		r.add(g, fleet.Warning, fmt.Sprintf("PCIe generation %.0f of %.0f under load", float64(s.PCIeGen), float64(s.PCIeGenMax)), r.began(since))
+	if !s.PCIeLowSince.IsZero() && r.at.Sub(s.PCIeLowSince) >= slowLinkFor {
+		r.add(g, fleet.Warning, fmt.Sprintf("PCIe generation %.0f of %.0f under load", float64(s.PCIeGen), float64(s.PCIeGenMax)), s.PCIeLowSince)
 	}
 }
 

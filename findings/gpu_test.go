@@ -88,6 +88,14 @@ func TestGPUHealth(t *testing.T) {
 			[]string{"warning gpu0 port-1 GPU0 NVLink: 4000 CRC errors"}},
 		{"many errors, past", func(_ *fleet.Node, _ *fleet.GPU, s *fleet.GPUSlow) { s.NVLinkCRCErrors = grew(4000, 12*time.Minute) },
 			[]string{"notice gpu0 port-1 GPU0 NVLink: 4000 CRC errors, 12 min ago"}},
+		{"PCIe slow under load", func(_ *fleet.Node, _ *fleet.GPU, s *fleet.GPUSlow) {
+			s.PCIeGen, s.PCIeLowSince = 1, noon.Add(-2*time.Minute)
+		},
+			[]string{"warning gpu0 port-1 GPU0 PCIe generation 1 of 5 under load"}},
+		{"PCIe slow, read once", func(_ *fleet.Node, _ *fleet.GPU, s *fleet.GPUSlow) {
+			s.PCIeGen, s.PCIeLowSince = 1, noon.Add(-50*time.Second)
+		}, nil},
+		{"PCIe slow, and idle", func(_ *fleet.Node, _ *fleet.GPU, s *fleet.GPUSlow) { s.PCIeGen = 1 }, nil},
 		{"the way to the CPU", func(_ *fleet.Node, _ *fleet.GPU, s *fleet.GPUSlow) { s.C2CLinks, s.C2CLinksUp = 5, 4 },
 			[]string{"warning gpu0 port-1 GPU0 link to the CPU: 1 of 5 down"}},
 		{"reset behind our back", func(_ *fleet.Node, _ *fleet.GPU, s *fleet.GPUSlow) { s.Resets = grew(2, 0) }, []string{"warning gpu0 port-1 GPU0 was reset ×2"}},
@@ -111,24 +119,5 @@ func TestGPUHealth(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
-	}
-}
-
-// TestPCIeGenerationOnlyUnderLoad shows that an idle GPU may lower its generation, and that one reading under load proves nothing: it may be of before.
-func TestPCIeGenerationOnlyUnderLoad(t *testing.T) {
-	n, m := fineNode(), fleet.Memory{}
-	n.GPUs[0].Slow.PCIeGen = 1
-	for _, step := range []struct {
-		at   time.Duration
-		util fleet.Reading
-		want []string
-	}{
-		{0, 3, []string{}}, {time.Hour, 3, []string{}}, {time.Hour + time.Second, 99, []string{}}, {time.Hour + time.Minute, 99, []string{}},
-		{time.Hour + 2*time.Minute, 99, []string{"warning gpu0 port-1 GPU0 PCIe generation 1 of 5 under load"}}, {2 * time.Hour, fleet.None(), []string{}},
-	} {
-		n.GPUs[0].UtilPct = step.util
-		if diff := cmp.Diff(step.want, say1(Node(n, noon.Add(step.at), m))); diff != "" {
-			t.Errorf("after %s: -want +got:\n%s", step.at, diff)
-		}
 	}
 }

@@ -46,6 +46,7 @@ type GPUSlow struct {
 	RetiredPagesCorrected, RetiredPagesUncorrected            Reading // before Ampere
 	RetiredPending                                            Reading // 0 or 1
 	PCIeGen, PCIeGenMax, PCIeWidth, PCIeWidthMax, PCIeReplays Reading
+	PCIeLowSince                                              time.Time // since when its generation is seen below its maximum while it works; zero: it is not
 	SlowdownTempC, ShutdownTempC                              Reading
 	Processes                                                 Reading   // that the driver knows of: others' too
 	RecoveryAction                                            int       // the driver's own verdict: telemetry.RecoveryNone and its like; -1 unknown

@@ -103,6 +103,32 @@ func TestGrowthOfCounters(t *testing.T) {
 	}
 }
 
+// TestPCIeGenerationOnlyUnderLoad shows since when a generation is seen low while the GPU works: an idle GPU may lower it, and one that works again is well again.
+func TestPCIeGenerationOnlyUnderLoad(t *testing.T) {
+	c := newClock()
+	f, n := detailed(t, c)
+	n.state.Set(telemetry.GPUPCIeGenMax, 0, 5)
+	var first time.Time
+	for i, step := range []struct {
+		util, gen int64
+		low       bool
+	}{{2, 1, false}, {99, 5, false}, {99, 1, true}, {99, 2, true}, {3, 1, false}, {99, 1, true}, {99, 5, false}} {
+		n.state.Set(telemetry.GPUUtilPct, 0, step.util)
+		n.state.Set(telemetry.GPUPCIeGen, 0, step.gen)
+		n.state.Set(telemetry.GPUPCIeReplays, 0, int64(i)) // something is read anew
+		got := n.look(t, f, c).GPUs[0].Slow.PCIeLowSince
+		if got.IsZero() == step.low {
+			t.Fatalf("step %d: since %v", i, got)
+		}
+		if i == 2 {
+			first = got
+		}
+		if i == 3 && !got.Equal(first) {
+			t.Errorf("since %v, then since %v", first, got)
+		}
+	}
+}
+
 func TestPartsLinksAndCalls(t *testing.T) {
 	c := newClock()
 	f, n := detailed(t, c)
@@ -227,6 +253,9 @@ func TestFabricHealth(t *testing.T) {
 		s := GPUSlow{FabricHealthBits: c.bits}
 		if diff := cmp.Diff(c.want, s.FabricHealth()); diff != "" {
 			t.Errorf("%#x: -want +got:\n%s", c.bits, diff)
+		}
+		if bad := slices.ContainsFunc(c.want, func(h FabricHealth) bool { return h.Bad }); s.FabricSound() == bad {
+			t.Errorf("%#x: sound %t", c.bits, !bad)
 		}
 	}
 	for state, want := range map[int]string{-1: "", telemetry.FabricUnsupported: "none here", telemetry.FabricInProgress: "registering", telemetry.FabricCompleted: "not registered: error 77", 200: ""} {

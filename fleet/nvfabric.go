@@ -60,6 +60,16 @@ var healthFields = [...]struct {
 	{"fabric manager", 14, 3, []string{"", "connected", "disconnected"}, 1 << 2},
 }
 
+// FabricSound says that the health mask, where it is told, tells nothing bad.
+func (s *GPUSlow) FabricSound() bool {
+	for i := range healthFields {
+		if f := &healthFields[i]; s.FabricHealthBits > 0 && f.bad>>(uint(s.FabricHealthBits>>f.shift)&f.mask)&1 == 1 {
+			return false
+		}
+	}
+	return true
+}
+
 // FabricHealth decodes the health mask; nil where it is not told. A field that the GPU does not support is left out.
 func (s *GPUSlow) FabricHealth() []FabricHealth {
 	if s.FabricHealthBits < 0 {

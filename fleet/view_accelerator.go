@@ -84,7 +84,7 @@ func (n *node) readSlow(st *telemetry.State, now time.Time) {
 			}
 		}
 		slow[i] = slowOf(st, i, inv, &was, now)
-		slow[i].remember(&was, now)
+		slow[i].remember(&was, Reading(gauge(st, telemetry.GPUUtilPct, i)), now)
 	}
 	for i, l := range n.inventory.GpuLinks {
 		if g := int(l.Gpu); g < len(slow) && st.Get(telemetry.LinkState, i) == telemetry.LinkDown {
@@ -97,9 +97,17 @@ func (n *node) readSlow(st *telemetry.State, now time.Time) {
 	n.slow = slow
 }
 
+// loadedPct is the utilisation from which a GPU has no cause to lower its PCIe generation.
+const loadedPct = 50
+
 // remember takes over what was seen of the same GPU before.
-func (s *GPUSlow) remember(was *GPUSlow, now time.Time) {
+func (s *GPUSlow) remember(was *GPUSlow, util Reading, now time.Time) {
 	s.LinksMost, s.FabricSince = s.LinksUp, now
+	if s.PCIeGen > 0 && s.PCIeGen < s.PCIeGenMax && util >= loadedPct {
+		if s.PCIeLowSince = was.PCIeLowSince; s.PCIeLowSince.IsZero() {
+			s.PCIeLowSince = now
+		}
+	}
 	if was.identity == "" {
 		return
 	}
