@@ -64,13 +64,18 @@ func (r *nvidiaReader) account(pid int) {
 }
 
 func (r *nvidiaReader) put(rep *nvml.Report) {
+	var gpus []*facts.GPU
+	renewed := rep.Inventory != nil && rep.Generation != r.generation
+	if renewed {
+		gpus = gpuFacts(r.m.root, rep.Inventory) // it reads sysfs: not under the lock
+	}
 	b := r.m.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.segmentOf(r.index)
-	if rep.Inventory != nil && rep.Generation != r.generation {
+	if renewed {
 		r.generation = rep.Generation
-		s.gpus = gpuFacts(r.m.root, rep.Inventory)
+		s.gpus = gpus
 		s.driver, s.cuda = rep.Inventory.Driver, rep.Inventory.CUDA
 	}
 	b.putSegment(s, &r.state, r.generation)
