@@ -157,7 +157,7 @@ func (f *front) take(k telemetry.Kind, payload []byte) error {
 // await waits until ok says so, under the lock.
 func (f *front) await(what string, ok func() bool) {
 	f.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		f.mu.Lock()
 		done, changed, err := ok(), f.changed, f.err
