@@ -289,7 +289,7 @@ func newBlockable(t *testing.T) *blockable {
 			tr.change(t, root, 1)
 		}
 	}
-	b.f = startFront(t, Options{Root: kernfs.Root(b.fs.Dir), Every: 100 * time.Millisecond, Quiet: 10 * time.Minute, Sources: quickSources()})
+	b.f = startFront(t, Options{Root: kernfs.Root(b.fs.Dir), Every: 250 * time.Millisecond, Quiet: 10 * time.Minute, Sources: quickSources()})
 	b.f.start("", 0)
 	b.f.detail()
 	return b
