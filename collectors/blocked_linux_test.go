@@ -267,22 +267,17 @@ type blockable struct {
 }
 
 func newBlockable(t *testing.T) *blockable {
-	root := extract(t, "h100")
-	for _, dir := range []string{"home", "sys/class/drm", "sys/bus/pci/devices", "sys/devices/virtual/neuron_device", "sys/class/habanalabs", "sys/class/accel"} {
-		if err := os.MkdirAll(root.Path(dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	root := kernfs.Root(t.TempDir())
+	for name, text := range map[string]string{
+		"proc/stat": "cpu  10 0 10 100\ncpu0 10 0 10 100\n", "proc/uptime": "864000.25 1.00\n", "sys/block/nvme0n1/size": "100\n", "sys/block/nvme0n1/device/model": "x\n",
+		"sys/class/infiniband/mlx5_0/ports/1/state": "4: ACTIVE\n", "sys/class/net/ens6f0/carrier": "1\n", "dev/kmsg": "6,5000,1,-;first\n", "home/x": "",
+		"sys/class/drm/x": "", "sys/bus/pci/devices/x": "", "sys/devices/virtual/neuron_device/x": "", "sys/class/habanalabs/x": "", "sys/class/accel/x": "",
+	} {
+		write(t, root, name, text)
 	}
-	ports, err := root.Names("sys/class/infiniband")
-	if err != nil {
-		t.Fatal(err)
+	for pid := 2020; pid <= 2030; pid += 10 {
+		fakeProc(t, root, pid, 1, "python3", "python3 t.py", fmt.Sprintf("RANK=%d WORLD_SIZE=99", pid), "/", 500_102)
 	}
-	for _, p := range ports { // one is enough, and mlx5_2 refuses
-		if p != "mlx5_0" {
-			os.RemoveAll(root.Path("sys/class/infiniband/" + p))
-		}
-	}
-	write(t, root, "dev/kmsg", "6,5000,1,-;first\n")
 	b := &blockable{t: t, root: root, fs: testbed.MountHeld(t, string(root))}
 	for _, name := range slices.Sorted(maps.Keys(trees)) {
 		if tr := trees[name]; tr.change != nil {
