@@ -56,7 +56,7 @@ func play(t testing.TB, root kernfs.Root, sources []Source) *played {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.ctx = ctx
 	p.m = &machine{root: root, clock: o.Clock, board: newBoard(len(sources)), kernel: &kernelQueue{}, sent: func() uint64 { return 0 },
-		children: &children{}, procs: newProcTable(), users: newUsers(root), options: o}
+		children: &children{}, procs: &procTable{}, users: newUsers(root), options: o}
 	p.runner = startRunner(ctx, p.m, sources)
 	for i, s := range sources {
 		p.index[s.Name] = i

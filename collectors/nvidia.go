@@ -69,13 +69,19 @@ func (r *nvidiaReader) account(pid int) {
 }
 
 func (r *nvidiaReader) put(rep *nvml.Report, events []nvml.Event) {
+	var fresh segment
+	renewed := rep.Inventory != nil && rep.Generation != r.generation
+	if renewed {
+		fresh.take(r.m.root, rep.Inventory) // it reads sysfs: not under the lock
+	}
 	b := r.m.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.segmentOf(r.index)
-	if rep.Inventory != nil && rep.Generation != r.generation {
+	if renewed {
 		r.generation = rep.Generation
-		s.take(r.m.root, rep.Inventory)
+		s.driver, s.cuda = fresh.driver, fresh.cuda
+		s.gpus, s.parts, s.links, s.calls, s.unseen = fresh.gpus, fresh.parts, fresh.links, fresh.calls, fresh.unseen
 	}
 	b.putSegment(s, &r.state, r.generation)
 	b.latest(telemetry.GroupGPU, rep.FastMS)
@@ -94,10 +100,10 @@ func (r *nvidiaReader) put(rep *nvml.Report, events []nvml.Event) {
 	}
 }
 
-// take makes a segment's inventory from what package nvml knows.
+// take makes an empty segment's inventory from what package nvml knows.
 func (s *segment) take(root kernfs.Root, inv *nvml.Inventory) {
 	s.driver, s.cuda = inv.Driver, inv.CUDA
-	s.gpus, s.parts, s.links, s.calls, s.unseen = make([]*facts.GPU, len(inv.GPUs)), nil, nil, nil, nil
+	s.gpus = make([]*facts.GPU, len(inv.GPUs))
 	for i, g := range inv.GPUs {
 		s.gpus[i] = &facts.GPU{
 			Uuid: g.UUID, Name: g.Name, Pci: g.PCI, Minor: int32(g.Minor), MemoryTotalBytes: g.MemoryBytes, Serial: g.Serial, Vbios: g.VBIOS,

@@ -113,7 +113,7 @@ func TestParseCgroup(t *testing.T) {
 }
 
 func TestParseEnviron(t *testing.T) {
-	keys := newProcTable().keys
+	keys := toldKeys()
 	for _, c := range []struct {
 		name, in string
 		env      map[string]string

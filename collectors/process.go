@@ -48,25 +48,42 @@ type proc struct {
 	holds     bool   // an accelerator
 }
 
-// procTable is the processes of the node. It is shared by the sources process and usage.
+// procTable is what the source process hands to the source usage. Neither waits for the other: what is in it is never changed, and no file is read under
+// its lock.
 type procTable struct {
-	mu    sync.Mutex
-	procs map[int32]*proc
-	keys  map[string]bool
+	mu   sync.Mutex
+	seen []seenProc // by the last walk at detail level
 }
 
-func newProcTable() *procTable {
-	t := &procTable{procs: map[int32]*proc{}, keys: map[string]bool{}}
-	for _, k := range telemetry.EnvKeys {
-		t.keys[k] = true
+// seenProc is a process as a walk saw it. Of proc itself only what does not change is for the source usage, and what only that one uses.
+type seenProc struct {
+	*proc
+	comm, command string
+	told          bool
+}
+
+// show hands a walk's processes over.
+func (t *procTable) show(procs map[int32]*proc) {
+	list := make([]seenProc, 0, len(procs))
+	for _, p := range procs {
+		list = append(list, seenProc{p, p.comm, p.command, p.fact != nil})
 	}
-	return t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen = list
+}
+
+func (t *procTable) last() []seenProc {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen
 }
 
 // processReader walks /proc and tells which processes hold an accelerator, or are ranks or launchers.
 type processReader struct {
 	m      *machine
-	table  *procTable
+	procs  map[int32]*proc
+	keys   map[string]bool // of the environment, that are told
 	walk   uint64
 	upMS   int64 // at this walk: what start times count to. It counts a laptop's sleep, which the monotonic clock does not
 	bootMS int64 // when the node started, by its wall clock
@@ -79,7 +96,16 @@ type processReader struct {
 }
 
 func newProcess(m *machine) reader {
-	return &processReader{m: m, table: m.procs, prober: newProber(m.root), hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
+	return &processReader{m: m, procs: map[int32]*proc{}, keys: toldKeys(), prober: newProber(m.root), hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
+}
+
+// toldKeys are the variables of an environment that are told.
+func toldKeys() map[string]bool {
+	keys := map[string]bool{}
+	for _, k := range telemetry.EnvKeys {
+		keys[k] = true
+	}
+	return keys
 }
 
 func (r *processReader) close() { r.prober.close() }
@@ -92,8 +118,6 @@ func (r *processReader) read(ctx context.Context) error {
 	if len(r.list) == 0 {
 		return denied("/proc shows no processes", "mount /proc without hidepid, or run the collector as root")
 	}
-	r.table.mu.Lock()
-	defer r.table.mu.Unlock()
 	r.walk++
 	r.upMS = r.uptime()
 	r.bootMS = r.m.clock.Now().UnixMilli() - r.upMS
@@ -103,13 +127,16 @@ func (r *processReader) read(ctx context.Context) error {
 		}
 		r.visit(e)
 	}
-	for pid, p := range r.table.procs {
+	for pid, p := range r.procs {
 		if p.visited != r.walk {
-			delete(r.table.procs, pid)
+			delete(r.procs, pid)
 		}
 	}
 	told, foreign := r.tell()
 	b := r.m.board
+	if b.detail.Load() {
+		r.m.procs.show(r.procs)
+	}
 	b.mu.Lock()
 	b.state.SetUint(telemetry.ProcessCount, 0, uint64(len(r.list)))
 	if !r.any || !slices.Equal(told, r.last) {
@@ -141,7 +168,7 @@ func (r *processReader) condition(foreign int) error {
 
 // visit takes a process into the table, or looks at it again where it may have become another program.
 func (r *processReader) visit(e procEntry) {
-	p := r.table.procs[e.pid]
+	p := r.procs[e.pid]
 	if p != nil && p.inode == e.inode && e.inode != 0 {
 		p.visited = r.walk
 		if p.kernel || r.upMS < p.lookMS {
@@ -159,7 +186,7 @@ func (r *processReader) revisit(pid int32, inode uint64, p *proc) {
 	}
 	if p == nil || p.start != s.startTicks {
 		p = &proc{pid: pid, start: s.startTicks}
-		r.table.procs[pid] = p
+		r.procs[pid] = p
 	}
 	p.visited, p.looked = r.walk, r.walk
 	p.lookMS = r.nextLook(p)
@@ -209,7 +236,7 @@ func (r *processReader) look(p *proc) {
 	args := splitArgs(answer.cmdline)
 	p.command = telemetry.Clean(maskCommand(args), maxCommandBytes)
 	p.launcher = isLauncher(args)
-	env, state := parseEnviron(answer.environ, r.table.keys)
+	env, state := parseEnviron(answer.environ, r.keys)
 	if answer.denied {
 		env, state = nil, facts.EnvState_ENV_DENIED
 	}

@@ -238,8 +238,8 @@ func TestUsageTakesTwoLooks(t *testing.T) {
 	rank := "RANK=1 LOCAL_RANK=1 WORLD_SIZE=2"
 	fakeProc(t, root, 10, 1, "python3", "python3 t.py", rank, "/", 10)
 	p := play(t, root, sourcesOf("process"))
-	p.walk()
 	p.m.board.detail.Store(true)
+	p.walk()
 	r := newUsage(p.m)
 	for look, want := range []string{"", "10 0", "10 500"} {
 		p.ms.Add(2000)

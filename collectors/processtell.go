@@ -15,7 +15,7 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 	held := r.held()
 	r.lookAtHolders(held)
 	var chosen []*proc
-	for _, p := range r.table.procs {
+	for _, p := range r.procs {
 		if p.kernel {
 			continue
 		}
@@ -63,7 +63,7 @@ func (r *processReader) held() map[int32][]*facts.Held {
 // lookAtHolders looks at the processes that hold an accelerator since the last walk: one that waited long before it executed its program is known as what
 // it was.
 func (r *processReader) lookAtHolders(held map[int32][]*facts.Held) {
-	for _, p := range r.table.procs {
+	for _, p := range r.procs {
 		holds := len(held[p.pid]) > 0
 		if holds && !p.holds && p.looked != r.walk {
 			r.revisit(p.pid, p.inode, p)
@@ -81,7 +81,7 @@ func (r *processReader) isRank(p *proc) bool {
 	if wrappers[p.comm] {
 		return !r.hasHeir(p)
 	}
-	for up, n := r.table.procs[p.ppid], 0; up != nil && up.rank == p.rank && n < 64; up, n = r.table.procs[up.ppid], n+1 {
+	for up, n := r.procs[p.ppid], 0; up != nil && up.rank == p.rank && n < 64; up, n = r.procs[up.ppid], n+1 {
 		if !wrappers[up.comm] && !up.launcher {
 			return false
 		}
@@ -91,7 +91,7 @@ func (r *processReader) isRank(p *proc) bool {
 
 // hasHeir says whether a wrapper's child is, or leads to, the same rank.
 func (r *processReader) hasHeir(p *proc) bool {
-	for _, c := range r.table.procs {
+	for _, c := range r.procs {
 		if c.ppid == p.pid && c.rank == p.rank {
 			return true
 		}
@@ -104,7 +104,7 @@ func (r *processReader) isTask(p *proc) bool {
 	if p.envState == facts.EnvState_ENV_READ || !ofJob(p.cgroup) {
 		return false
 	}
-	up := r.table.procs[p.ppid]
+	up := r.procs[p.ppid]
 	return up == nil || up.cgroup != p.cgroup
 }
 

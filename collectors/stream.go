@@ -93,7 +93,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	s := &stream{o: o, board: newBoard(len(o.Sources)), kernel: &kernelQueue{clock: o.Clock.MonoMS}, every: o.Every,
 		control: make(chan *facts.Control), ended: make(chan error, 1)}
 	var sent atomic.Uint64
-	m := &machine{root: o.Root, clock: o.Clock, board: s.board, kernel: s.kernel, sent: sent.Load, children: &children{}, procs: newProcTable(), users: newUsers(o.Root), options: &s.o}
+	m := &machine{root: o.Root, clock: o.Clock, board: s.board, kernel: s.kernel, sent: sent.Load, children: &children{}, procs: &procTable{}, users: newUsers(o.Root), options: &s.o}
 	h := hello(o.Root, o.Clock, o.Build)
 	s.bootID = h.BootId
 	s.heard = o.Clock.MonoMS()

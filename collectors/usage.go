@@ -15,21 +15,20 @@ const (
 
 // usageReader tells what the told processes and the busiest others use, at detail level only: it reads every process's stat.
 type usageReader struct {
-	m     *machine
-	table *procTable
-	buf   []byte
-	busy  []busyProc
-	pass  int
+	m    *machine
+	buf  []byte
+	busy []busyProc
+	pass int
 }
 
 type busyProc struct {
-	p        *proc
+	p        seenProc
 	stat     procStat
 	permille uint32
 	measured bool // permille is: it was looked at before
 }
 
-func newUsage(m *machine) reader { return &usageReader{m: m, table: m.procs} }
+func newUsage(m *machine) reader { return &usageReader{m: m} }
 
 func (r *usageReader) close() {}
 
@@ -37,17 +36,20 @@ func (r *usageReader) read(context.Context) error {
 	if !r.m.board.detail.Load() {
 		return nil
 	}
-	r.table.mu.Lock()
-	defer r.table.mu.Unlock()
+	seen := r.m.procs.last()
+	if seen == nil {
+		r.m.board.moved.Store(true) // a walk shows them
+		return nil
+	}
 	u := &facts.Usage{}
 	r.pass++
 	r.busy = r.busy[:0]
-	for _, p := range r.table.procs {
+	for _, p := range seen {
 		b := busyProc{p: p}
-		if p.idle && p.fact == nil && (r.pass+int(p.pid))%idleEvery != 0 || !r.look(&b) {
+		if p.idle && !p.told && (r.pass+int(p.pid))%idleEvery != 0 || !r.look(&b) {
 			continue
 		}
-		if p.fact != nil {
+		if p.told {
 			if b.measured { // a share of nothing would read as 0 %
 				u.Told = append(u.Told, usageOf(&b))
 			}
@@ -97,7 +99,7 @@ func (r *usageReader) look(b *busyProc) bool {
 	if r.buf, err = r.m.root.Read(procPath(b.p.pid, "stat"), r.buf); err != nil {
 		return false
 	}
-	p := b.p
+	p := b.p.proc
 	if !parseProcStat(r.buf, &b.stat) || b.stat.startTicks != p.start {
 		return false
 	}
