@@ -91,13 +91,16 @@ func TestNVIDIAByItsReader(t *testing.T) {
 			b.state.Get(telemetry.ReadMS, int(telemetry.GroupCalls)) > 0
 	})
 	profiled("event 1 1 8 94 3 0\nevent 2 0 8 79\n")
-	await("events", func() bool { return len(b.events) == 2 })
+	await("events", func() bool { return len(b.events) == 3 })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e := b.events[0]; e.Sequence != 1 || e.Gpu != 1 || e.What != "xid" || e.Code != 94 || e.Instance != 4 || e.MonoUs <= 0 {
+	if e := b.events[0]; e.Sequence != 1 || e.What != "listening" {
 		t.Errorf("event %v", e)
 	}
-	if e := b.events[1]; e.Sequence != 2 || e.Gpu != 0 || e.Code != 79 || e.Instance != 0 {
+	if e := b.events[1]; e.Sequence != 2 || e.Gpu != 1 || e.What != "xid" || e.Code != 94 || e.Instance != 4 || e.MonoUs <= 0 {
+		t.Errorf("event %v", e)
+	}
+	if e := b.events[2]; e.Sequence != 3 || e.Gpu != 0 || e.Code != 79 || e.Instance != 0 {
 		t.Errorf("event %v", e)
 	}
 }
