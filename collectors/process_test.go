@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -286,4 +287,54 @@ func known(u *users, uid uint32) bool {
 	defer u.mu.Unlock()
 	_, ok := u.names[uid]
 	return ok && !u.busy
+}
+
+// An old process is looked at seldom, and the seldomer the older it is; a young one at each walk, by the node's uptime; and one that takes an accelerator at
+// once, for it may have executed another program since.
+func TestWhenAProcessIsLookedAt(t *testing.T) {
+	const up, day = 1_000_000, 86_400 // s
+	root := kernfs.Root(t.TempDir())
+	uptime := func(s int) { write(t, root, "proc/uptime", fmt.Sprintf("%d.00 1\n", s)) }
+	uptime(up)
+	ages := map[int]int{10: 5, 11: 100, 12: 3600, 13: 10 * day, 14: 10 * day}
+	exec := func(pid int, command string) { // without another folder: its inode stays
+		fakeProc(t, root, pid, 1, "python3", command, fmt.Sprintf("RANK=%d WORLD_SIZE=9", pid), "/", (up-ages[pid])*100)
+	}
+	for pid := range ages {
+		exec(pid, "python3 before")
+	}
+	p := play(t, root, sourcesOf("process"))
+	p.walk()
+	for pid := range ages {
+		exec(pid, "python3 after")
+	}
+	seen := func() (pids []int32) {
+		for _, f := range p.m.board.processes {
+			if f.Command == "python3 after" {
+				pids = append(pids, f.Pid)
+			}
+		}
+		return pids
+	}
+	for _, c := range []struct {
+		later int // s
+		holds int32
+		want  []int32
+	}{
+		{5, 0, []int32{10}},
+		{50, 0, []int32{10}},
+		{100, 0, []int32{10, 11}},
+		{100, 14, []int32{10, 11, 14}},
+		{1700, 0, []int32{10, 11, 14}},
+		{3000, 0, []int32{10, 11, 12, 13, 14}},
+	} {
+		uptime(up + c.later)
+		if c.holds != 0 {
+			p.hold(accelerators.Holder{PID: c.holds})
+		}
+		p.walk()
+		if got := seen(); !slices.Equal(got, c.want) {
+			t.Errorf("after %d s: looked at again are %v, want %v", c.later, got, c.want)
+		}
+	}
 }

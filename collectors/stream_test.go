@@ -185,7 +185,7 @@ func TestKernelResume(t *testing.T) {
 	g.await("the whole log", func() bool { return len(g.kernel) == 5 && g.lost == 2 })
 }
 
-// A thousand processes with the largest words that there may be are told in frames that the other end takes.
+// Two thousand ranks with the largest words that there may be: as many as may be are told in frames that the other end takes.
 func TestManyProcesses(t *testing.T) {
 	root := kernfs.Root(t.TempDir())
 	write(t, root, "proc/uptime", "1000.0 1\n")
@@ -193,7 +193,7 @@ func TestManyProcesses(t *testing.T) {
 	for _, k := range telemetry.EnvKeys[8:] {
 		env += " " + k + "=" + strings.Repeat("v", 40)
 	}
-	for pid := 10; pid < 1310; pid++ {
+	for pid := 10; pid < 2010; pid++ {
 		fakeProc(t, root, pid, 1, "python3", "python3 "+strings.Repeat("x", 3000), fmt.Sprintf(env, pid), "/"+strings.Repeat("g", 300), 10)
 	}
 	f := startFront(t, Options{Root: root, Every: quick, Sources: sourcesOf("process")})

@@ -22,7 +22,8 @@ type usageReader struct {
 }
 
 type busyProc struct {
-	p        seenProc
+	p        *proc
+	words    seenProc // what it was called at the last walk
 	stat     procStat
 	permille uint32
 	measured bool // permille is: it was looked at before
@@ -45,7 +46,7 @@ func (r *usageReader) read(context.Context) error {
 	r.pass++
 	r.busy = r.busy[:0]
 	for _, p := range seen {
-		b := busyProc{p: p}
+		b := busyProc{p: p.proc, words: p}
 		if p.idle && !p.told && (r.pass+int(p.pid))%idleEvery != 0 || !r.look(&b) {
 			continue
 		}
@@ -61,7 +62,7 @@ func (r *usageReader) read(context.Context) error {
 	for i := range r.busy {
 		b := &r.busy[i]
 		one := usageOf(b)
-		one.Comm, one.Command = b.p.comm, b.p.command
+		one.Comm, one.Command = b.words.comm, b.words.command
 		var err error
 		if r.buf, err = r.m.root.Read(procPath(b.p.pid, "status"), r.buf); err == nil {
 			if s := parseProcStatus(r.buf); s.hasUID {
@@ -99,7 +100,7 @@ func (r *usageReader) look(b *busyProc) bool {
 	if r.buf, err = r.m.root.Read(procPath(b.p.pid, "stat"), r.buf); err != nil {
 		return false
 	}
-	p := b.p.proc
+	p := b.p
 	if !parseProcStat(r.buf, &b.stat) || b.stat.startTicks != p.start {
 		return false
 	}
