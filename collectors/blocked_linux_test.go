@@ -142,7 +142,7 @@ var trees = map[string]tree{
 	"intel_gpu": {paths: []string{"sys/class/drm", "sys/bus/pci/devices"}, words: inACall},
 	"tpu":       {paths: []string{"sys/bus/pci/devices"}, words: inACall},
 	"neuron":    {paths: []string{"sys/devices/virtual/neuron_device"}, words: inACall},
-	"gaudi":     {paths: []string{"sys/class/habanalabs", "sys/class/accel"}, words: inACall},
+	"gaudi":     {paths: []string{"sys/class/habanalabs", "sys/class/accel", "sys/bus/pci/devices"}, words: inACall},
 	"ascend":    {paths: []string{"sys/bus/pci/devices"}, words: inACall},
 }
 

@@ -12,7 +12,7 @@ func TestBusiest(t *testing.T) {
 	for _, n := range []int{0, 1, topProcesses, topProcesses + 1, 500} {
 		var all, got []busyProc
 		for _, pid := range r.Perm(n) {
-			b := busyProc{p: seenProc{proc: &proc{pid: int32(pid)}}, permille: uint32(r.IntN(40))}
+			b := busyProc{p: &proc{pid: int32(pid)}, permille: uint32(r.IntN(40))}
 			all, got = append(all, b), busiest(got, b)
 		}
 		slices.SortFunc(all, func(a, b busyProc) int {
