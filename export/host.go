@@ -58,6 +58,19 @@ type netDoc struct {
 	RxDropped      number `json:"rx_dropped"`
 	TxDropped      number `json:"tx_dropped"`
 	CarrierChanges number `json:"carrier_changes"`
+	Master         word   `json:"master"`
+	BondMode       word   `json:"bond_mode"`
+	SpeedMaxMbps   number `json:"speed_max_megabits_per_second"`
+	RxPFCPause     number `json:"rx_pfc_pause"`
+	TxPFCPause     number `json:"tx_pfc_pause"`
+	RxPause        number `json:"rx_pause"`
+	TxPause        number `json:"tx_pause"`
+	RxDiscards     number `json:"rx_discards"`
+	TxDiscards     number `json:"tx_discards"`
+	RxCRCErrors    number `json:"rx_crc_errors"`
+	SymbolErrors   number `json:"symbol_errors"`
+	FECUncorrected number `json:"fec_uncorrected"`
+	Allowance      number `json:"allowance_exceeded"`
 }
 
 type diskDoc struct {
@@ -109,6 +122,9 @@ func netOf(n *fleet.Net) netDoc {
 		Name: n.Name, Driver: word(n.Driver), Physical: n.Physical, Up: yesNo(n.Up), SpeedMbps: number(n.SpeedMbps), RxBytesPerS: number(n.RxBytesPerS), TxBytesPerS: number(n.TxBytesPerS),
 		RxPacketsPerS: number(n.RxPacketsPerS), TxPacketsPerS: number(n.TxPacketsPerS), RxErrors: number(n.RxErrors), TxErrors: number(n.TxErrors),
 		RxDropped: number(n.RxDropped), TxDropped: number(n.TxDropped), CarrierChanges: number(n.CarrierChanges),
+		Master: word(n.Master), BondMode: word(n.BondMode), SpeedMaxMbps: number(n.SpeedMaxMbps), RxPFCPause: number(n.RxPFCPause), TxPFCPause: number(n.TxPFCPause),
+		RxPause: number(n.RxPause), TxPause: number(n.TxPause), RxDiscards: number(n.RxDiscards), TxDiscards: number(n.TxDiscards), RxCRCErrors: number(n.RxCRCErrors),
+		SymbolErrors: number(n.SymbolErrors), FECUncorrected: number(n.FECUncorrected), Allowance: number(n.AllowanceExceeded),
 	}
 }
 

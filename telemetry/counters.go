@@ -12,6 +12,10 @@ const (
 	NumCounterClasses
 )
 
+func (c CounterClass) String() string {
+	return [...]string{"other", "traffic", "congestion", "damage", "info"}[min(c, CounterInfo)]
+}
+
 // CounterWidth says how wide a counter is and what it does at its end.
 type CounterWidth uint8
 
