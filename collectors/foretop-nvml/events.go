@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	eventWait   = time.Second
+	eventWait   = 2 * time.Second
 	eventWindow = 10 * time.Second
 	eventsOfOne = 16 // of one kind, code and GPU, in a window; more are only counted
 )
@@ -124,7 +124,7 @@ func (l *listener) run() {
 		case nvml.ERROR_UNINITIALIZED, nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_LIB_RM_VERSION_MISMATCH:
 			return // the rounds find out as well
 		default:
-			time.Sleep(eventWait)
+			time.Sleep(time.Second)
 		}
 	}
 }

@@ -51,7 +51,7 @@ const mostMiBPerS = 1 << 22
 
 // readActivity is not for a GPU in MIG mode: its instances have activities of their own.
 func (r *reader) readActivity(s *slot) {
-	if s.mig || s.refused.has(callGPMSample) || !r.there.has(callGPMMetrics) || !r.there.has(callGPMSample) {
+	if s.mig || r.rests(s, 1) || s.refused.has(callGPMSample) || !r.there.has(callGPMMetrics) || !r.there.has(callGPMSample) {
 		return
 	}
 	list := gpuActivities

@@ -122,7 +122,16 @@ func (r *reader) readMemory(s *slot) {
 	}
 }
 
+// rests says that a reading is left out in this round: while nobody looks, those that keep the driver for long, and tell of a second what they tell
+// of two, take turns.
+func (r *reader) rests(s *slot, turn int) bool {
+	return !r.detail && r.round > 0 && (r.round+s.index)%2 != turn
+}
+
 func (r *reader) readTemperature(s *slot) {
+	if r.rests(s, 0) {
+		return
+	}
 	if r.may(s, callTemperatureV) {
 		t, ret := s.dev.GetTemperatureV().V1()
 		r.put(s, callTemperatureV, telemetry.GPUTempC, int64(t.Temperature), ret)
@@ -135,6 +144,9 @@ func (r *reader) readTemperature(s *slot) {
 const memClockTurn = 5
 
 func (r *reader) readClocks(s *slot) {
+	if r.rests(s, 1) {
+		return
+	}
 	if r.may(s, callClock) {
 		v, ret := s.dev.GetClockInfo(nvml.CLOCK_SM)
 		r.put(s, callClock, telemetry.GPUSMClockMHz, int64(v), ret)
@@ -147,6 +159,9 @@ func (r *reader) readClocks(s *slot) {
 }
 
 func (r *reader) readReasons(s *slot) {
+	if r.rests(s, 0) {
+		return
+	}
 	if r.may(s, callReasons) {
 		bits, ret := s.dev.GetCurrentClocksEventReasons()
 		r.put(s, callReasons, telemetry.GPUThrottleBits, int64(bits), ret)

@@ -312,7 +312,7 @@ void play_nap(int us) {
 
 void play_pass(int us) {
   if (us <= 0) return;
-  int spin = P.spin;
+  int spin = P.spin || us < 50; /* for so short a time nothing sleeps */
   pthread_mutex_unlock(&play_lock);
   if (spin)
     for (double until = play_mono() + us / 1e6; play_mono() < until;) {
