@@ -53,7 +53,7 @@ func (r *reader) activity(s *slot) nvml.Return {
 	for i, m := range activityMetrics {
 		ask.Metrics[i].MetricId = uint32(m.id)
 	}
-	ret := r.lib.GpmMetricsGet(&ask)
+	ret := gpmMetricsGet(&ask)
 	for i, m := range activityMetrics {
 		v := ask.Metrics[i]
 		if ret != nvml.SUCCESS || nvml.Return(v.NvmlReturn) != nvml.SUCCESS || math.IsNaN(v.Value) || v.Value < 0 || v.Value > 1000 {
