@@ -39,9 +39,9 @@ func (r *nvidiaReader) read(ctx context.Context) error {
 		}
 		r.source = nvml.Start(ctx, nvml.Options{Reader: r.m.options.Reader, Sys: r.m.root.Path("sys"), Mono: r.m.clock.MonoMS})
 	}
-	if p := r.m.board.everyMS.Load(); p != r.pace {
+	if p := r.m.board.paceMS(); p != r.pace {
 		r.pace = p
-		r.source.Pace(max(time.Duration(p)*time.Millisecond, time.Second))
+		r.source.Pace(time.Duration(p) * time.Millisecond)
 	}
 	rep := r.source.Report(&r.state)
 	r.account(rep.PID)
