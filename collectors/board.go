@@ -14,6 +14,7 @@ type board struct {
 	detail  atomic.Bool  // the front end wants the detail level
 	everyMS atomic.Int64 // the pace that the front end asked for; 0 = the usual
 	moved   atomic.Bool  // an accelerator changed hands: processes are to be looked at before their time
+	crowd   atomic.Int32 // how many collectors run on this node, as far as they can be seen
 
 	mu         sync.Mutex
 	state      telemetry.State
@@ -30,6 +31,23 @@ type board struct {
 	eventsSent uint64            // sequence of the last event put
 	restricted map[string]bool   // PCI addresses of devices that refuse counters: no source is to ask them
 }
+
+// Where many users watch one node, their collectors together cost it little more than a few: readings come seldomer while nobody looks closely.
+const (
+	company     = 5 // so many read at the usual pace
+	mostStretch = 4 // seconds between readings: what is older than 5 s reads as stale
+)
+
+// stretch is by how much readings are taken seldomer.
+func (b *board) stretch() int64 {
+	if b.detail.Load() {
+		return 1
+	}
+	return min(max((int64(b.crowd.Load())+company-1)/company, 1), mostStretch)
+}
+
+// paceMS is how often accelerators are read: as the front end asked, never faster than once a second.
+func (b *board) paceMS() int64 { return max(b.everyMS.Load(), 1000) * b.stretch() }
 
 func newBoard(sources int) *board {
 	b := &board{generation: 1, inventory: &facts.Inventory{}, notes: make([]condition, sources), since: make([]int64, sources)}

@@ -40,9 +40,9 @@ func (r *nvidiaReader) read(ctx context.Context) error {
 		}
 		r.source = nvml.Start(ctx, nvml.Options{Reader: r.m.options.Reader, Root: string(r.m.root), Mono: r.m.clock.MonoMS})
 	}
-	if p := r.m.board.everyMS.Load(); p != r.pace {
+	if p := r.m.board.paceMS(); p != r.pace {
 		r.pace = p
-		r.source.Pace(max(time.Duration(p)*time.Millisecond, time.Second))
+		r.source.Pace(time.Duration(p) * time.Millisecond)
 	}
 	if detail := r.m.board.detail.Load(); detail != r.detail {
 		r.detail = detail

@@ -15,9 +15,13 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 	held := r.held()
 	r.lookAtHolders(held)
 	var chosen []*proc
+	crowd := int32(0)
 	for _, p := range r.procs {
 		if p.kernel {
 			continue
+		}
+		if p.comm == ownName {
+			crowd++
 		}
 		if p.envState == facts.EnvState_ENV_DENIED {
 			foreign++
@@ -28,6 +32,7 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 			p.fact = nil
 		}
 	}
+	r.m.board.crowd.Store(crowd)
 	slices.SortFunc(chosen, func(a, b *proc) int {
 		if n := cmp.Compare(min(len(held[b.pid]), 1), min(len(held[a.pid]), 1)); n != 0 {
 			return n // those that hold something are told in any case
@@ -59,6 +64,9 @@ func (r *processReader) held() map[int32][]*facts.Held {
 	}
 	return held
 }
+
+// ownName is what the kernel calls a collector: the first 15 bytes of foretop-collector.
+const ownName = "foretop-collect"
 
 // lookAtHolders looks at the processes that hold an accelerator since the last walk: one that waited long before it executed its program is known as what
 // it was.

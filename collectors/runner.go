@@ -3,6 +3,7 @@ package collectors
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,7 @@ func (r *runner) tick(ctx context.Context, every time.Duration) {
 		r.hurry("process")
 	}
 	now := r.m.clock.MonoMS()
+	stretch := r.m.board.stretch()
 	waiting := 0
 	for i, w := range r.workers {
 		r.pending[i] = false
@@ -65,6 +67,8 @@ func (r *runner) tick(ctx context.Context, every time.Duration) {
 		pace := w.source.Every
 		if w.lacks.Load() {
 			pace = max(pace, lookout)
+		} else if w.source.Name != "kernel_log" { // what it says cannot wait, and costs nothing while it says nothing
+			pace = max(pace, min(pace*time.Duration(stretch), lookout))
 		}
 		// A tick comes a little early or late; half a tick of slack keeps the source on its own pace.
 		w.due = now + (pace - min(every, pace)/2).Milliseconds()
@@ -90,10 +94,10 @@ func (r *runner) tick(ctx context.Context, every time.Duration) {
 	}
 }
 
-// hurry makes a source due at once.
-func (r *runner) hurry(name string) {
+// hurry makes sources due at once; no name: all of them.
+func (r *runner) hurry(names ...string) {
 	for _, w := range r.workers {
-		if w.source.Name == name {
+		if len(names) == 0 || slices.Contains(names, w.source.Name) {
 			w.due = 0
 		}
 	}

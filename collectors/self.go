@@ -3,6 +3,7 @@ package collectors
 import (
 	"context"
 	"os"
+	"strconv"
 	"syscall"
 
 	"foretop/collectors/kernfs"
@@ -44,5 +45,8 @@ func (r *selfReader) read(context.Context) error {
 		s.SetUint(telemetry.SelfRSSBytes, 0, rss)
 	}
 	s.SetUint(telemetry.SelfSentBytes, 0, r.m.sent())
+	if n := r.m.board.stretch(); err == nil && n > 1 {
+		return remark(strconv.Itoa(int(r.m.board.crowd.Load())) + " collectors run on this node: each reads it every " + strconv.Itoa(int(n)) + " s while nobody looks at it closely")
+	}
 	return err
 }

@@ -282,3 +282,57 @@ func TestManyPorts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where many collectors run on one node each of them reads it seldomer, while nobody looks closely; the kernel's words do not wait.
+func TestCrowd(t *testing.T) {
+	root := extract(t, "laptop")
+	write(t, root, "dev/kmsg", "6,1,1,-;x\n")
+	for pid := 100; pid < 120; pid++ {
+		fakeProc(t, root, pid, 1, ownName, "./foretop-collector", "", "/", 10)
+	}
+	p := play(t, root, sourcesOf("cpu", "kernel_log", "process", "self"))
+	reads := map[string]int{}
+	second := func() {
+		before := p.m.board.state.Column(telemetry.ReadMS)[telemetry.GroupHost]
+		p.tick()
+		if p.get(telemetry.ReadMS, int(telemetry.GroupHost)) != before {
+			reads["cpu"]++
+		}
+		if w := p.runner.workers[p.index["kernel_log"]]; w.due == p.ms.Load()+500 {
+			reads["kernel_log"]++
+		}
+	}
+	p.tick()
+	for range 12 {
+		second()
+	}
+	if reads["cpu"] != 3 || reads["kernel_log"] != 12 {
+		t.Errorf("read in 12 s: %v", reads)
+	}
+	if c := p.condition("self"); c.text != "20 collectors run on this node: each reads it every 4 s while nobody looks at it closely" {
+		t.Errorf("self says %q", c.text)
+	}
+	p.m.board.detail.Store(true)
+	p.runner.hurry()
+	clear(reads)
+	for range 5 {
+		second()
+	}
+	if reads["cpu"] != 5 {
+		t.Errorf("read in 5 s that somebody looks: %v", reads)
+	}
+	p.m.board.detail.Store(false)
+	for pid := 103; pid < 120; pid++ {
+		os.RemoveAll(root.Path(procPath(int32(pid), "")))
+	}
+	for range 10 {
+		p.tick()
+	}
+	clear(reads)
+	for range 5 {
+		second()
+	}
+	if reads["cpu"] != 5 {
+		t.Errorf("read in 5 s in company of three: %v", reads)
+	}
+}

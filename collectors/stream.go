@@ -217,7 +217,7 @@ func (s *stream) obey(c *facts.Control) error {
 		s.writer.nudge(false)
 	case *facts.Control_Level:
 		if s.board.detail.Swap(w.Level.Detail) != w.Level.Detail {
-			s.runner.hurry("usage")
+			s.runner.hurry()
 		}
 	case *facts.Control_Pace:
 		defer func() { s.board.everyMS.Store(s.every.Milliseconds()) }()

@@ -73,11 +73,14 @@ func (n *busyNode) fillProc(t testing.TB, processes int) {
 			c.Wait()
 		})
 	}
-	linkMissing(t, "/proc", proc)
+	n.linkProcesses(t)
 	for _, dir := range []string{"net", "sys", "sys/fs", "sys/kernel", "sys/kernel/random"} { // what prometheus-node-exporter reads besides
 		linkMissing(t, "/proc/"+dir, filepath.Join(proc, dir))
 	}
 }
+
+// linkProcesses puts the processes that run now into the node's /proc.
+func (n *busyNode) linkProcesses(t testing.TB) { linkMissing(t, "/proc", filepath.Join(n.root, "proc")) }
 
 // linkMissing links what a folder has and another one lacks.
 func linkMissing(t testing.TB, from, to string) {

@@ -112,6 +112,7 @@ func twenty(t testing.TB) (*busyNode, *watched, map[string]*run) {
 		name := fmt.Sprintf("user%02d", i)
 		runs[name] = w.start(name, node.collector(t, uint32(20100+i)))
 	}
+	node.linkProcesses(t) // so that they see each other
 	for name := range runs {
 		w.await(name, "readings", fullyRead)
 	}

@@ -111,7 +111,7 @@ func (r *reader) slide(s *slot, g *gpm, list []activity, entity int, c call, sam
 	if !r.may(s, callGPMMetrics) {
 		return
 	}
-	ok := r.took(s, callGPMMetrics, r.lib.GpmMetricsGet(ask))
+	ok := r.took(s, callGPMMetrics, gpmMetricsGet(ask))
 	for i, a := range list {
 		m, most := &ask.Metrics[i], 1000.0
 		if a.times > 10 {
