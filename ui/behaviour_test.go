@@ -287,3 +287,22 @@ func TestWorseElsewhere(t *testing.T) {
 		t.Errorf("another node's trouble on the job's own screen:\n%s", d.text())
 	}
 }
+
+// Ctrl-C ends the program wherever it is pressed, also where a slow line delivers it in one piece with an Escape, which terminals send as Alt.
+func TestInterruptAfterEscape(t *testing.T) {
+	for _, k := range []tea.KeyPressMsg{{Code: 'c', Mod: tea.ModCtrl}, {Code: 'c', Mod: tea.ModCtrl | tea.ModAlt}} {
+		for _, before := range []string{"", "/"} {
+			m := New(Options{Source: nil})
+			if before != "" {
+				m.press(tea.KeyPressMsg{Code: '/', Text: "/"})
+			}
+			cmd := m.press(k)
+			if cmd == nil {
+				t.Fatalf("%s after %q does nothing", k, before)
+			}
+			if _, quits := cmd().(tea.QuitMsg); !quits {
+				t.Errorf("%s after %q does not end the program", k, before)
+			}
+		}
+	}
+}

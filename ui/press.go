@@ -17,7 +17,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		m.touched = m.latest.At
 	}
 	key := k.String()
-	if key == "ctrl+c" {
+	if k.Code == 'c' && k.Mod&tea.ModCtrl != 0 { // also where an Escape just before it came in one piece with it
 		return tea.Quit
 	}
 	if m.prompt.open {
