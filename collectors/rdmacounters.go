@@ -45,10 +45,11 @@ type trafficCounter struct {
 	files []*kernfs.File
 }
 
-// rdmaCounter is one numeric file, opened for each reading: errors are read rarely.
+// rdmaCounter is one numeric file.
 type rdmaCounter struct {
 	name   string
 	path   string
+	file   *kernfs.File // kept open, where it is read at base level and there are not too many; else nil
 	metric telemetry.Metric // 0: none of its own
 	entity int              // of scope HWCounter
 	value  int64
@@ -112,6 +113,14 @@ func (r *rdmaReader) readTraffic(p *rdmaPort, c *trafficCounter) (int64, error) 
 	return int64(min(sum*c.unit, 1<<62)), nil
 }
 
+func (r *rdmaReader) number(c *rdmaCounter) (v uint64, err error) {
+	if c.file != nil {
+		return c.file.Number()
+	}
+	v, r.buf, err = r.m.root.Number(c.path, r.buf)
+	return v, err
+}
+
 // readCounters reads rarely read files, each into its value.
 func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 	var bad error
@@ -121,8 +130,7 @@ func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 		if c.dead || r.refused[p.device] != "" {
 			continue
 		}
-		v, b, err := r.m.root.Number(c.path, r.buf)
-		r.buf = b
+		v, err := r.number(c)
 		switch {
 		case err == nil:
 			c.value = int64(min(v, 1<<62))
