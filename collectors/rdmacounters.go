@@ -49,7 +49,7 @@ type trafficCounter struct {
 type rdmaCounter struct {
 	name   string
 	path   string
-	file   *kernfs.File // kept open, where it is read at base level and there are not too many; else nil
+	file   *kernfs.File     // kept open, where it is read at base level and there are not too many; else nil
 	metric telemetry.Metric // 0: none of its own
 	entity int              // of scope HWCounter
 	value  int64

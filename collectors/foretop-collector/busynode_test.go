@@ -80,7 +80,9 @@ func (n *busyNode) fillProc(t testing.TB, processes int) {
 }
 
 // linkProcesses puts the processes that run now into the node's /proc.
-func (n *busyNode) linkProcesses(t testing.TB) { linkMissing(t, "/proc", filepath.Join(n.root, "proc")) }
+func (n *busyNode) linkProcesses(t testing.TB) {
+	linkMissing(t, "/proc", filepath.Join(n.root, "proc"))
+}
 
 // linkMissing links what a folder has and another one lacks.
 func linkMissing(t testing.TB, from, to string) {
