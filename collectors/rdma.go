@@ -16,7 +16,8 @@ const (
 	rdmaClass    = "sys/class/infiniband"
 	errorsEachMS = 10_000 // error counters cost a firmware command each
 	pcieEachMS   = 60_000
-	rdmaRemarks  = 5 // devices named in the source's words
+	rdmaRemarks  = 5  // devices named in the source's words
+	heldPorts    = 16 // ports whose error counters are kept open: some 25 files each
 )
 
 // rdmaReader reads the RDMA ports in /sys/class/infiniband: traffic and state at each reading, errors every 10 s, all counters only at detail level.
@@ -69,6 +70,11 @@ func (p *rdmaPort) close() {
 	p.state.Close()
 	for i := range p.traffic {
 		for _, f := range p.traffic[i].files {
+			f.Close()
+		}
+	}
+	for i := range p.errors {
+		if f := p.errors[i].file; f != nil {
 			f.Close()
 		}
 	}
@@ -224,6 +230,11 @@ func (r *rdmaReader) refuse(p *rdmaPort, err error) bool {
 			}
 			q.traffic[i] = trafficCounter{}
 			q.current.traffic[i] = telemetry.Absent
+		}
+		for i := range q.errors {
+			if f := q.errors[i].file; f != nil {
+				f.Close()
+			}
 		}
 		q.errors, q.more, q.full = nil, nil, false
 	}

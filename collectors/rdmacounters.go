@@ -47,10 +47,11 @@ type trafficCounter struct {
 	files []*kernfs.File
 }
 
-// rdmaCounter is one numeric file, opened for each reading: errors are read rarely.
+// rdmaCounter is one numeric file.
 type rdmaCounter struct {
 	name   string
 	path   string
+	file   *kernfs.File // kept open, where it is read at base level and there are not too many; else nil
 	def    telemetry.CounterDef
 	entity int // of scope HWCounter
 	value  int64
@@ -102,6 +103,14 @@ func (r *rdmaReader) readTraffic(p *rdmaPort, c *trafficCounter) (int64, error) 
 	return int64(min(sum*c.unit, 1<<62)), nil
 }
 
+func (r *rdmaReader) number(c *rdmaCounter) (v uint64, err error) {
+	if c.file != nil {
+		return c.file.Number()
+	}
+	v, r.buf, err = r.m.root.Number(c.path, r.buf)
+	return v, err
+}
+
 // readCounters reads rarely read files, each into its value.
 func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 	var bad error
@@ -111,8 +120,7 @@ func (r *rdmaReader) readCounters(p *rdmaPort, list []rdmaCounter) error {
 		if c.dead || r.refused[p.device] != "" {
 			continue
 		}
-		v, b, err := r.m.root.Number(c.path, r.buf)
-		r.buf = b
+		v, err := r.number(c)
 		switch {
 		case err == nil:
 			c.take(v)

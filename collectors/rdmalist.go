@@ -99,6 +99,9 @@ func (r *rdmaReader) addCounters(p *rdmaPort, index uint32, folders []string, hw
 			c := rdmaCounter{name: name, path: folder + "/" + name, def: telemetry.LookupCounter(p.fact.Driver, name), entity: len(hw), value: telemetry.Absent}
 			hw = append(hw, &facts.HWCounter{Port: index, Name: telemetry.Clean(name, 64)})
 			if c.def.Metric != 0 {
+				if index < heldPorts {
+					c.file = r.m.root.Hold(c.path)
+				}
 				p.errors = append(p.errors, c)
 			} else {
 				p.more = append(p.more, c)

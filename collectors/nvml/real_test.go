@@ -55,7 +55,9 @@ func TestEightGPUs(t *testing.T) {
 		t.Errorf("processes %+v, want %+v", r.Processes, procs)
 	}
 	p.Detail(true)
-	r = p.until("counters", func(Report) bool { return p.state.Get(telemetry.GPUNVLinkTXBytes, 0) > 0 && p.state.Get(telemetry.GPUEnergyMJ, 0) > 0 })
+	r = p.until("counters", func(Report) bool {
+		return p.state.Get(telemetry.GPUNVLinkTXBytes, 0) > 0 && p.state.Get(telemetry.GPUEnergyMJ, 0) > 0
+	})
 	energy, sent := p.state.Get(telemetry.GPUEnergyMJ, 0), p.state.Get(telemetry.GPUNVLinkTXBytes, 0)
 	later := p.next(5)
 	dt := later.FastMS - r.FastMS
