@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"foretop/collectors/kernfs"
@@ -27,6 +28,9 @@ func (r *hostReader) read(context.Context) error {
 		return err
 	}
 	cpu := parseCPUInfo(b)
+	if packages := cpuPackages(r.m.root, cpu.Threads); packages > 0 {
+		cpu.Sockets = packages
+	}
 	cpu.NumaNodes = numaNodes(r.m.root)
 	product := telemetry.Clean(strings.TrimSpace(r.m.root.Word("sys/class/dmi/id/sys_vendor")+" "+r.m.root.Word("sys/class/dmi/id/product_name")), 128)
 	brd := r.m.board
@@ -39,12 +43,30 @@ func (r *hostReader) read(context.Context) error {
 	return nil
 }
 
-// parseCPUInfo counts /proc/cpuinfo. On x86 it names model, socket and core of each CPU; on arm64 it only counts them.
+// armCores names the cores that Arm's own number tells (MIDR_EL1: implementer 0x41 and part, as /proc/cpuinfo has them): on arm64 the kernel gives no model name.
+var armCores = map[string]string{
+	"0xd0c": "Arm Neoverse-N1", "0xd40": "Arm Neoverse-V1", "0xd49": "Arm Neoverse-N2", "0xd4f": "Arm Neoverse-V2", "0xd83": "Arm Neoverse-V3AE", "0xd84": "Arm Neoverse-V3", "0xd8e": "Arm Neoverse-N3",
+}
+
+// cpuPackages counts the sockets where /proc/cpuinfo does not tell them, as on arm64 (sysfs: devices/system/cpu/cpuN/topology/physical_package_id).
+func cpuPackages(root kernfs.Root, threads uint32) uint32 {
+	seen := map[uint64]bool{}
+	var buf []byte
+	for i := range min(int(threads), telemetry.MaxEntities(telemetry.ScopeCore)) {
+		n, b, err := root.Number("sys/devices/system/cpu/cpu"+strconv.Itoa(i)+"/topology/physical_package_id", buf)
+		if buf = b; err == nil {
+			seen[n] = true
+		}
+	}
+	return uint32(len(seen))
+}
+
+// parseCPUInfo counts /proc/cpuinfo. On x86 it names model, socket and core of each CPU; on arm64 it counts them and tells whose design they are.
 func parseCPUInfo(b []byte) *facts.CPU {
 	c := &facts.CPU{}
 	sockets := map[string]bool{}
 	cores := map[string]bool{}
-	socket := ""
+	socket, implementer := "", ""
 	for len(b) > 0 {
 		var l []byte
 		l, b = kernfs.Line(b)
@@ -61,6 +83,12 @@ func parseCPUInfo(b []byte) *facts.CPU {
 		case "model name", "Model", "cpu model":
 			if c.Model == "" {
 				c.Model = telemetry.Clean(v, 128)
+			}
+		case "CPU implementer":
+			implementer = v
+		case "CPU part":
+			if name := armCores[v]; implementer == "0x41" && c.Model == "" {
+				c.Model = name
 			}
 		case "physical id":
 			socket = v
