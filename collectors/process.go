@@ -159,6 +159,8 @@ func (r *processReader) condition(foreign int) error {
 		return remark("the memory of some processes cannot be read: the reads do not return")
 	case r.hidden:
 		return &condition{state: facts.SourceState_SOURCE_OK, text: "other users' processes are hidden here (hidepid): they were not looked at", remedy: "needs root, or the group of hidepid"}
+	case foreign > 0 && os.Geteuid() == 0:
+		return remark("some environments may not be read, not even by root: the ranks there are known by cgroup and command line only")
 	case foreign > 0:
 		return &condition{state: facts.SourceState_SOURCE_OK, text: "other users' environments may not be read: their ranks are known by cgroup and command line only",
 			remedy: "needs CAP_SYS_PTRACE, or root"}

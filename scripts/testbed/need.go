@@ -66,6 +66,12 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
+// Require ends a test for what it lacks: see require.
+func Require(t testing.TB, missing ...string) {
+	t.Helper()
+	require(t, missing)
+}
+
 // require ends a test that lacks something: a failure in CI, a skip elsewhere.
 func require(t testing.TB, missing []string) {
 	t.Helper()

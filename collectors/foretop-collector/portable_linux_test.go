@@ -1,0 +1,163 @@
+package main
+
+import (
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"foretop/fleet"
+	"foretop/scripts/testbed"
+	"foretop/telemetry/facts"
+)
+
+// The collector asks nothing of a node but its kernel: no dynamic linker, no library.
+func TestStatic(t *testing.T) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		f, err := elf.Open(collectorFor(t, arch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, p := range f.Progs {
+			if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+				t.Errorf("%s: has a segment of type %v", arch, p.Type)
+			}
+		}
+		if libs, err := f.ImportedLibraries(); err != nil || len(libs) > 0 {
+			t.Errorf("%s: needs %v, %v", arch, libs, err)
+		}
+	}
+}
+
+// chroot is the collector in another root, which has this machine's /proc, /sys and /dev.
+func chroot(t *testing.T, root string, env ...string) *exec.Cmd {
+	t.Helper()
+	testbed.NeedRoot(t)
+	testbed.Need(t, "unshare", "mount", "chroot")
+	for _, dir := range []string{"proc", "sys", "dev", "collector"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, collectorFor(t, arch), filepath.Join(root, "collector/foretop-collector"))
+	// The mounts are this command's own and go with it.
+	c := exec.Command("unshare", "-m", "--", "sh", "-c", `mount --rbind /proc "$1/proc" && mount --rbind /sys "$1/sys" && mount --rbind /dev "$1/dev" && exec chroot "$1" /collector/foretop-collector`, "sh", root)
+	c.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	return c
+}
+
+// put copies a program.
+func put(t testing.TB, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err == nil {
+		if err = os.MkdirAll(filepath.Dir(to), 0o755); err == nil {
+			err = os.WriteFile(to, b, 0o755)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hostRead(n *fleet.Node) bool {
+	return n.Hello != nil && n.Host.CPUBusyPct.Known() && n.Host.MemTotalBytes.Known() && n.Self.RSSBytes.Known()
+}
+
+// In a root without any C library, or anything else, the collector reads the node.
+func TestEmptyRoot(t *testing.T) {
+	w := watch(t)
+	w.start("node", chroot(t, t.TempDir()))
+	n := w.await("node", "the host's readings", hostRead)
+	if s := source(n, "nvidia"); s.State != facts.SourceState_SOURCE_UNSUPPORTED || s.Text == "" {
+		w.await("node", "a word on GPUs", func(n *fleet.Node) bool { return source(n, "nvidia").State == facts.SourceState_SOURCE_UNSUPPORTED })
+	}
+}
+
+// On a system with an old C library both programs run, the reader on the driver of that system.
+func TestOldGlibc(t *testing.T) {
+	root := testbed.OldRoot(t, arch)
+	put(t, readerFor(t, arch), filepath.Join(root, "collector/foretop-nvml"))
+	put(t, filepath.Join(driverFor(t, arch), "libnvidia-ml.so.1"), filepath.Join(root, "usr/lib/libnvidia-ml.so.1"))
+	w := watch(t)
+	w.start("node", chroot(t, root))
+	n := w.await("node", "eight GPUs", func(n *fleet.Node) bool { return hostRead(n) && len(n.GPUs) == 8 && n.GPUs[7].PowerW.Known() })
+	if s := source(n, "nvidia"); s.State != facts.SourceState_SOURCE_OK || strings.Contains(s.Text, "nvidia-smi") {
+		t.Errorf("nvidia: %v %q", s.State, s.Text)
+	}
+	if n.Hello.Os != "Debian GNU/Linux 11 (bullseye)" {
+		t.Errorf("it runs on %q", n.Hello.Os)
+	}
+}
+
+// Where the reader cannot start, the collector says why and streams nvidia-smi by itself: on a system whose C library is musl, with and without a musl that
+// calls itself glibc's linker.
+func TestMusl(t *testing.T) {
+	testbed.NeedRoot(t)
+	musl, err := filepath.Glob("/lib/ld-musl-*.so.1")
+	if err != nil || len(musl) != 1 {
+		testbed.Require(t, "musl is not installed")
+	}
+	testbed.Need(t, "busybox")
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := elf.Open(readerFor(t, arch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	linker := ""
+	for _, p := range reader.Progs {
+		if p.Type == elf.PT_INTERP {
+			b := make([]byte, p.Filesz)
+			if _, err := p.ReadAt(b, 0); err != nil {
+				t.Fatal(err)
+			}
+			linker = strings.TrimRight(string(b), "\x00")
+		}
+	}
+	for name, c := range map[string]struct {
+		disguised bool
+		words     string
+	}{
+		"musl":                   {false, "nvidia-smi is used: foretop-nvml does not start here: no glibc (musl?)"},
+		"musl as glibc's linker": {true, "nvidia-smi is used: foretop-nvml does not start here: exit status 127: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			put(t, musl[0], filepath.Join(root, musl[0]))
+			put(t, busybox, filepath.Join(root, "bin/busybox"))
+			for _, applet := range []string{"sh", "cat", "sleep"} {
+				if err := os.Symlink("busybox", filepath.Join(root, "bin", applet)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.disguised {
+				put(t, musl[0], filepath.Join(root, linker))
+			}
+			put(t, readerFor(t, arch), filepath.Join(root, "collector/foretop-nvml"))
+			put(t, filepath.Join(driverFor(t, arch), "libnvidia-ml.so.1"), filepath.Join(root, "lib/libnvidia-ml.so.1"))
+			put(t, "../../testdata/nvml/smi/rtx4090.csv", filepath.Join(root, "rows"))
+			script := "#!/bin/sh\ncase $1 in --query-compute-apps=*) exit 0 ;; esac\nwhile :; do cat /rows; sleep 1; done\n"
+			if err := os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(root, "usr/bin/nvidia-smi"), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			w := watch(t)
+			w.start("node", chroot(t, root))
+			n := w.await("node", "GPUs by nvidia-smi", func(n *fleet.Node) bool {
+				return hostRead(n) && len(n.GPUs) > 0 && n.GPUs[0].PowerW.Known() && source(n, "nvidia").State == facts.SourceState_SOURCE_OK
+			})
+			if s := source(n, "nvidia"); !strings.HasPrefix(s.Text, c.words) {
+				t.Errorf("nvidia says %q, want %q", s.Text, c.words)
+			}
+		})
+	}
+}
