@@ -1,7 +1,7 @@
 #!/bin/sh
 # oldroot.sh DIR amd64|arm64: makes in DIR the root of an old system: Debian 11's C library (glibc 2.31), its name and a busybox, as apt
 # fetches and checks them. It needs no root, no qemu, and no more than some seconds; the machine's own apt is left alone.
-# FORETOP_DEBIAN_MIRROR names another mirror.
+# The mirrors are the machine's own; FORETOP_DEBIAN_MIRROR names another.
 set -eu
 [ $# -eq 2 ] || { echo "usage: oldroot.sh DIR amd64|arm64" >&2; exit 2; }
 dir=$1
@@ -21,7 +21,7 @@ with() {
 }
 
 fetched=
-for mirror in ${FORETOP_DEBIAN_MIRROR:-http://deb.debian.org/debian http://archive.debian.org/debian}; do
+for mirror in ${FORETOP_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | sort -u)}; do
 	if with "$mirror" update && with "$mirror" download libc6 base-files busybox-static; then
 		fetched=$mirror
 		break

@@ -123,6 +123,16 @@ func (w *watched) await(name, what string, ok func(*fleet.Node) bool) *fleet.Nod
 	}
 }
 
+// source is what a node's source says of itself.
+func source(n *fleet.Node, name string) fleet.Source {
+	for _, s := range n.Sources {
+		if s.Name == name {
+			return s
+		}
+	}
+	return fleet.Source{}
+}
+
 func sourceWords(n *fleet.Node) string {
 	var b bytes.Buffer
 	if n != nil {
