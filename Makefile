@@ -55,6 +55,7 @@ unit: ## the tests, with the race detector, in random order
 	$(GO) test -race -shuffle=on -p 2 -timeout 25m ./...
 
 bench: ## the benchmarks; BENCH=regexp chooses
+	sh scripts/setup.sh bench
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 60m ./...
 
 fuzz: ## every fuzz target for FUZZTIME (1m)

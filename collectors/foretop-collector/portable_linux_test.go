@@ -161,3 +161,37 @@ func TestMusl(t *testing.T) {
 		})
 	}
 }
+
+// The programs for arm64 run, the reader on its own C library and driver, over a GB200 tray's files.
+func TestArm64(t *testing.T) {
+	testbed.Need(t, "qemu-aarch64-static")
+	qemu, err := exec.LookPath("qemu-aarch64-static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	libc := testbed.OldRoot(t, "arm64")
+	root := testbed.Machine(t, "gb200")
+	profile := filepath.Join(root, "profile")
+	if err := os.WriteFile(profile, []byte("gpus 4\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// The reader is what the collector starts: a script in its place starts qemu.
+	reader := filepath.Join(root, "reader")
+	script := "#!/bin/sh\nexec " + qemu + " -L " + libc + " -E LD_LIBRARY_PATH=" + driverFor(t, "arm64") + " " + readerFor(t, "arm64") + "\n"
+	if err := os.WriteFile(reader, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(qemu, collectorFor(t, "arm64"))
+	c.Env = append(os.Environ(), "FORETOP_ROOT="+root, "FORETOP_NVML="+reader, "FORETOP_PLAY_NVML="+profile)
+	w := watch(t)
+	w.start("node", c)
+	n := w.await("node", "readings of an arm64 node", func(n *fleet.Node) bool {
+		return n.Host.MemTotalBytes.Known() && len(n.GPUs) == 4 && n.GPUs[3].PowerW.Known() && len(n.Ports) == 8 && n.Inventory.Cpu.GetThreads() == 144
+	})
+	if h := n.Hello; h.Arch != "arm64" || h.Hostname != "rack3-tray07" {
+		t.Errorf("it says it is %s, %s", h.Hostname, h.Arch)
+	}
+	if s := source(n, "nvidia"); s.State != facts.SourceState_SOURCE_OK || strings.Contains(s.Text, "nvidia-smi") {
+		t.Errorf("nvidia: %v %q", s.State, s.Text)
+	}
+}
