@@ -29,9 +29,6 @@ func (r *hostReader) read(context.Context) error {
 		return err
 	}
 	cpu := parseCPUInfo(b)
-	if cpu.Sockets == 0 {
-		cpu.Sockets = sockets(r.m.root)
-	}
 	cpu.NumaNodes = numaNodes(r.m.root)
 	product := telemetry.Clean(strings.TrimSpace(r.m.root.Word("sys/class/dmi/id/sys_vendor")+" "+r.m.root.Word("sys/class/dmi/id/product_name")), 128)
 	brd := r.m.board
@@ -44,13 +41,12 @@ func (r *hostReader) read(context.Context) error {
 	return nil
 }
 
-// parseCPUInfo counts /proc/cpuinfo. On x86 it names model, socket and core of each CPU; on arm64 only who made the core, by number, and no socket:
-// Sockets is 0 then.
+// parseCPUInfo counts /proc/cpuinfo. On x86 it names model, socket and core of each CPU; on arm64 it only counts them.
 func parseCPUInfo(b []byte) *facts.CPU {
 	c := &facts.CPU{}
 	sockets := map[string]bool{}
 	cores := map[string]bool{}
-	socket, maker := "", ""
+	socket := ""
 	for len(b) > 0 {
 		var l []byte
 		l, b = kernfs.Line(b)
@@ -68,12 +64,6 @@ func parseCPUInfo(b []byte) *facts.CPU {
 			if c.Model == "" {
 				c.Model = telemetry.Clean(v, 128)
 			}
-		case "CPU implementer":
-			maker = v
-		case "CPU part":
-			if c.Model == "" {
-				c.Model = armCores[maker+" "+v]
-			}
 		case "physical id":
 			socket = v
 			sockets[v] = true
@@ -81,45 +71,17 @@ func parseCPUInfo(b []byte) *facts.CPU {
 			cores[socket+"/"+v] = true
 		}
 	}
-	c.Sockets, c.Cores = uint32(len(sockets)), uint32(len(cores))
+	c.Sockets, c.Cores = uint32(max(len(sockets), 1)), uint32(len(cores))
 	if c.Cores == 0 {
 		c.Cores = c.Threads
 	}
 	return c
 }
 
-// armCores are the server cores of arm64 by implementer and part (arch/arm64/include/asm/cputype.h).
-var armCores = map[string]string{
-	"0x41 0xd0c": "Arm Neoverse N1", "0x41 0xd49": "Arm Neoverse N2", "0x41 0xd8e": "Arm Neoverse N3",
-	"0x41 0xd40": "Arm Neoverse V1", "0x41 0xd4f": "Arm Neoverse V2", "0x41 0xd84": "Arm Neoverse V3",
-	"0x46 0x001": "Fujitsu A64FX", "0x48 0xd01": "HiSilicon TaiShan v110", "0xc0 0xac3": "Ampere AmpereOne", "0xc0 0xac4": "Ampere AmpereOne A",
-}
-
-// sockets counts the packages of the kernel's own topology, at least one.
-func sockets(root kernfs.Root) uint32 {
-	const dir = "sys/devices/system/cpu"
-	names, _ := root.Names(dir)
-	seen := map[string]bool{}
-	for _, name := range names {
-		if n, ok := strings.CutPrefix(name, "cpu"); ok && n != "" && n[0] >= '0' && n[0] <= '9' {
-			if id := root.Word(dir + "/" + name + "/topology/physical_package_id"); id != "" && id != "-1" {
-				seen[id] = true
-			}
-		}
-	}
-	return uint32(max(len(seen), 1))
-}
-
-// numaNodes counts the nodes that have CPUs: the memory of some accelerators makes nodes as well, dozens of them.
 func numaNodes(root kernfs.Root) (n uint32) {
-	const dir = "sys/devices/system/node"
-	names, _ := root.Names(dir)
+	names, _ := root.Names("sys/devices/system/node")
 	for _, name := range names {
-		number, ok := strings.CutPrefix(name, "node")
-		if !ok {
-			continue
-		}
-		if _, ok := kernfs.ParseUint([]byte(number)); ok && root.Word(dir+"/"+name+"/cpulist") != "" {
+		if _, ok := kernfs.ParseUint([]byte(strings.TrimPrefix(name, "node"))); ok && strings.HasPrefix(name, "node") {
 			n++
 		}
 	}

@@ -186,9 +186,9 @@ func TestArm64(t *testing.T) {
 	w := watch(t)
 	w.start("node", c)
 	n := w.await("node", "readings of an arm64 node", func(n *fleet.Node) bool {
-		return n.Host.MemTotalBytes.Known() && len(n.GPUs) == 4 && n.GPUs[3].PowerW.Known() && len(n.Ports) == 8 && n.Inventory.Cpu.GetThreads() == 144
+		return n.Host.MemTotalBytes.Known() && len(n.GPUs) == 4 && n.GPUs[3].PowerW.Known() && len(n.Ports) == 5 && n.Inventory.Cpu.GetThreads() == 144
 	})
-	if h := n.Hello; h.Arch != "arm64" || h.Hostname != "rack3-tray07" {
+	if h := n.Hello; h.Arch != "arm64" || h.Hostname != "gb200-r07-t03" {
 		t.Errorf("it says it is %s, %s", h.Hostname, h.Arch)
 	}
 	if s := source(n, "nvidia"); s.State != facts.SourceState_SOURCE_OK || strings.Contains(s.Text, "nvidia-smi") {
