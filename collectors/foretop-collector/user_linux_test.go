@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,13 +63,8 @@ func TestOrdinaryUser(t *testing.T) {
 		},
 		"foreign GPUs": {
 			func(t *testing.T) *exec.Cmd {
-				root := testbed.Machine(t, "h200")
+				root := foreignGPUs(t)
 				profile := filepath.Join(root, "profile")
-				for _, dir := range []string{filepath.Dir(root), root} {
-					if err := os.Chmod(dir, 0o755); err != nil {
-						t.Fatal(err)
-					}
-				}
 				if err := os.WriteFile(profile, []byte("gpus 4\n"), 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +73,7 @@ func TestOrdinaryUser(t *testing.T) {
 				c.SysProcAttr = asUser(ordinary)
 				return c
 			},
-			"nvidia", "the driver shows 4 of the 8 NVIDIA GPUs", "", []string{"4 of the 8"},
+			"nvidia", "the driver shows 4 of the 8 NVIDIA GPUs: 4 not visible to this user", "", []string{"4 more NVIDIA GPUs on the PCI bus, not visible to this user: there is no /dev/nvidia", "not checked"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,4 +114,37 @@ func TestOrdinaryUser(t *testing.T) {
 			}
 		})
 	}
+}
+
+// foreignGPUs is a laptop's files with eight GPUs on the PCI bus, of which the first four are this user's, as a scheduler gives them out.
+func foreignGPUs(t *testing.T) string {
+	t.Helper()
+	root := testbed.Machine(t, "laptop")
+	write := func(name, text string) {
+		path := filepath.Join(root, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, []byte(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, pci := range []string{"0000:19:00.0", "0000:3b:00.0", "0000:4c:00.0", "0000:5d:00.0", "0000:9b:00.0", "0000:bb:00.0", "0000:cb:00.0", "0000:db:00.0"} {
+		write("sys/bus/pci/devices/"+pci+"/vendor", "0x10de\n")
+		write("sys/bus/pci/devices/"+pci+"/class", "0x030200\n")
+		if err := os.Symlink("../../../../bus/pci/drivers/nvidia", filepath.Join(root, "sys/bus/pci/devices", pci, "driver")); err != nil {
+			t.Fatal(err)
+		}
+		write("proc/driver/nvidia/gpus/"+pci+"/information", fmt.Sprintf("Model: NVIDIA H100 80GB HBM3\nDevice Minor: \t %d\n", i))
+		if i < 4 {
+			write(fmt.Sprintf("dev/nvidia%d", i), "")
+		}
+	}
+	for _, dir := range []string{filepath.Dir(root), root} {
+		if err := os.Chmod(dir, 0o755); err != nil { // for the user
+			t.Fatal(err)
+		}
+	}
+	return root
 }
