@@ -73,7 +73,7 @@ func TestOrdinaryUser(t *testing.T) {
 				c.SysProcAttr = asUser(ordinary)
 				return c
 			},
-			"nvidia", "the driver shows 4 of the 8 NVIDIA GPUs: 4 not visible to this user", "", []string{"4 more NVIDIA GPUs on the PCI bus, not visible to this user: there is no /dev/nvidia", "not checked"},
+			"nvidia", "the driver shows 4 of the 8 NVIDIA GPUs: 4 not visible to this user", "", []string{"on the PCI bus, not visible to this user", "there is no /dev/nvidia4", "not checked"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
