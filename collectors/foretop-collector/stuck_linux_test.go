@@ -84,7 +84,7 @@ func TestTwentyCollectors(t *testing.T) {
 				return false
 			}
 			for i := range n.GPUs {
-				if g := &n.GPUs[i]; g.MemTotalBytes != 85520809984 || g.UUID != fmt.Sprintf("GPU-f0e70b00-%04x-4a5e-8d21-%012x", i, 0x5eed00+i) {
+				if g := &n.GPUs[i]; g.MemTotalBytes != 85520809984 || n.Inventory.Gpus[i].Uuid != fmt.Sprintf("GPU-f0e70b00-%04x-4a5e-8d21-%012x", i, 0x5eed00+i) {
 					return false
 				}
 			}
