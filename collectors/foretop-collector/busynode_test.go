@@ -13,8 +13,9 @@ import (
 	"foretop/scripts/testbed"
 )
 
-// driverCalls are the played driver's latencies and load: eight H100 at work, a rank on each.
+// driverCalls is the played driver's profile: eight H100 at work, each call at the latency that is known of a real driver, or assumed on the dear side.
 const driverCalls = `gpus 8
+latency realistic
 `
 
 // busyNode is a node in the middle of a training job for real collectors: the files of the machine h100, with 192 CPUs and 9 RDMA ports, real processes of
