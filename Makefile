@@ -23,10 +23,9 @@ all: payload ## build bin/foretop with collectors for linux/amd64 and linux/arm6
 
 payload: $(ARCHES:%=payload-%) ## build what nodes get, into sshpool/payload
 
-# No version stamp and no build id: the same source gives the same bytes, so nodes keep what they have. Nothing is inlined: a collector that reads for
-# half a millisecond a second needs no speed, and each node gets a tenth less.
+# No version stamp and no build id: the same source gives the same bytes, so nodes keep what they have.
 payload-%:
-	CGO_ENABLED=0 GOOS=linux GOARCH=$* $(GO) build -trimpath -buildvcs=false -gcflags=all=-l -ldflags "-s -w -buildid=" \
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" \
 		-o bin/payload/foretop-collector-linux-$* ./collectors/foretop-collector
 	gzip -9nc bin/payload/foretop-collector-linux-$* >$(PAYLOAD)/foretop-collector-linux-$*.gz
 	.ci/nvml $* bin/payload/foretop-nvml-linux-$* $(PAYLOAD)/foretop-nvml-linux-$*.gz
@@ -55,6 +54,7 @@ unit: ## the tests, with the race detector, in random order
 	$(GO) test -race -shuffle=on -p 2 -timeout 25m ./...
 
 bench: ## the benchmarks; BENCH=regexp chooses
+	sh scripts/setup.sh bench
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 60m ./...
 
 fuzz: ## every fuzz target for FUZZTIME (1m)

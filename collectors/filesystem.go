@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -148,7 +149,7 @@ func (r *filesystemReader) tell() error {
 	s := &r.m.board.state
 	now := r.m.clock.MonoMS()
 	r.m.board.read(telemetry.GroupFS, now)
-	var silent []string
+	var silent, closed []string
 	var failures []error
 	longest := int64(0)
 	for i, m := range r.mounts {
@@ -157,6 +158,8 @@ func (r *filesystemReader) tell() error {
 		case m.asked != 0:
 			silent = append(silent, m.fact.Mount)
 			longest = max(longest, now-m.asked)
+		case errors.Is(m.failure, fs.ErrPermission):
+			closed = append(closed, m.fact.Mount)
 		case m.failure != nil:
 			failures = append(failures, errors.New("statfs "+m.fact.Mount+": "+m.failure.Error()))
 		case m.known:
@@ -167,6 +170,9 @@ func (r *filesystemReader) tell() error {
 	if len(silent) > 0 {
 		return &condition{state: facts.SourceState_SOURCE_STUCK, text: "statfs does not return: " + strings.Join(silent, ", "),
 			remedy: "the file server may be gone: see the kernel log for its name", stuckMS: longest}
+	}
+	if len(closed) > 0 && len(failures) == 0 {
+		return remark("not checked, for they lie where only others may go: " + strings.Join(closed, ", "))
 	}
 	return errors.Join(failures...)
 }

@@ -199,6 +199,28 @@ func TestHangingFilesystem(t *testing.T) {
 	}
 }
 
+// A mount that lies in another user's folder is not checked: it does not fail.
+func TestClosedFilesystem(t *testing.T) {
+	p := play(t, extract(t, "h100"), sourcesOf("filesystem"))
+	inner := p.m.options.statfs
+	p.m.options.statfs = func(path string) (space, error) {
+		if strings.HasSuffix(path, "/home") {
+			return space{}, &os.PathError{Op: "statfs", Path: path, Err: syscall.EACCES}
+		}
+		if strings.HasSuffix(path, "with space") {
+			return space{}, syscall.EACCES
+		}
+		return inner(path)
+	}
+	p.tick()
+	if c := p.condition("filesystem"); c.state != facts.SourceState_SOURCE_OK || c.text != "not checked, for they lie where only others may go: /home, /mnt/with space" {
+		t.Errorf("got %+v", c)
+	}
+	if p.get(telemetry.FSSizeBytes, 0) != 1<<40 || p.get(telemetry.FSSizeBytes, 2) != telemetry.Absent {
+		t.Error("the others are not told, or it is")
+	}
+}
+
 func TestRDMAPace(t *testing.T) {
 	root := extract(t, "h100")
 	p := play(t, root, sourcesOf("rdma"))

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that the tests need. As root it installs what is missing; otherwise it names the missing
-# packages and the command, and exits 1. It asks nothing, and does nothing when all is there.
+# Installs the Debian packages that the tests need; "setup.sh bench" also what the benchmarks compare with. As root it installs what is
+# missing; otherwise it names the missing packages and the command, and exits 1. It asks nothing, and does nothing when all is there.
 set -eu
 
 missing=
@@ -16,7 +16,7 @@ need() {
 	done
 }
 
-# header FILE PACKAGE: a C library to build with.
+# header FILE PACKAGE: a file of a C library, to build with or to run on.
 header() {
 	[ -e "$1" ] || missing="$missing $2"
 }
@@ -32,7 +32,7 @@ fi
 need openssh-server sshd
 need openssh-client ssh ssh-keygen ssh-agent ssh-add
 need iproute2 ip
-need util-linux mount pivot_root nsenter setsid
+need util-linux mount pivot_root nsenter setsid unshare setpriv
 need procps pgrep ps
 need tmux tmux
 need gcc gcc
@@ -51,6 +51,12 @@ aarch64)
 	header /usr/x86_64-linux-gnu/include/stdio.h libc6-dev-amd64-cross
 	;;
 esac
+# Nodes' programs run on other systems: arm64, musl, an old glibc (scripts/oldroot.sh), none at all.
+need qemu-user-static qemu-aarch64-static
+header "/lib/ld-musl-$(uname -m).so.1" musl
+need busybox-static busybox
+need coreutils chroot
+[ "${1:-}" != bench ] || need prometheus-node-exporter prometheus-node-exporter
 need bindfs bindfs
 need fuse3 fusermount3
 header /usr/include/stdio.h libc6-dev

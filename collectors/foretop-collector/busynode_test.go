@@ -13,8 +13,9 @@ import (
 	"foretop/scripts/testbed"
 )
 
-// driverCalls are the played driver's latencies and load: eight H100 at work, a rank on each.
+// driverCalls is the played driver's profile: eight H100 at work, each call at the latency that is known of a real driver, or assumed on the dear side.
 const driverCalls = `gpus 8
+latency realistic
 `
 
 // busyNode is a node in the middle of a training job for real collectors: the files of the machine h100, with 192 CPUs and 9 RDMA ports, real processes of
@@ -59,10 +60,11 @@ func (n *busyNode) fillProc(t testing.TB, processes int) {
 		}
 	}
 	os.Remove(filepath.Join(proc, "uptime")) // real start times count to the real one
-	for i := len(pidsIn(t, "/proc")); i < processes; i++ {
+	more := max(processes-len(pidsIn(t, "/proc")), 8)
+	for i := range more {
 		c := exec.Command("sleep", "100000")
 		c.Env = []string{"PATH=/usr/bin:/bin"}
-		if rank := processes - i - 1; rank < 8 {
+		if rank := more - i - 1; rank < 8 {
 			c.Env = append(c.Env, "RANK="+strconv.Itoa(rank), "LOCAL_RANK="+strconv.Itoa(rank), "WORLD_SIZE=8", "MASTER_ADDR=gpu017", "MASTER_PORT=29400")
 		}
 		if err := c.Start(); err != nil {

@@ -62,7 +62,7 @@ func part(t testing.TB, name string, make func(out string) *exec.Cmd) string {
 // collectorFor is foretop-collector for linux/arch.
 func collectorFor(t testing.TB, arch string) string {
 	return part(t, "foretop-collector-"+arch, func(out string) *exec.Cmd {
-		c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-gcflags=all=-l", "-ldflags", "-s -w -buildid=", "-o", out, ".")
+		c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, ".")
 		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
 		return c
 	})

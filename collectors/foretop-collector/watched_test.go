@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,10 @@ import (
 	"foretop/findings"
 	"foretop/fleet"
 	"foretop/telemetry"
+	"foretop/ui"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // watched is a fleet whose nodes are collectors that run here, each a program of its own: what they say goes the whole way to the snapshot.
@@ -142,3 +147,35 @@ func sourceWords(n *fleet.Node) string {
 	}
 	return b.String()
 }
+
+// screen is what the program shows of a snapshot after these keys: its text, all pages of it.
+func screen(t testing.TB, s *fleet.Snapshot, keys ...string) string {
+	t.Helper()
+	m := ui.New(ui.Options{Source: still{s}, Location: time.UTC})
+	send := func(msg tea.Msg) { m.Update(msg) }
+	send(tea.WindowSizeMsg{Width: 160, Height: 60})
+	send(ui.SnapshotMsg{Snapshot: s})
+	var b strings.Builder
+	for _, k := range append(keys, "", "pgdown", "pgdown", "pgdown", "pgdown") {
+		switch k {
+		case "enter":
+			send(tea.KeyPressMsg{Code: tea.KeyEnter})
+		case "pgdown":
+			send(tea.KeyPressMsg{Code: tea.KeyPgDown})
+		case "":
+		default:
+			send(tea.KeyPressMsg{Code: []rune(k)[0], Text: k})
+		}
+		b.WriteString(ansi.Strip(m.View().Content))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// still is a source of one picture.
+type still struct{ snapshot *fleet.Snapshot }
+
+func (s still) Snapshot() *fleet.Snapshot   { return s.snapshot }
+func (still) History(fleet.Query) []float64 { return nil }
+func (still) Watch([]string)                {}
+func (still) Retry(string)                  {}
