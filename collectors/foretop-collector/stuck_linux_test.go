@@ -74,7 +74,9 @@ func TestTwentyCollectors(t *testing.T) {
 			w.await(name, what, ok)
 		}
 	}
-	each("word of its company", func(n *fleet.Node) bool { return strings.HasSuffix(source(n, "self").Text, " collectors run on this node: each reads it every 4 s while nobody looks at it closely") })
+	each("word of its company", func(n *fleet.Node) bool {
+		return strings.HasSuffix(source(n, "self").Text, " collectors run on this node: each reads it every 4 s while nobody looks at it closely")
+	})
 	const pace = 4 * time.Second
 	check := func() {
 		t.Helper()

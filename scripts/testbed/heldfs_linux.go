@@ -37,17 +37,20 @@ type fault struct {
 	err   syscall.Errno
 }
 
+const heldDevice = "foretop-held" // in the mount table
+
 // MountHeld shows a folder through a HeldFS until the test ends. It takes root and /dev/fuse.
 func MountHeld(t testing.TB, folder string) *HeldFS {
 	t.Helper()
 	NeedRoot(t)
+	sweepHeld()
 	dev, err := syscall.Open("/dev/fuse", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		require(t, []string{"open /dev/fuse: " + err.Error()})
 	}
 	h := &HeldFS{Dir: t.TempDir(), behind: folder, dev: dev, ended: make(chan struct{}), paths: map[uint64]string{1: ""}, nodes: map[string]uint64{"": 1}, faults: map[string]fault{}, waits: map[string]int{}}
 	options := "fd=" + strconv.Itoa(dev) + ",rootmode=40755,user_id=0,group_id=0,allow_other"
-	if err := syscall.Mount("foretop-held", h.Dir, "fuse.foretop", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, options); err != nil {
+	if err := syscall.Mount(heldDevice, h.Dir, "fuse.foretop", syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, options); err != nil {
 		require(t, []string{"mount a FUSE file system: " + err.Error()})
 	}
 	go h.serve()
@@ -60,6 +63,21 @@ func MountHeld(t testing.TB, folder string) *HeldFS {
 		syscall.Close(dev)
 	})
 	return h
+}
+
+// sweepHeld unmounts what tests left that were killed: a dead mount is a fault of this machine to whoever looks at it next.
+func sweepHeld() {
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	for line := range strings.Lines(string(mounts)) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] != heldDevice {
+			continue
+		}
+		var s syscall.Statfs_t
+		if errors.Is(syscall.Statfs(f[1], &s), syscall.ENOTCONN) {
+			syscall.Unmount(f[1], syscall.MNT_DETACH)
+		}
+	}
 }
 
 // Hold keeps calls on these paths, and on all beneath them, from returning, those on files that are open included.
