@@ -97,11 +97,18 @@ var helpLine = regexp.MustCompile(`^ {2,}(\S+(?: \S+){0,2}) {2,}\S`)
 func (s *screen) helpKeys() []string {
 	s.t.Helper()
 	s.press("?")
+	s.WaitFor(`› help`, 10*time.Second)
 	var keys []string
 	before := ""
 	for range 20 {
-		text := s.whole("?")
-		body := strings.Join(strings.Split(text, "\n")[2:s.h-1], "\n")
+		body := ""
+		for range 20 { // the page that a key leads to may take its time, and the last stays as it is
+			text := s.whole("?")
+			if body = strings.Join(strings.Split(text, "\n")[2:s.h-1], "\n"); body != before {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 		for line := range strings.Lines(body) {
 			if m := helpLine.FindStringSubmatch(line); m != nil {
 				for _, k := range strings.Fields(m[1]) {

@@ -306,3 +306,26 @@ func TestInterruptAfterEscape(t *testing.T) {
 		}
 	}
 }
+
+// When a terminal has taken another size the picture is drawn whole once more: once after the last of several, and never for the first.
+func TestResizedPictureIsWhole(t *testing.T) {
+	d := drive(hang(), 80, 24, Options{})
+	if d.clears != 0 {
+		t.Errorf("drawn whole %d times after the first size", d.clears)
+	}
+	var late []tea.Cmd
+	for _, size := range [][2]int{{100, 30}, {120, 40}} {
+		_, cmd := d.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		late = append(late, cmd)
+	}
+	for _, cmd := range late {
+		d.run(cmd)
+	}
+	if d.clears != 1 {
+		t.Errorf("drawn whole %d times after two more sizes, want once", d.clears)
+	}
+	d.keys("ctrl+r")
+	if d.clears != 2 {
+		t.Errorf("Ctrl-r draws whole %d times", d.clears-1)
+	}
+}

@@ -18,6 +18,7 @@ type driver struct {
 	*Model
 	source *testSource
 	quit   bool
+	clears int // pictures that were asked for whole
 }
 
 func drive(snap *fleet.Snapshot, w, h int, opt Options) *driver {
@@ -30,6 +31,7 @@ func drive(snap *fleet.Snapshot, w, h int, opt Options) *driver {
 		opt.Name = "h100"
 	}
 	d := &driver{Model: New(opt), source: source}
+	d.settling = 0
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	d.run(d.Init())
 	return d
@@ -55,6 +57,9 @@ func (d *driver) run(cmd tea.Cmd) {
 	case tea.QuitMsg:
 		d.quit = true
 	default:
+		if reflect.TypeOf(msg) == reflect.TypeOf(tea.ClearScreen()) {
+			d.clears++
+		}
 		if reflect.TypeOf(msg).PkgPath() == reflect.TypeOf(historyMsg{}).PkgPath() { // what is not ours is for the runtime
 			d.send(msg)
 		}

@@ -122,3 +122,19 @@ func (m *Model) retryCmd(nodes ...string) tea.Cmd {
 		return nil
 	}
 }
+
+// settledMsg says that the terminal has kept its size for a while since it told the n-th.
+type settledMsg int
+
+// settling is for how long a terminal's size must last. tmux tells programs of a change up to 250 ms late.
+const settling = 400 * time.Millisecond
+
+// resettle waits until the size that was told may be taken for the last. Then the picture is drawn whole: of one that was on its way while a terminal or
+// multiplexer took another size, lines may be lost, and what is drawn later are differences only. The first size changes nothing.
+func (m *Model) resettle() tea.Cmd {
+	n := m.sizes
+	if n <= 1 {
+		return nil
+	}
+	return tea.Tick(m.settling, func(time.Time) tea.Msg { return settledMsg(n) })
+}

@@ -67,7 +67,7 @@ func (m *Model) act(do action) tea.Cmd {
 	case actKernel:
 		m.kernel()
 	case actRefresh:
-		return m.refresh()
+		return tea.Batch(tea.ClearScreen, m.refresh())
 	case actFold:
 		m.fold()
 	case actHelp:

@@ -27,6 +27,8 @@ type Model struct {
 	noColor bool // NO_COLOR is set
 
 	width, height int
+	sizes         int           // how many sizes the terminal has told
+	settling      time.Duration // see resettle
 
 	latest  *fleet.Snapshot // as it came
 	snap    *fleet.Snapshot // as it is shown: the latest, unless paused
@@ -74,7 +76,7 @@ func New(opt Options) *Model {
 	if opt.Location == nil {
 		opt.Location = time.Local
 	}
-	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true}
+	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true, settling: settling}
 	m.jobs.fields, m.nodes.fields = jobFields(), nodeFields()
 	m.jobs.sort, m.nodes.sort = "state", "state"
 	m.setTheme()
@@ -93,6 +95,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
+		m.sizes++
+		cmd = m.resettle()
+	case settledMsg:
+		if m.dirty = false; int(msg) == m.sizes {
+			cmd = tea.ClearScreen
+		}
 	case SnapshotMsg:
 		m.take(msg.Snapshot)
 	case historyMsg:
