@@ -189,13 +189,3 @@ func (t *trustFiles) heals(e *HostKeyError) func() bool {
 		return t.known(e.resolved, true).judge(e.resolved, e.Key, time.Now) == nil
 	}
 }
-
-// quote makes a word fit for a POSIX shell.
-func quote(s string) string {
-	if s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./-_", r))
-	}) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
