@@ -93,7 +93,7 @@ func (s *Slurm) askJobs(ctx context.Context, b *builder) error {
 			b.add(&r)
 			return true
 		})
-		if err = s.heard(a, err); err == nil {
+		if err = s.heard(ctx, a, err); err == nil {
 			return nil
 		}
 	}
@@ -136,7 +136,7 @@ func (s *Slurm) askNodes(ctx context.Context, b *builder) ([]schedulers.Node, er
 			}
 			return len(nodes) < schedulers.MaxNodes
 		})
-		if err = s.heard(a, err); err == nil {
+		if err = s.heard(ctx, a, err); err == nil {
 			return nodes, nil
 		}
 	}
@@ -165,16 +165,26 @@ func (s *Slurm) textNodes(ctx context.Context, b *builder) ([]schedulers.Node, e
 	return nodes, err
 }
 
-// heard takes from an answer what stands around its records. Up to 22.05 a program that could not reach the controller ends well and says so in its JSON.
-func (s *Slurm) heard(a answer, err error) error {
+// heard takes from an answer what stands around its records. Up to 22.05 a program that could not reach the controller ends well and says in its JSON that
+// something failed, not what: that takes another question, one that does not burden the controller.
+func (s *Slurm) heard(ctx context.Context, a answer, err error) error {
 	if err != nil {
 		return err
 	}
 	s.sawCluster(a.cluster)
-	if len(a.errors) > 0 {
-		return &schedulers.ExitError{Status: 1, Words: strings.Join(a.errors, "; ")}
+	if len(a.errors) == 0 {
+		return nil
 	}
-	return nil
+	said := strings.Join(a.errors, "; ")
+	if remedyOf(said) == "" && s.version.before(23, 2) {
+		out, err := s.run(ctx, s.scontrol, "ping")
+		var exit *schedulers.ExitError
+		if errors.As(err, &exit) && exit.Words != "" {
+			said += ": " + exit.Words
+		}
+		said += ": " + clean(string(out))
+	}
+	return &schedulers.ExitError{Status: 1, Words: said}
 }
 
 func (s *Slurm) sawCluster(name string) {

@@ -15,6 +15,7 @@ var remedies = []struct{ words, remedy string }{
 	{"invalid authentication credential", "munge has another key than the controller's, or the clocks differ: ask through a login node"},
 	{"protocol authentication error", "munge has another key than the controller's, or the clocks differ: ask through a login node"},
 	{"unable to contact slurm controller", "the controller is down, or cannot be reached from here: see `scontrol ping`, or ask through a login node"},
+	{" is down", "the controller is down, or cannot be reached from here: see `scontrol ping`, or ask through a login node"},
 	{"could not establish a configuration source", "there is no slurm.conf here: set SLURM_CONF, or ask through a login node"},
 	{"cannot stat file", "there is no slurm.conf where SLURM_CONF points: correct it, or ask through a login node"},
 	{"unable to process configuration file", "slurm.conf cannot be read here: see `scontrol show config`, or ask through a login node"},

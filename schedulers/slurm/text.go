@@ -163,7 +163,8 @@ var nodeKeys = func() map[string]bool {
 	return keys
 }()
 
-// parseScontrolNodes reads scontrol -o show node, a line a node. The first value of a key counts, and the first line of a name.
+// parseScontrolNodes reads scontrol -o show node, a line a node. The first value of a key counts, and the first line of a name: what comes later may be the
+// text of a comment.
 func parseScontrolNodes(data []byte, use func(*nodeJSON)) error {
 	found, seen := false, map[text]bool{}
 	for line := range bytes.Lines(data) {
@@ -200,6 +201,10 @@ func keyValues(line string) map[string]string {
 		if k, _, ok := strings.Cut(line[i:end], "="); ok && nodeKeys[k] {
 			keep(i)
 			key, start = k, i+len(k)+1
+			// An operating system may be called anything, words with "=" too; these follow it.
+			if last := strings.LastIndex(line, " RealMemory="); k == "OS" && last > i {
+				end = last
+			}
 		}
 		i = end + 1
 	}

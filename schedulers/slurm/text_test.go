@@ -105,7 +105,6 @@ func TestParseScontrolNodes(t *testing.T) {
 		got = append(got, n)
 	})
 	want := []schedulers.Node{
-		// The first word of a key counts, and an operating system may be called anything: what the node itself says comes before what Slurm says of it.
 		{Name: "node007", Hostname: "node007", Addresses: []string{"node007", "10.0.0.7"}, Partitions: []string{"train", "debug"}, Condition: schedulers.Drained, State: "IDLE+DRAIN",
 			Flags: []string{"IDLE", "DRAIN"}, Reason: "bad link, ask | bob [x] a=b", ReasonBy: "root", ReasonAt: at(100), GPUs: 8, GPUsUsed: 3, GPUModel: "h100", BootAt: at(0)},
 		{Name: "node001", Hostname: "node001", Addresses: []string{"node001"}, Condition: schedulers.Usable, State: "IDLE", Flags: []string{"IDLE"}, Reason: "Not responding"},

@@ -19,7 +19,7 @@ const (
 	largeJobs  = 5000
 	longest    = 10 * time.Minute // of a slow controller
 	longestOff = 4 * time.Minute  // of one that does not answer
-	share      = 10 // a round is at most one part in so many of the time
+	share      = 10               // a round is at most one part in so many of the time
 )
 
 // pace is when to ask next.

@@ -197,10 +197,10 @@ func TestControllerDown(t *testing.T) {
 		start := time.Now()
 		time.Sleep(30 * time.Minute)
 		p := told()
-		if len(p) != 2 {
-			t.Fatalf("told %d times", len(p))
+		if len(p) < 2 || len(p) > 5 {
+			t.Fatalf("told %d times", len(p)) // as the time between questions grows
 		}
-		last := p[1]
+		last := p[len(p)-1]
 		if last.Problem == nil || !strings.Contains(last.Problem.Text, "Unable to contact") || !strings.Contains(last.Problem.Remedy, "scontrol ping") ||
 			last.Problem.Since.Sub(start) > 20*time.Second || len(last.Jobs) != 1 || len(last.Nodes) != 1 || last.At != p[0].At {
 			t.Errorf("%+v: %+v", last, last.Problem)
@@ -214,7 +214,7 @@ func TestControllerDown(t *testing.T) {
 		c.set(func() { c.fail, c.takes = nil, 0 })
 		s.Hurry()
 		time.Sleep(20 * time.Second)
-		if p = told(); p[len(p)-1].Problem != nil || !p[len(p)-1].At.After(start.Add(30*time.Minute)) {
+		if p = told(); p[len(p)-1].Problem != nil || p[len(p)-1].At.Before(start.Add(30*time.Minute)) {
 			t.Errorf("it answers again: %+v", p[len(p)-1])
 		}
 	})

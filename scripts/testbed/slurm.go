@@ -166,13 +166,13 @@ func (b *SlurmBed) slurmConf(controller string, port int, nodes []string) string
 		"ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "JobAcctGatherType=jobacct_gather/none", "MpiDefault=none", "SwitchType=switch/none",
 		"AccountingStorageType=accounting_storage/none", "SelectType=select/cons_tres", "SelectTypeParameters=CR_Core", "GresTypes=gpu",
 		"SchedulerType=sched/backfill", "SchedulerParameters=bf_interval=1,sched_min_interval=0", "SlurmdParameters=config_overrides",
-		"SlurmdTimeout=6", "KillWait=1", "MinJobAge=600", "ReturnToService=2", "InactiveLimit=0", "Waittime=0",
+		"SlurmdTimeout=6", "KillWait=1", "MinJobAge=600", "ReturnToService=1", "InactiveLimit=0", "Waittime=0",
 	}
 	// What the caller says comes before the nodes, where DEFAULT lines must stand.
 	lines = append(lines, b.options.Conf...)
 	lines = append(lines, "NodeName=DEFAULT CPUs=16 RealMemory=1000 State=UNKNOWN"+gres)
 	lines = append(lines, nodes...)
-	lines = append(lines, "PartitionName=train Nodes=ALL Default=YES MaxTime=7-0 State=UP", "PartitionName=debug Nodes=ALL MaxTime=1:00:00 State=UP")
+	lines = append(lines, "PartitionName=train Nodes=ALL Default=YES MaxTime=UNLIMITED State=UP", "PartitionName=debug Nodes=ALL MaxTime=1:00:00 State=UP")
 	return strings.Join(lines, "\n") + "\n"
 }
 
