@@ -280,11 +280,15 @@ func atoi(t *testing.T, s string) int {
 // indices are a job's GPUs as scontrol prints them: "node001 [0 1]".
 func (l *live) indices(id string) []string {
 	var out []string
-	for line := range strings.Lines(l.run("root", "scontrol", "-d", "show", "job", id)) {
-		line = strings.TrimSpace(line)
-		if nodes, ok := strings.CutPrefix(line, "Nodes="); ok && strings.Contains(line, "(IDX:") {
-			nodes, rest, _ := strings.Cut(nodes, " ")
-			_, detail, _ := strings.Cut(rest, "GRES=")
+	// A het job is shown with all its parts; a job's name may hold line ends.
+	for record := range strings.SplitSeq("\n"+l.run("root", "scontrol", "-d", "-o", "show", "job", id), "\nJobId=") {
+		if !strings.HasPrefix(record, id+" ") {
+			continue
+		}
+		for _, part := range strings.Split(record, " Nodes=")[1:] {
+			nodes, rest, _ := strings.Cut(part, " ")
+			_, detail, _ := strings.Cut(rest, " GRES=")
+			detail, _, _ = strings.Cut(detail, " ")
 			names, err := Expand(nodes, 100)
 			if err != nil {
 				l.Fatal(err)
@@ -362,7 +366,7 @@ func TestLiveController(t *testing.T) {
 	for _, asked := range []form{formJSON, formText} {
 		l.s.jobForm, l.s.nodeForm = asked, asked
 		l.b.p = l.s.round(t.Context(), l.b.p)
-		if err := l.bed.KillController(); err != nil {
+		if err := l.bed.StopController(); err != nil {
 			t.Fatal(err)
 		}
 		p := l.s.round(t.Context(), l.b.p)

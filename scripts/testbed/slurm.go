@@ -181,9 +181,14 @@ func (b *SlurmBed) StartController() error {
 	return b.daemon(b.head, "slurmctld")
 }
 
-// KillController ends it with SIGKILL.
+// StopController ends it in order: it saves its state.
+func (b *SlurmBed) StopController() error {
+	return b.kill(b.head, "slurmctld.pid", "TERM")
+}
+
+// KillController ends it with SIGKILL: it forgets what it did in the last seconds.
 func (b *SlurmBed) KillController() error {
-	return b.kill(b.head, "slurmctld.pid")
+	return b.kill(b.head, "slurmctld.pid", "KILL")
 }
 
 // StartNode starts a node's slurmd again, and on a Bed the node before it.
@@ -195,7 +200,7 @@ func (b *SlurmBed) startNode(name string) error {
 
 // KillNode ends a node's slurmd with SIGKILL; its steps run on.
 func (b *SlurmBed) KillNode(name string) error {
-	return b.kill(b.place(name), "slurmd."+name+".pid")
+	return b.kill(b.place(name), "slurmd."+name+".pid", "KILL")
 }
 
 func (b *SlurmBed) place(name string) *slurmPlace {
@@ -218,10 +223,10 @@ func (b *SlurmBed) daemon(p *slurmPlace, argv ...string) error {
 	return err
 }
 
-func (b *SlurmBed) kill(p *slurmPlace, pidFile string) error {
+func (b *SlurmBed) kill(p *slurmPlace, pidFile, signal string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), slurmTimeout)
 	defer cancel()
-	cmd, err := p.command(ctx, accounts[0], "sh", "-c", `p=$(cat "$1") && kill -9 "$p" && while [ -d "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status"; do sleep 0.05; done`, "sh", p.dir+"/"+pidFile)
+	cmd, err := p.command(ctx, accounts[0], "sh", "-c", `p=$(cat "$1") && kill -s "$2" "$p" && while [ -d "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status"; do sleep 0.05; done`, "sh", p.dir+"/"+pidFile, signal)
 	if err != nil {
 		return err
 	}
