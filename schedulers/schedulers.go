@@ -41,6 +41,8 @@ type Node struct {
 	Name       string   // the scheduler's own, the only one to act on
 	Hostname   string   // "" unknown
 	Addresses  []string // host names and IP addresses, as the scheduler reaches it
+	MachineID  string   // /etc/machine-id, of Kubernetes; "" unknown
+	BootID     string   // the same of its boot id
 	Partitions []string // of Slurm
 	Condition  Condition
 	State      string            // in the scheduler's words: "MIXED+DRAIN", "Ready,SchedulingDisabled"
