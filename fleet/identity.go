@@ -46,8 +46,8 @@ type ScheduledNode struct {
 	Why           string // why it is not joined, or is by its name only; "" where it is proven
 }
 
-// identity is what a node of the fleet says of who it is.
-type identity struct {
+// whoIs is what a node of the fleet says of who it is.
+type whoIs struct {
 	name                string
 	told                bool // it has been reached
 	host, machine, boot string
@@ -124,7 +124,7 @@ func eachHost(s *schedulers.Node, use func(string)) {
 }
 
 // find says which of the picture's nodes a node is, as far as that node's own words go.
-func (j *joiner) find(id *identity) joined {
+func (j *joiner) find(id *whoIs) joined {
 	named := j.named[strings.ToLower(id.name)]
 	if len(named) == 0 {
 		named = j.short[strings.ToLower(id.name)]
@@ -141,6 +141,9 @@ func (j *joiner) find(id *identity) joined {
 		case len(same) == 1:
 			return joined{node: int(same[0]), proof: ProofMachine}
 		case len(same) > 1:
+			if at := j.booted(same, id.boot); at >= 0 {
+				return joined{node: at, proof: ProofMachine}
+			}
 			if at := j.among(same, j.host[host]); at >= 0 {
 				return joined{node: at, proof: ProofHost}
 			}
@@ -171,7 +174,7 @@ func (j *joiner) find(id *identity) joined {
 }
 
 // possible leaves out the nodes whose machine id is another.
-func (j *joiner) possible(list []int32, id *identity) []int32 {
+func (j *joiner) possible(list []int32, id *whoIs) []int32 {
 	var out []int32
 	for _, i := range list {
 		if m := j.p.Nodes[i].MachineID; m == "" || id.machine == "" || m == id.machine {
@@ -217,13 +220,28 @@ func (j *joiner) among(a, b []int32) int {
 	return found
 }
 
+// booted is the only node of a list with a boot id; -1: there is none, or several.
+func (j *joiner) booted(list []int32, boot string) int {
+	found := -1
+	for _, i := range list {
+		if boot == "" || j.p.Nodes[i].BootID != boot {
+			continue
+		}
+		if found >= 0 {
+			return -1
+		}
+		found = int(i)
+	}
+	return found
+}
+
 func (j *joiner) several(same []int32, what string) joined {
 	return joined{node: -1, why: fmt.Sprintf("%s has %d nodes with %s: %s and %s, for example", j.p.Kind, len(same), what, j.p.Nodes[same[0]].Name, j.p.Nodes[same[1]].Name)}
 }
 
 // joinNodes says of each node of the fleet which of a picture's nodes it is. Where several would be one, none is, unless they are one machine under
 // several names, or all but one are so by their names only.
-func joinNodes(p *schedulers.Picture, ids []identity) []joined {
+func joinNodes(p *schedulers.Picture, ids []whoIs) []joined {
 	j := newJoiner(p)
 	out := make([]joined, len(ids))
 	first := make([]int32, len(p.Nodes)) // by the picture's node: the fleet's node, plus one
@@ -252,7 +270,7 @@ func joinNodes(p *schedulers.Picture, ids []identity) []joined {
 }
 
 // settle decides between nodes of the fleet that would all be one node of the scheduler's.
-func settle(p *schedulers.Picture, s *schedulers.Node, ids []identity, out []joined, rivals []int) {
+func settle(p *schedulers.Picture, s *schedulers.Node, ids []whoIs, out []joined, rivals []int) {
 	var proven []int
 	for _, i := range rivals {
 		if out[i].proof.Proven() {
