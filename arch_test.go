@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"jobs":                         {"telemetry", "telemetry/facts"},
 	"jobs/layout":                  {},
 	"schedulers":                   {},
-	"schedulers/slurm":             {"schedulers"},
+	"schedulers/slurm":             {"telemetry", "schedulers"},
 	"schedulers/kubernetes":        {"schedulers"},
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers"},
 	"findings":                     {"telemetry", "telemetry/facts", "schedulers", "fleet"},

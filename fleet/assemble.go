@@ -27,22 +27,26 @@ type jobBook struct {
 	on         map[string][]string              // jobs by node
 	memory     map[string]Memory                // of the rules, by job
 	plans      []plan
+	ghosts     []plan            // jobs of which only their scheduler tells
 	ended      []ending          // oldest first
+	heeded     [2]uint64         // versions of the jobs and of what schedulers say that were last joined
+	pods       uint64            // version of what schedulers say that the jobs were named by
 	whole      map[string]ending // jobs of which processes went away, as they were before
 }
 
 // placed is a process's place in a job.
 type placed struct {
-	job  string
-	rank int
+	job       string
+	rank      int
+	scheduler string
 }
 
 // update assembles the jobs anew when who runs where changed.
-func (b *jobBook) update(live []*node, generation uint64, now time.Time) {
+func (b *jobBook) update(live []*node, generation uint64, schedule *scheduleBook, now time.Time) {
 	if now.Sub(b.at) < assemblePause(b.processes) && b.version > 0 {
 		return
 	}
-	dirty := generation != b.generation || b.version == 0
+	dirty := generation != b.generation || b.version == 0 || b.pods != schedule.version && len(schedule.byPod) > 0
 	for _, n := range live {
 		n.mu.Lock()
 		n.processes.settle()
@@ -68,9 +72,9 @@ func (b *jobBook) update(live []*node, generation uint64, now time.Time) {
 		}
 		n.mu.Unlock()
 	}
-	b.generation, b.at = generation, now
+	b.generation, b.at, b.pods = generation, now, schedule.version
 	b.version++
-	b.jobs = jobs.Assemble(facts)
+	b.jobs = schedule.rename(jobs.Assemble(facts), facts)
 	was, plans := b.ranks, b.plans
 	b.index()
 	b.retire(was, plans, live, now)
@@ -81,23 +85,23 @@ func (b *jobBook) index() {
 	b.on = map[string][]string{}
 	memory := make(map[string]Memory, len(b.jobs))
 	b.plans = make([]plan, len(b.jobs))
-	place := func(job, node string, key processKey, rank int) {
+	place := func(j *jobs.Job, node string, key processKey, rank int) {
 		if b.ranks[node] == nil {
 			b.ranks[node] = map[processKey]placed{}
 		}
-		b.ranks[node][key] = placed{job, rank}
-		if on := b.on[node]; len(on) == 0 || on[len(on)-1] != job {
-			b.on[node] = append(on, job)
+		b.ranks[node][key] = placed{j.Key, rank, j.Scheduler}
+		if on := b.on[node]; len(on) == 0 || on[len(on)-1] != j.Key {
+			b.on[node] = append(on, j.Key)
 		}
 	}
 	for i := range b.jobs {
 		j := &b.jobs[i]
 		b.plans[i] = makePlan(j)
 		for _, o := range j.Others {
-			place(j.Key, o.Node, processKey{o.PID, o.StartTicks}, -1)
+			place(j, o.Node, processKey{o.PID, o.StartTicks}, -1)
 		}
 		for _, r := range j.Ranks {
-			place(j.Key, r.Node, processKey{r.PID, r.StartTicks}, r.Rank)
+			place(j, r.Node, processKey{r.PID, r.StartTicks}, r.Rank)
 		}
 		memory[j.Key] = b.memory[j.Key]
 		if memory[j.Key] == nil {
@@ -121,17 +125,27 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 		}
 	}
 	for i := range b.plans {
-		out = append(out, b.plans[i].view(s))
+		out = append(out, b.plans[i].view(s, f.opt.IdleAfter))
+	}
+	for i := range b.ghosts {
+		out = append(out, b.ghosts[i].view(s, f.opt.IdleAfter))
 	}
 	out = append(out, b.farewells(s, now)...)
 	for _, v := range out {
 		v.NodesPending = pending
+		v.Log = f.logs.of(v.Key)
 		if f.opt.Rules.Job != nil {
 			verdict := f.opt.Rules.Job(v, s.Node, now, b.remembers(v.Key))
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text
 		}
 	}
 	slices.SortStableFunc(out, func(a, b *Job) int {
+		if x, y := a.Ended.IsZero(), b.Ended.IsZero(); x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(len(a.GPUs), len(b.GPUs)), compareNames(a.ID, b.ID), cmp.Compare(a.Key, b.Key))
 	})
 	return out
@@ -149,6 +163,9 @@ func (b *jobBook) remembers(key string) Memory {
 type plan struct {
 	job     Job
 	devices []device
+	given   []device // that its scheduler gave it beside those
+	told    *Told
+	asked   Asked
 }
 
 // device is a GPU of a job and the rank on it, -1 for none.
@@ -192,12 +209,24 @@ func makePlan(j *jobs.Job) plan {
 	return p
 }
 
-// view is the job as it is now.
-func (p *plan) view(s *Snapshot) *Job {
+// view is the job as it is now. A GPU that it was given for so long as idleAfter, and that no process holds, is idle.
+func (p *plan) view(s *Snapshot, idleAfter time.Duration) *Job {
 	v := p.job
-	v.GPUs = make([]GPURef, len(p.devices))
+	if p.told != nil {
+		v.tell(p.told)
+	} else {
+		v.Asked = p.asked
+	}
+	given := p.told != nil && !p.told.StartAt.IsZero() && s.At.Sub(p.told.StartAt) >= idleAfter
+	v.GPUs = make([]GPURef, len(p.devices)+len(p.given))
 	var n *Node
-	for i, d := range p.devices {
+	for i := range v.GPUs {
+		d := device{}
+		if i < len(p.devices) {
+			d = p.devices[i]
+		} else {
+			d = p.given[i-len(p.devices)]
+		}
 		if n == nil || n.Name != d.node { // ranks of a node follow one another
 			n = s.byName[d.node]
 		}
@@ -206,6 +235,7 @@ func (p *plan) view(s *Snapshot) *Job {
 			ref.State = n.State
 			if d.gpu < len(n.GPUs) {
 				ref.GPU = &n.GPUs[d.gpu]
+				ref.Empty = given && n.State == Live && n.ProcessesTold && len(ref.GPU.Holders) == 0
 			}
 		}
 		v.GPUs[i] = ref
@@ -233,7 +263,7 @@ func (j *Job) means() {
 		used = Reading(add(float64(used), float64(g.MemUsedBytes)))
 		total = Reading(add(float64(total), float64(g.MemTotalBytes)))
 		net = Reading(add(add(float64(net), float64(g.NetRxBytesPerS)), float64(g.NetTxBytesPerS)))
-		if !g.IdleSince.IsZero() {
+		if ref.Empty || !g.IdleSince.IsZero() {
 			j.IdleGPUs++
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 // How long a job that ended is still shown, for its end to be seen, and how many of them at most.
 const (
-	endedFor  = 3 * time.Minute
-	maxEnded  = 200
+	endedFor  = time.Hour
+	maxEnded  = 1000
 	endingFor = time.Minute // from the first processes of a job that are gone to the last
 )
 
@@ -16,6 +16,8 @@ const (
 type ending struct {
 	plan plan
 	at   time.Time
+	told *Told // what its scheduler said of it last
+	back bool  // it runs again, though no process of it is seen yet
 }
 
 // size grows with what there is of a job.
@@ -34,7 +36,7 @@ func (b *jobBook) retire(was map[string]map[processKey]placed, plans []plan, liv
 	for i := range plans {
 		e, fades := b.whole[plans[i].job.Key]
 		if !fades || now.Sub(e.at) >= endingFor {
-			e = ending{plans[i], now}
+			e = ending{plan: plans[i], at: now}
 		}
 		if size, ok := here[e.plan.job.Key]; !ok || size < e.plan.size() {
 			whole[e.plan.job.Key] = e
@@ -63,8 +65,8 @@ func (b *jobBook) retire(was map[string]map[processKey]placed, plans []plan, liv
 	}
 	for i := range plans {
 		if p := whole[plans[i].job.Key].plan; gone[p.job.Key] && slices.ContainsFunc(p.job.Nodes, func(name string) bool { return inFleet[name] }) {
-			p.devices = nil
-			b.ended = append(b.ended, ending{p, now})
+			p.devices, p.given, p.told = nil, nil, nil
+			b.ended = append(b.ended, ending{plan: p, at: now, told: plans[i].told})
 		}
 		if key := plans[i].job.Key; !goesOn(key) {
 			delete(whole, key)
@@ -76,12 +78,17 @@ func (b *jobBook) retire(was map[string]map[processKey]placed, plans []plan, liv
 // farewells are the views of the jobs that ended not long ago.
 func (b *jobBook) farewells(s *Snapshot, now time.Time) []*Job {
 	b.ended = slices.DeleteFunc(b.ended, func(e ending) bool { return now.Sub(e.at) >= endedFor })
-	out := make([]*Job, len(b.ended))
+	out := make([]*Job, 0, len(b.ended))
 	for i := range b.ended {
-		v := b.ended[i].plan.view(s)
-		v.Ended, v.State, v.StateText = b.ended[i].at, JobEnded, "ended"
+		e := &b.ended[i]
+		if e.back {
+			continue
+		}
+		e.plan.told, e.plan.given = e.told, nil
+		v := e.plan.view(s, endedFor)
+		v.Ended, v.State, v.StateText = e.at, JobEnded, "ended"
 		v.Missing, v.MissingN = nil, 0
-		out[i] = v
+		out = append(out, v)
 	}
 	return out
 }

@@ -1,8 +1,8 @@
 // Package fleet owns all mutable state of the front end: what every node last said, how it is reached, the recent past of its numbers, and
-// the jobs that its processes make up.
+// the jobs that its processes make up and its schedulers know.
 //
 // Frames come in through [Fleet.Serve], one goroutine a node, each under its own node's lock; [Fleet.Publish] clones the nodes that changed and puts
-// out the next [Snapshot], which is immutable: readers hold no lock. It knows no SSH, no screen and no scheduler, and reads no clock but the
+// out the next [Snapshot], which is immutable: readers hold no lock. It knows no SSH and no screen, asks no scheduler, and reads no clock but the
 // one that it is given.
 package fleet
 
@@ -26,6 +26,8 @@ type Options struct {
 	IdleAfter time.Duration
 	// StaleAfter is for how long a live node may be silent; default 2.5 s.
 	StaleAfter time.Duration
+	// Fold writes node names as a node set, as short as it can; nil: the first few are listed.
+	Fold func(names []string) string
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -33,7 +35,9 @@ type Fleet struct {
 	opt  Options
 	past pastShape
 
-	shared sharedLists
+	shared     sharedLists
+	pictures   pictures
+	identities atomic.Uint64 // rises when a node says anew who it is
 
 	mu         sync.RWMutex
 	nodes      map[string]*node
@@ -42,7 +46,10 @@ type Fleet struct {
 
 	publish  sync.Mutex // one publication at a time
 	sequence uint64
+	schedule scheduleBook
 	jobs     jobBook
+	users    userBook
+	logs     logBook
 	current  atomic.Pointer[Snapshot]
 }
 

@@ -92,6 +92,7 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 	}
 	switch kind {
 	case telemetry.KindHello:
+		f.identities.Add(1)
 		return n.applyHello(payload, at)
 	case telemetry.KindInventory:
 		return Reply{}, n.applyInventory(f, payload)

@@ -158,7 +158,7 @@ func (t *processTable) views(places map[processKey]placed) []*Process {
 			v.CPUPct, v.RSS, v.Threads, v.Status = Reading(u.CpuPermille)/10, Reading(u.RssBytes), Reading(u.Threads), u.State
 		}
 		if at, ok := places[k]; ok {
-			v.Job, v.Rank = at.job, at.rank
+			v.Job, v.Rank, v.Scheduler = at.job, at.rank, at.scheduler
 		}
 		out[i] = v
 	}

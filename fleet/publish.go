@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"foretop/schedulers"
 	"foretop/telemetry/facts"
 )
 
@@ -14,7 +15,9 @@ func (f *Fleet) Publish() *Snapshot {
 	defer f.publish.Unlock()
 	now := f.opt.Now()
 	live, generation := f.ordered()
-	f.jobs.update(live, generation, now)
+	f.schedule.update(f, live, generation)
+	f.jobs.update(live, generation, &f.schedule, now)
+	f.jobs.heed(&f.schedule, now)
 	f.sequence++
 	s := &Snapshot{Sequence: f.sequence, At: now, Nodes: make([]*Node, len(live)), byName: make(map[string]*Node, len(live))}
 	for i, n := range live {
@@ -22,6 +25,8 @@ func (f *Fleet) Publish() *Snapshot {
 		s.byName[n.name] = s.Nodes[i]
 	}
 	s.Jobs = f.jobs.views(f, s, now)
+	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
+	s.Users = f.users.views(s, now)
 	s.Totals = count(s)
 	f.current.Store(s)
 	return s
@@ -44,12 +49,18 @@ func (f *Fleet) ordered() ([]*node, uint64) {
 func (n *node) publish(f *Fleet, now time.Time) *Node {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.changed && n.view != nil && n.jobsVersion == f.jobs.version && !n.aged(f, now) {
+	scheduled := f.schedule.nodes[n.name]
+	if !n.changed && n.view != nil && n.jobsVersion == f.jobs.version && sameList(n.view.Scheduled, scheduled) && !n.aged(f, now) {
 		return n.view
 	}
 	n.view = n.makeView(f, now)
 	n.viewAt, n.changed, n.jobsVersion = now, false, f.jobs.version
 	return n.view
+}
+
+// sameList says that two lists are one.
+func sameList[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // aged says that a silent node's view is out of date by time alone.
@@ -92,10 +103,22 @@ func count(s *Snapshot) Totals {
 				t.XidRead++
 			}
 		}
+		condition := n.Condition()
+		switch condition {
+		case schedulers.Draining, schedulers.Drained:
+			t.Drained++
+		case schedulers.Down, schedulers.Unreachable:
+			t.Down++
+		}
 		for _, p := range n.Problems {
-			t.add(p.Severity)
+			if !outOfService(condition) {
+				t.add(p.Severity)
+			} else if p.Severity >= Warning {
+				t.KnownBad++
+			}
 		}
 	}
+	t.Pending = len(s.Pending)
 	for _, j := range s.Jobs {
 		if j.Ended.IsZero() {
 			t.Jobs++
@@ -103,6 +126,24 @@ func count(s *Snapshot) Totals {
 		t.add(j.Severity)
 	}
 	return t
+}
+
+// Condition is what a node's state in its scheduler means to somebody who wants to run there; of several schedulers', the worst.
+func (n *Node) Condition() schedulers.Condition {
+	worst := schedulers.Unknown
+	for i := range n.Scheduled {
+		if s := n.Scheduled[i].Node; s != nil {
+			worst = max(worst, s.Condition)
+		}
+	}
+	return worst
+}
+
+// OutOfService says that somebody took the node out of service: what is wrong there is known.
+func (n *Node) OutOfService() bool { return outOfService(n.Condition()) }
+
+func outOfService(c schedulers.Condition) bool {
+	return c == schedulers.Draining || c == schedulers.Drained
 }
 
 func (t *Totals) add(s Severity) {

@@ -46,9 +46,13 @@ type Snapshot struct {
 	Sequence uint64
 	At       time.Time
 	Nodes    []*Node // ordered by name, numbers in names compared as numbers
-	Jobs     []*Job  // worst first, then most GPUs, then name
-	Totals   Totals
-	byName   map[string]*Node
+	Jobs     []*Job  // worst first, then most GPUs, then name; ended ones last
+	Pending  []*Job  // that wait for a scheduler to start them: the next first. The list is shared by snapshots
+	Users    []*User // most GPUs held first
+	// Schedulers are those that are asked.
+	Schedulers []Scheduler
+	Totals     Totals
+	byName     map[string]*Node
 }
 
 // Node finds a node by the name that the user gave it; nil when there is none.
@@ -57,6 +61,11 @@ func (s *Snapshot) Node(name string) *Node { return s.byName[name] }
 // Job finds a job by its key; nil when there is none.
 func (s *Snapshot) Job(key string) *Job {
 	for _, j := range s.Jobs {
+		if j.Key == key {
+			return j
+		}
+	}
+	for _, j := range s.Pending {
 		if j.Key == key {
 			return j
 		}
@@ -93,6 +102,11 @@ type Totals struct {
 	KernelLogRead, XidRead int
 	Critical               int // problems on nodes and jobs, by severity
 	Warning                int
+	// KnownBad are problems on nodes that are out of service, so that somebody knows of them; they are not among the others.
+	KnownBad int
+	// Of nodes that a scheduler knows: Draining or Drained, and Down or not heard from by it.
+	Drained, Down int
+	Pending       int // jobs
 }
 
 // Severity ranks a problem.
@@ -155,6 +169,7 @@ type Node struct {
 	XidEvents     bool                  // the driver tells Xids by itself, whether or not the kernel log may be read
 	Problems      []Problem             // worst first
 	Jobs          []string              // keys of jobs with ranks here
+	Scheduled     []ScheduledNode       // as schedulers know it; nearly always at most one
 	Self          Self
 }
 
@@ -234,6 +249,8 @@ type Process struct {
 	Status  string // R S D Z T
 	Job     string // key of its job, ""
 	Rank    int    // -1
+	// Scheduler is the kind of scheduler that its job is of, by what it says itself; "" none.
+	Scheduler string
 }
 
 // Job is what runs under one name on any number of nodes.
@@ -244,7 +261,11 @@ type Job struct {
 	User         string
 	Framework    string // torchrun, mpi, …; "" unknown
 	Scheduler    string // slurm, kubernetes, ""
-	Partition    string
+	Partition    string // or namespace
+	Account      string
+	Asked        Asked
+	Told         *Told    // what its scheduler says of it; nil unless Asked is AskedKnown
+	Log          *LogTail // nil: not read
 	Restarts     int
 	Start        time.Time // of its oldest rank; zero unknown
 	EndLimit     time.Time // when its time limit ends; zero unknown
@@ -281,6 +302,8 @@ const (
 	JobSuspect            // something is wrong, perhaps: see StateText
 	JobUnchecked          // its nodes are not live
 	JobEnded              // its processes are gone, not long ago
+	JobPending            // it waits for its scheduler to start it
+	JobUnseen             // its scheduler says that it runs, and no process of it is seen
 )
 
 // Rank is one rank of a job as seen on a node; [Snapshot.Process] finds its process.
@@ -299,4 +322,5 @@ type GPURef struct {
 	Rank  int // -1: none known
 	GPU   *GPU
 	State State // of its node
+	Empty bool  // its scheduler gave it to the job a while ago, and no process holds it
 }

@@ -70,6 +70,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
+		Scheduled: f.schedule.nodes[n.name],
 		Processes: shown.list, ProcessesTold: n.processes.told, Jobs: shown.on, Top: n.top,
 		Kernel: n.kernel.view(), KernelLost: n.kernel.lost, KernelUntold: n.kernel.untold, XidEvents: n.xidEvents,
 	}

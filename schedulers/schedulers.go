@@ -6,10 +6,15 @@ package schedulers
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strconv"
 	"time"
 )
 
 // Picture is what a scheduler knows at one moment. Who receives it changes none of it.
+//
+// A picture holds on until the next one is told: without a Problem it is still true, with one it is as old as At.
 type Picture struct {
 	Kind    string        // slurm, kubernetes
 	Cluster string        // its own name of the cluster, or the name of the context; "" unknown
@@ -41,6 +46,8 @@ type Node struct {
 	Name       string   // the scheduler's own, the only one to act on
 	Hostname   string   // "" unknown
 	Addresses  []string // host names and IP addresses, as the scheduler reaches it
+	MachineID  string   // /etc/machine-id, of Kubernetes; "" unknown
+	BootID     string   // the same of its boot id
 	Partitions []string // of Slurm
 	Condition  Condition
 	State      string            // in the scheduler's words: "MIXED+DRAIN", "Ready,SchedulingDisabled"
@@ -152,9 +159,49 @@ type Scheduler interface {
 	Hurry()
 }
 
-// Runner runs a command where a scheduler's own programs are: here, or on a login node. Its output is bounded by limit bytes; what is more is an error.
+// Runner runs a command where a scheduler's own programs are: here, or on a login node. argv[0] is found in PATH. What it prints on standard output is
+// bounded by limit bytes: more is ErrTooMuch. A command that ran and failed is an *ExitError, beside what it had printed.
 type Runner interface {
 	Run(ctx context.Context, limit int, argv ...string) (stdout []byte, err error)
 	// Where it runs, as a person would say: "here", or the node's name.
 	Where() string
+}
+
+// ErrTooMuch is a command that printed more than it may.
+var ErrTooMuch = errors.New("the answer is too long")
+
+// ExitError is a command that ran and failed.
+type ExitError struct {
+	Status int    // 127: there is no such program
+	Words  string // what it said on standard error, bounded by MaxText
+}
+
+func (e *ExitError) Error() string {
+	if e.Words == "" {
+		return "exit status " + strconv.Itoa(e.Status)
+	}
+	return e.Words
+}
+
+// JobsOf are the jobs of a person, as the scheduler knows their name; none of an unnamed one.
+func (p *Picture) JobsOf(user string) []Job {
+	var out []Job
+	for _, j := range p.Jobs {
+		if user != "" && j.User == user {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// NodesOf are the names of the nodes that a person's jobs hold now, in order.
+func (p *Picture) NodesOf(user string) []string {
+	var out []string
+	for _, j := range p.JobsOf(user) {
+		if j.Phase == Running || j.Phase == Suspended || j.Phase == Completing {
+			out = append(out, j.Nodes...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

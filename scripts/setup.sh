@@ -58,6 +58,10 @@ need busybox-static busybox
 need coreutils chroot
 [ "${1:-}" != bench ] || need prometheus-node-exporter prometheus-node-exporter
 need bindfs bindfs
+need slurmctld slurmctld
+need slurmd slurmd
+need slurm-client squeue sbatch scontrol
+need munge munged
 need fuse3 fusermount3
 header /usr/include/stdio.h libc6-dev
 

@@ -15,3 +15,10 @@ func inNamespaces(name string, args ...string) *exec.Cmd {
 	}
 	return cmd
 }
+
+// inHostNetwork is inNamespaces with this machine's network and IPC.
+func inHostNetwork(name string, args ...string) *exec.Cmd {
+	cmd := inNamespaces(name, args...)
+	cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC
+	return cmd
+}
