@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +94,7 @@ func (o *observed) see(s *fleet.Snapshot) {
 func (o *observed) tell() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, name := range o.names {
+	for _, name := range slices.Sorted(maps.Keys(o.moments)) {
 		var lines []string
 		for _, m := range o.moments[name] {
 			lines = append(lines, m.String())

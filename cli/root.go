@@ -7,12 +7,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"foretop/config"
-	"foretop/fleet"
 )
 
 const rootLong = `foretop is htop for an AI training fleet: every job, rank and GPU of many nodes, live over SSH, in one terminal. Nothing needs to be installed on a node.
 
-Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the configuration file. Without any, foretop watches this machine.
+Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the configuration file. Without any, foretop watches what is yours: the nodes of your running jobs, as they change, where a scheduler
+is found, else this machine.
 
 Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot).`
 
@@ -20,6 +20,7 @@ Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not
 func newRoot() *cobra.Command {
 	opts := &options{}
 	var screen screenFlags
+	var what choice
 	root := &cobra.Command{
 		Use:   "foretop [NODE...]",
 		Short: "htop for an AI training fleet",
@@ -28,8 +29,12 @@ func newRoot() *cobra.Command {
 foretop demo
 # nodes over SSH
 foretop 'gpu[001-064]' login1
-# this machine
-foretop`,
+# the nodes of my running jobs, or this machine
+foretop
+# everything that Slurm has, a partition, one job
+foretop --all
+foretop --slurm h100
+foretop --job 8123`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: opts.completeNodes,
 	}
@@ -51,13 +56,17 @@ foretop`,
 		if err := needTerminal(); err != nil {
 			return err
 		}
-		s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
-		defer s.Close()
-		return show(cmd.Context(), s, cfg, strings.Join(config.Fold(names), ","))
+		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return c.show(cmd.Context(), cfg)
 	})
 	opts.addConfig(root)
 	opts.addSSH(root)
 	screen.add(root)
+	what.add(root)
 	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)

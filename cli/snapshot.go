@@ -25,11 +25,12 @@ func newSnapshot(opts *options) *cobra.Command {
 	var (
 		format string
 		wait   time.Duration
+		what   choice
 	)
 	cmd := &cobra.Command{
 		Use:   "snapshot [NODE...]",
 		Short: "Print the fleet once and exit",
-		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some are not, each named with its cause on standard error. Without nodes it is this machine.
+		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some are not, each named with its cause on standard error. Without nodes it is the nodes of your running jobs where a scheduler is found, else this machine.
 
 The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known.`,
 		ValidArgsFunction: opts.completeNodes,
@@ -50,12 +51,12 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 			if err != nil {
 				return err
 			}
-			s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
-			defer s.Close()
-			if len(names) <= detailNodes {
-				s.Watch(s.names)
+			c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+			if err != nil {
+				return err
 			}
-			snap := s.settle(cmd.Context(), wait)
+			defer c.Close()
+			snap := c.settle(cmd.Context(), wait)
 			if err := printSnapshot(cmd.OutOrStdout(), snap, format); err != nil {
 				return err
 			}
@@ -65,6 +66,7 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
+	what.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }
@@ -150,6 +152,10 @@ func notLive(w io.Writer, snap *fleet.Snapshot, wait time.Duration, aliases []st
 			text += didYouMean(n.Name, slices.DeleteFunc(slices.Clone(aliases), func(a string) bool { return a == n.Name }))
 		}
 		fmt.Fprintln(w, text)
+	}
+	if snap.Empty != "" {
+		missing++
+		fmt.Fprintln(w, "foretop: "+snap.Empty)
 	}
 	if missing > 0 {
 		return &failure{code: codeNotLive}

@@ -17,10 +17,11 @@ import (
 // pool's sink and the screens' source.
 type station struct {
 	*fleet.Fleet
-	pool  *sshpool.Pool
-	names []string
-	stop  context.CancelFunc
-	tasks sync.WaitGroup
+	pool *sshpool.Pool
+	stop context.CancelFunc
+	// onClose ends what else watches with it; nil: nothing does.
+	onClose context.CancelFunc
+	tasks   sync.WaitGroup
 }
 
 // openStation starts watching targets. Close ends it.
@@ -31,11 +32,28 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 	s := &station{Fleet: fleet.New(opt)}
 	s.pool = sshpool.New(ssh, s)
 	for _, t := range targets {
-		s.names = append(s.names, t.Name)
-		s.Add(t.Name)
-		s.pool.Add(t)
+		s.enter(t)
 	}
 	return s
+}
+
+// enter starts watching one more target.
+func (s *station) enter(t sshpool.Target) {
+	s.Add(t.Name)
+	s.pool.Add(t)
+}
+
+// leave ends a node's connection, and forgets it.
+func (s *station) leave(name string) {
+	s.pool.Remove(name)
+	s.Fleet.Remove(name)
+}
+
+// retryRefused dials a node that let us not in: whom it lets in may have changed.
+func (s *station) retryRefused(name string) {
+	if n := s.Snapshot().Node(name); n != nil && n.State == fleet.Refused {
+		s.pool.Retry(name)
+	}
 }
 
 // Status is told by the pool.
@@ -99,6 +117,9 @@ func (s *station) publish(ctx context.Context, every time.Duration, announce fun
 func (s *station) Close() {
 	if s.stop != nil {
 		s.stop()
+	}
+	if s.onClose != nil {
+		s.onClose()
 	}
 	s.pool.Close()
 	s.tasks.Wait()

@@ -63,7 +63,7 @@ func childWithBadRule() {
 		s.Add(target.Name)
 		s.pool.Add(target)
 	}
-	err = show(context.Background(), s, config.Default(), "child")
+	err = show(context.Background(), s, config.Default(), "child", func(*fleet.Snapshot) {})
 	s.Close()
 	if err != nil {
 		fmt.Println("foretop:", err)
@@ -146,7 +146,7 @@ func childWithAges(file string) {
 			fmt.Fprintln(notes, live, oldest.Milliseconds(), time.Since(s.At).Milliseconds())
 		}
 	}()
-	if err := show(context.Background(), sim, config.Default(), "child"); err != nil {
+	if err := show(context.Background(), sim, config.Default(), "child", func(*fleet.Snapshot) {}); err != nil {
 		fmt.Println("foretop:", err)
 		os.Exit(codeError)
 	}

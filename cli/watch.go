@@ -83,8 +83,17 @@ func needTerminal() error {
 	return nil
 }
 
-// show opens the screen on a station until the user leaves it.
-func show(ctx context.Context, s *station, cfg config.Config, name string) error {
+// show opens the screen on what is chosen until the user leaves it.
+func (c *chosen) show(ctx context.Context, cfg config.Config) error {
+	looked := func(*fleet.Snapshot) {}
+	if c.follower != nil {
+		looked = c.follower.looked
+	}
+	return show(ctx, c.station, cfg, c.title, looked)
+}
+
+// show opens the screen on a station until the user leaves it; looked sees each snapshot.
+func show(ctx context.Context, s *station, cfg config.Config, name string, looked func(*fleet.Snapshot)) error {
 	out := newLine(os.Stdout)
 	model := ui.New(ui.Options{
 		Source: s, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
@@ -92,6 +101,7 @@ func show(ctx context.Context, s *station, cfg config.Config, name string) error
 	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithFilter(out.filter))
 	failed := make(chan error, 1)
 	s.publish(ctx, cfg.Refresh, func(snap *fleet.Snapshot) {
+		looked(snap)
 		out.picture(program, ui.SnapshotMsg{Snapshot: snap})
 	}, func(err error) {
 		failed <- err

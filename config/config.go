@@ -21,6 +21,7 @@ type Config struct {
 	Mouse   bool          `yaml:"mouse"`   // take clicks and the wheel from the terminal
 	ASCII   bool          `yaml:"ascii"`   // draw with ASCII characters only
 	SSH     SSH           `yaml:"ssh"`
+	Slurm   Slurm         `yaml:"slurm"`
 	Groups  Groups        `yaml:"groups"` // named node sets
 }
 
@@ -29,10 +30,18 @@ type SSH struct {
 	Config string `yaml:"config"` // another ssh configuration file, as ssh -F takes it
 }
 
+// Slurm is how a Slurm controller is asked.
+type Slurm struct {
+	Login string        `yaml:"login"` // the node whose squeue and scontrol are asked; "" this machine's, where there are any
+	Every time.Duration `yaml:"every"` // how often; 0: as seldom as suits the cluster
+}
+
 // Bounds of the values; both ends are allowed.
 const (
 	MinRefresh = 100 * time.Millisecond
 	MaxRefresh = 10 * time.Second
+	MinSlurm   = 15 * time.Second
+	MaxSlurm   = time.Hour
 )
 
 // Default is what holds where neither the file nor the command line says otherwise.
@@ -59,6 +68,8 @@ func (c Config) Validate() error {
 		return wrong("refresh", "%v is not between %v and %v", c.Refresh, MinRefresh, MaxRefresh)
 	case !slices.Contains(Metrics(), c.Metric):
 		return wrong("metric", "%s", notOneOf(c.Metric, Metrics()))
+	case c.Slurm.Every != 0 && (c.Slurm.Every < MinSlurm || c.Slurm.Every > MaxSlurm):
+		return wrong("slurm.every", "%v is not between %v and %v", c.Slurm.Every, MinSlurm, MaxSlurm)
 	case !slices.Contains(Themes(), c.Theme):
 		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
 	}

@@ -51,6 +51,7 @@ type Fleet struct {
 	users    userBook
 	logs     logBook
 	current  atomic.Pointer[Snapshot]
+	empty    atomic.Pointer[string] // why there is no node
 }
 
 // Status is what whoever connects to a node says of it.
@@ -131,6 +132,12 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	s.Banner = telemetry.Clean(s.Banner, 1024)
 	n.status = s
 	n.changed = true
+}
+
+// SetEmpty says why no node is watched, for as long as there is none; "" leaves it open.
+func (f *Fleet) SetEmpty(why string) {
+	why = telemetry.Clean(why, 512)
+	f.empty.Store(&why)
 }
 
 // Apply takes in one frame of a node, as received at a time. A *[telemetry.Malformed] says that the node broke the protocol; reply says what to tell it.

@@ -28,6 +28,9 @@ func (f *Fleet) Publish() *Snapshot {
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
 	s.Totals = count(s)
+	if why := f.empty.Load(); why != nil && len(live) == 0 {
+		s.Empty = *why
+	}
 	f.current.Store(s)
 	return s
 }

@@ -52,6 +52,7 @@ type Snapshot struct {
 	// Schedulers are those that are asked.
 	Schedulers []Scheduler
 	Totals     Totals
+	Empty      string // why no node is watched, where that is known and none is
 	byName     map[string]*Node
 }
 

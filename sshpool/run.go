@@ -127,20 +127,6 @@ func quote(s string) string {
 
 var outside = strings.NewReplacer("'", `'\''`, `\`, `'\\'`, "!", `'\!'`)
 
-// Runner runs commands on one node of a pool, in the manner of a local one.
-type Runner struct {
-	Pool *Pool
-	Node string
-}
-
-// Run runs a command and gives its output; see [Pool.Run].
-func (r Runner) Run(ctx context.Context, limit int, argv ...string) ([]byte, error) {
-	return r.Pool.Run(ctx, r.Node, Quote(argv...), limit)
-}
-
-// Where is the node's name.
-func (r Runner) Where() string { return r.Node }
-
 // AwaitLive waits until a node's stream runs, for at most a time; false when it does not by then.
 func (p *Pool) AwaitLive(ctx context.Context, name string, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)

@@ -267,7 +267,7 @@ func (m *Model) emptyJobs(a area) {
 	case s.active() && t.Jobs > 0:
 		say(a, "no job is chosen by "+strings.TrimSpace(s.words()), `\ shows all `+count(t.Jobs, "job"))
 	case t.Nodes == 0:
-		say(a, "no node is named", "q, then: foretop NODE…  or  foretop  for this machine")
+		m.emptyFleet(a)
 	case live == 0 && pending > 0:
 		say(a, "no job seen yet: none of "+count(t.Nodes, "node")+" has answered so far", "2 shows how each is doing")
 	case live == 0:
@@ -277,6 +277,15 @@ func (m *Model) emptyJobs(a area) {
 	default:
 		say(a, "no jobs seen: no process on these nodes holds a GPU or says that it is a rank", "2 shows the nodes · the grid shows all their GPUs")
 	}
+}
+
+// emptyFleet says why no node is watched.
+func (m *Model) emptyFleet(a area) {
+	if m.snap.Empty != "" {
+		say(a, m.snap.Empty, "foretop goes on asking · q, then: foretop NODE…  for nodes by name")
+		return
+	}
+	say(a, "no node is named", "q, then: foretop NODE…  or  foretop  for what is yours")
 }
 
 // say draws a sentence and the next step where a table has nothing to show.

@@ -196,7 +196,7 @@ func (m *Model) emptyNodes(a area) {
 		say(a, "no node is chosen by "+strings.TrimSpace(m.nodes.words()), `\ shows all `+count(len(m.snap.Nodes), "node"))
 		return
 	}
-	say(a, "no node is named", "q, then: foretop NODE…  or  foretop  for this machine")
+	m.emptyFleet(a)
 }
 
 func (m *Model) nodeCell(a area, p *placed, n *fleet.Node) {

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"foretop/config"
+	"foretop/schedulers"
+	"foretop/schedulers/slurm"
+	"foretop/sshpool"
+)
+
+// errNoScheduler is what a choice of a scheduler's nodes needs and does not find.
+var errNoScheduler = errors.New("no scheduler is found here: --all, --slurm and --job need squeue in PATH (or slurm.login in the configuration file), --kube a kubeconfig; or name nodes")
+
+// loginPatience is how long a login node may take to be reached before its scheduler is asked.
+const loginPatience = 20 * time.Second
+
+// findSchedulers looks for the schedulers that the configuration and the command line name, and for those of this machine. Whoever is named and not found is
+// an error; whoever merely might have been there is left out.
+func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func(string) schedulers.Runner) ([]schedulers.Scheduler, error) {
+	var list []schedulers.Scheduler
+	runner := schedulers.Runner(slurm.Local{})
+	if cfg.Slurm.Login != "" {
+		runner = pool(cfg.Slurm.Login)
+	}
+	s, err := slurm.Find(ctx, runner, slurm.Options{Every: cfg.Slurm.Every})
+	switch {
+	case err == nil:
+		list = append(list, s)
+	case len(c.slurm) > 0 && errors.Is(err, slurm.ErrNone):
+		return nil, fmt.Errorf("no Slurm %s: --slurm needs squeue in PATH, or a login node that has it (slurm.login in the configuration file)", runner.Where())
+	case len(c.slurm) > 0 || cfg.Slurm.Login != "":
+		return nil, err
+	}
+	return list, nil
+}
+
+// onLogin runs a scheduler's programs on a node of the pool.
+type onLogin struct {
+	pool *sshpool.Pool
+	node string
+}
+
+func (r onLogin) Where() string { return r.node }
+
+func (r onLogin) Run(ctx context.Context, limit int, argv ...string) ([]byte, error) {
+	if !r.pool.AwaitLive(ctx, r.node, loginPatience) {
+		return nil, fmt.Errorf("the login node %s is not connected", r.node)
+	}
+	out, err := r.pool.Run(ctx, r.node, sshpool.Quote(argv...), limit)
+	var failed *sshpool.ExitError
+	switch {
+	case errors.As(err, &failed):
+		return out, &schedulers.ExitError{Status: failed.Code, Words: failed.Words}
+	case errors.Is(err, sshpool.ErrTooLong):
+		return out, fmt.Errorf("%s: %w", r.node, schedulers.ErrTooMuch)
+	}
+	return out, err
+}
