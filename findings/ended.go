@@ -7,17 +7,36 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/schedulers"
 )
 
 // What a kernel says so long before a job's processes are gone, or so shortly after it was noticed, is told as the likely cause.
 const (
 	causeBefore = time.Minute
 	causeAfter  = 10 * time.Second
+	// alarmFor is how long a bad end is news; later it is only told.
+	alarmFor = 10 * time.Minute
 )
 
-// ended says how long ago a job ended, and what the kernel of one of its nodes said just before.
-func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) fleet.Verdict {
-	v := fleet.Verdict{State: fleet.JobEnded, Text: "ended " + ago(at.Sub(j.Ended))}
+// ended says how long ago a job ended, how its scheduler says that it did, and what the kernel of one of its nodes said just before.
+func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) (v fleet.Verdict) {
+	v = fleet.Verdict{State: fleet.JobEnded, Text: "ended " + ago(at.Sub(j.Ended))}
+	defer func() {
+		if at.Sub(j.Ended) >= alarmFor {
+			v.Severity = min(v.Severity, fleet.Notice)
+		}
+	}()
+	if t := j.Told; t != nil {
+		switch {
+		case t.Phase == schedulers.Pending:
+			v.Text = "queued again " + ago(at.Sub(j.Ended)) + ", waits" + inBrackets(t.Reason)
+		case t.Phase == schedulers.Ended:
+			v.Text += ": " + endWords(t)
+			if !wentWell(t) {
+				v.Severity = fleet.Warning
+			}
+		}
+	}
 	var cause *fleet.KernelLine
 	where := ""
 	for _, name := range j.Nodes {
@@ -39,13 +58,17 @@ func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) fleet.Ver
 		return v
 	}
 	v.Severity = max(fleet.Warning, cause.Class.Severity)
+	gap := ":"
+	if strings.Contains(v.Text, ": ") {
+		gap = " ·"
+	}
 	if dead, ok := strings.CutPrefix(cause.Class.Text, "OOM kill: "); ok {
 		dead, _, _ = strings.Cut(dead, " (")
 		v.Severity = fleet.Critical
-		v.Text += fmt.Sprintf(": OOM kill on %s (%s)", where, dead)
+		v.Text += fmt.Sprintf("%s OOM kill on %s (%s)", gap, where, dead)
 		return v
 	}
-	v.Text += ": " + where + " " + lineText(cause)
+	v.Text += gap + " " + where + " " + lineText(cause)
 	return v
 }
 

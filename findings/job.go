@@ -19,13 +19,20 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 		return ended(j, nodes, at)
 	}
 	worst := fleet.Verdict{State: fleet.JobRunning, Text: "running"}
+	j.Findings = nil
 	consider := func(v fleet.Verdict) {
+		if v.Text != "" && v.State != fleet.JobRunning || v.Severity > fleet.Fine {
+			j.Findings = append(j.Findings, v)
+		}
 		if v.Text != "" && (v.Severity > worst.Severity || worst.State == fleet.JobRunning) {
 			worst = v
 		}
 	}
 	reach, live := reached(j, nodes)
 	consider(reach)
+	for _, v := range scheduled(j, nodes, at, m) {
+		consider(v)
+	}
 	if live == 0 && len(j.Nodes) > 0 {
 		return worst
 	}
@@ -184,6 +191,9 @@ func missing(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
 	const complete = "was complete"
 	if j.World == 0 {
 		return fleet.Verdict{}
+	}
+	if j.Told != nil && len(j.Told.Elsewhere) > 0 && j.MissingN > 0 {
+		return fleet.Verdict{} // they are where nobody looks: that is said
 	}
 	if j.MissingN == 0 {
 		m.Since(complete, true, at)

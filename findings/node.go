@@ -22,6 +22,7 @@ const (
 // Node lists what is wrong on a node, worst first. Of a node that is not live only what its kernel said counts: its last readings are no longer true.
 func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 	found := kernelProblems(nil, n, at)
+	found = scheduledProblems(found, n, at, m)
 	r := remember(m)
 	if n.State == fleet.Live || n.State == fleet.Stale {
 		found = gpuProblems(found, n, at, r)

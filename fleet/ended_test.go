@@ -99,17 +99,28 @@ func TestAJobThatGoesOnUnderAnotherNameHasNotEnded(t *testing.T) {
 func TestEndedJobsAreBounded(t *testing.T) {
 	c := newClock()
 	f := New(Options{Now: c.now})
-	join(t, f, "a", newFakeNode(1), c.now())
-	var all []*facts.Process
-	for i := range maxEnded + 50 {
-		p := rankOf(int32(100+i), "0", "1", 0)
-		p.Env["SLURM_JOB_ID"] = fmt.Sprint(i + 1)
-		all = append(all, p)
+	const nodes = 5
+	set := func(node int, jobs int) []*facts.Process {
+		var all []*facts.Process
+		for i := range jobs {
+			p := rankOf(int32(100+i), "0", "1", 0)
+			p.Env["SLURM_JOB_ID"] = fmt.Sprint(1000*node + i + 1)
+			all = append(all, p)
+		}
+		return all
 	}
-	if s := tells(t, f, c, "a", all...); len(s.Jobs) != maxEnded+50 {
+	var s *Snapshot
+	for n := range nodes {
+		join(t, f, fmt.Sprint("n", n), newFakeNode(1), c.now())
+		s = tells(t, f, c, fmt.Sprint("n", n), set(n, maxEnded/nodes+10)...)
+	}
+	if len(s.Jobs) != maxEnded+10*nodes {
 		t.Fatalf("%d jobs", len(s.Jobs))
 	}
-	if s := tells(t, f, c, "a"); len(s.Jobs) != maxEnded {
+	for n := range nodes {
+		s = tells(t, f, c, fmt.Sprint("n", n))
+	}
+	if len(s.Jobs) != maxEnded {
 		t.Fatalf("%d jobs that ended are kept", len(s.Jobs))
 	}
 }

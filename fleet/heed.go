@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"foretop/jobs"
@@ -29,15 +30,15 @@ func (s *scheduleBook) rename(list []jobs.Job, all []jobs.NodeFacts) []jobs.Job 
 	slices.SortStableFunc(list, func(a, b jobs.Job) int { return -cmp.Compare(len(a.Ranks)+len(a.Others), len(b.Ranks)+len(b.Others)) })
 	for i := range list {
 		j := list[i]
-		if t := s.ofPods(&j, at); t != nil {
-			if first, ok := of[t.Key]; !ok {
-				of[t.Key] = len(out)
-				j.Key = t.Key
+		if key := s.ofPods(&j, at); key != "" {
+			if first, ok := of[key]; !ok {
+				of[key] = len(out)
+				j.Key = key
 			} else if disjoint(&out[first], &j) {
 				unite(&out[first], &j)
 				continue
 			} else {
-				j.Key = t.Key + "/" + j.Key
+				j.Key = key + "/" + strings.ReplaceAll(j.Key, "/", ":") // a run of its own
 			}
 		}
 		out = append(out, j)
@@ -46,8 +47,8 @@ func (s *scheduleBook) rename(list []jobs.Job, all []jobs.NodeFacts) []jobs.Job 
 	return out
 }
 
-// ofPods is what is told of the job whose pods a job's processes are in; nil where they are in none, or in several jobs' pods.
-func (s *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found *Told) {
+// ofPods is the key of the job whose pods a job's processes are in; "" where they are in none, or in several jobs' pods.
+func (s *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found string) {
 	differ := false
 	look := func(node string, pid int32, ticks uint64) {
 		n := at[node]
@@ -58,9 +59,9 @@ func (s *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found
 		if p == nil {
 			return
 		}
-		if t := s.byPod[jobs.PodUID(p.GetCgroup())]; t != nil {
-			differ = differ || found != nil && found != t
-			found = t
+		if pod := s.byPod[jobs.PodUID(p.GetCgroup())]; pod.key != "" {
+			differ = differ || found != "" && found != pod.key
+			found = pod.key
 		}
 	}
 	for i := range j.Ranks {
@@ -70,7 +71,7 @@ func (s *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found
 		look(j.Others[i].Node, j.Others[i].PID, j.Others[i].StartTicks)
 	}
 	if differ {
-		return nil
+		return ""
 	}
 	return found
 }

@@ -170,6 +170,9 @@ func (j *joiner) find(id *whoIs) joined {
 	if known && usableHost(host) {
 		return joined{node: -1, why: fmt.Sprintf("%s has a node %s, but this one says that it is %s", j.p.Kind, s.Name, host)}
 	}
+	if !usableHost(host) {
+		return joined{int(named[0]), ProofName, "by its name only: it does not say which host it is"}
+	}
 	return joined{int(named[0]), ProofName, "by its name only: " + j.p.Kind + " tells no host name of it"}
 }
 

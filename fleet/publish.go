@@ -15,7 +15,7 @@ func (f *Fleet) Publish() *Snapshot {
 	defer f.publish.Unlock()
 	now := f.opt.Now()
 	live, generation := f.ordered()
-	f.schedule.update(f, live, generation)
+	f.schedule.update(f, live, generation, now)
 	f.jobs.update(live, generation, &f.schedule, now)
 	f.jobs.heed(&f.schedule, now)
 	f.sequence++

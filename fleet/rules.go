@@ -9,7 +9,7 @@ type Rules struct {
 	Kernel func(text string) KernelClass
 	// Node lists what is wrong on a node, worst first.
 	Node func(n *Node, at time.Time, m Memory) []Problem
-	// Job says how a job does. j's ranks, devices and means are filled in; nodes are found by name.
+	// Job says how a job does, and puts all that it finds into j.Findings. j's ranks, devices and means are filled in; nodes are found by name.
 	Job func(j *Job, nodes func(name string) *Node, at time.Time, m Memory) Verdict
 }
 

@@ -85,13 +85,24 @@ type scheduleBook struct {
 	nodes   map[string][]ScheduledNode // by name here
 	told    []*Told                    // of each job that does not wait
 	byKey   map[string]*Told           // nil: several have that key
-	byPod   map[string]*Told
+	byPod   map[string]podJob          // by uid
 	pending []*Job
 	summary []Scheduler
 }
 
+// podJob is the key of the job of a pod. Pods that the scheduler has forgotten are remembered for a while: their processes end later than they do.
+type podJob struct {
+	key  string
+	seen time.Time
+}
+
+const (
+	forgetPod = 10 * time.Minute
+	maxPods   = 1 << 18
+)
+
 // update joins anew where something changed.
-func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64) {
+func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64, now time.Time) {
 	list, version := f.pictures.now()
 	identities := f.identities.Load()
 	if version == b.pictureVersion && (len(list) == 0 || generation == b.generation && identities == b.identities) {
@@ -110,12 +121,17 @@ func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64) {
 	}
 	was := b.nodes
 	b.nodes = make(map[string][]ScheduledNode, len(live))
-	b.told, b.byKey, b.byPod, b.pending = nil, map[string]*Told{}, map[string]*Told{}, nil
+	b.told, b.byKey, b.pending = nil, map[string]*Told{}, nil
+	for uid, p := range b.byPod {
+		if now.Sub(p.seen) > forgetPod {
+			delete(b.byPod, uid)
+		}
+	}
 	b.summary = make([]Scheduler, len(list))
 	for i, p := range list {
 		b.summary[i] = Scheduler{Kind: p.Kind, Cluster: p.Cluster, Version: p.Version, At: p.At, Every: p.Every, Problem: p.Problem, Nodes: len(p.Nodes), Cut: p.Cut}
 		here := b.joinNodes(p, ids, &b.summary[i])
-		b.joinJobs(p, here, f.opt.Fold, &b.summary[i])
+		b.joinJobs(p, here, f.opt.Fold, &b.summary[i], now)
 	}
 	for name, now := range b.nodes { // what stays the same keeps its place, so that views of it need not be made again
 		if old := was[name]; sameScheduled(old, now) {
@@ -164,7 +180,7 @@ func sameScheduled(a, b []ScheduledNode) bool {
 }
 
 // joinJobs takes over a picture's jobs: those that wait are views at once, the others are found by key and pod.
-func (b *scheduleBook) joinJobs(p *schedulers.Picture, here map[string][]string, fold func([]string) string, sum *Scheduler) {
+func (b *scheduleBook) joinJobs(p *schedulers.Picture, here map[string][]string, fold func([]string) string, sum *Scheduler, now time.Time) {
 	told := make([]Told, len(p.Jobs))
 	for i := range p.Jobs {
 		j, t := &p.Jobs[i], &told[i]
@@ -179,7 +195,7 @@ func (b *scheduleBook) joinJobs(p *schedulers.Picture, here map[string][]string,
 		if len(t.Elsewhere) > 0 && len(t.Watched) > 0 {
 			t.ElsewhereText = foldNames(t.Elsewhere, fold)
 		}
-		b.index(t)
+		b.index(t, now)
 		if j.Phase == schedulers.Pending {
 			sum.Pending++
 			b.pending = append(b.pending, pendingView(t))
@@ -195,7 +211,7 @@ func (b *scheduleBook) joinJobs(p *schedulers.Picture, here map[string][]string,
 	}
 }
 
-func (b *scheduleBook) index(t *Told) {
+func (b *scheduleBook) index(t *Told, now time.Time) {
 	b.put(t.Key, t)
 	if kind, id, ok := strings.Cut(t.Key, "/"); ok && t.Kind == "slurm" {
 		if t.Cluster != "" {
@@ -205,9 +221,12 @@ func (b *scheduleBook) index(t *Told) {
 			b.put(kind+"/"+t.SLUID, t)
 		}
 	}
+	if len(t.Pods) > 0 && b.byPod == nil {
+		b.byPod = map[string]podJob{}
+	}
 	for i := range t.Pods {
-		if uid := t.Pods[i].UID; uid != "" {
-			b.byPod[uid] = t
+		if uid := t.Pods[i].UID; uid != "" && len(b.byPod) < maxPods {
+			b.byPod[uid] = podJob{t.Key, now}
 		}
 	}
 }

@@ -281,6 +281,7 @@ type Job struct {
 	State        JobState
 	StateText    string // in words: the worst finding, or "running"; inference worded as inference
 	Severity     Severity
+	Findings     []Verdict // all that was found, in no order; StateText is the worst of it
 
 	// Means over its GPUs, of those that are known; sums for traffic and memory.
 	PowerPct, UtilPct, TensorPct, SMPct, MemPct, TempC, ClockPct Reading
