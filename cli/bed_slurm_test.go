@@ -133,3 +133,34 @@ func TestBedSlurmMine(t *testing.T) {
 		}
 	}
 }
+
+// A node that lets in only who has a job there is refused in its own words, and tried again when its jobs change: not before.
+func TestBedSlurmRefused(t *testing.T) {
+	t.Parallel()
+	bed := testbed.Nodes(t, 3, testbed.SSHD("Banner /etc/ssh/refusal"))
+	closed := bed.Node("node002")
+	shut := func(script string) {
+		t.Helper()
+		_, err := closed.Exec("sh", "-c", script)
+		must(t, err)
+	}
+	shut("echo 'Access denied by pam_slurm_adopt: you have no active jobs on this node' >/etc/ssh/refusal; mv /etc/ssh/authorized_keys /etc/ssh/away")
+	slurm := testbed.Slurm(t, testbed.SlurmOptions{On: bed, GPUs: -1})
+	cfg := config.Default()
+	cfg.Slurm.Login = "node003"
+	f := follow(t, cfg, sshpool.Config{ConfigFile: bed.SSHConfig}, choice{slurm: []string{"train"}, user: "ann"})
+	refused := func(s *fleet.Snapshot) bool {
+		n := s.Node("node002")
+		return n != nil && n.State == fleet.Refused && strings.Contains(n.Cause, "no active jobs on this node")
+	}
+	f.await("the refusal", func(s *fleet.Snapshot) bool { return slices.Equal(liveNodes(s), []string{"node001", "node003"}) && refused(s) })
+	shut("mv /etc/ssh/away /etc/ssh/authorized_keys")
+	asked := f.await("one more answer of Slurm's", func(s *fleet.Snapshot) bool { return !s.Schedulers[0].At.IsZero() }).Schedulers[0].At
+	time.Sleep(5 * time.Second)
+	if s := f.Snapshot(); !refused(s) {
+		t.Errorf("it was tried again without any news: Slurm answered at %v, the node is %v", asked, s.Node("node002").State)
+	}
+	_, err := slurm.Submit("ann", "-w", "node002", "--wrap", "sleep 600")
+	must(t, err)
+	f.await("the node, after its jobs changed", func(s *fleet.Snapshot) bool { return s.Node("node002").State == fleet.Live })
+}

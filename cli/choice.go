@@ -25,6 +25,7 @@ func (c *choice) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "watch all nodes of the scheduler, not only those of your running jobs")
 	cmd.Flags().StringSliceVar(&c.slurm, "slurm", nil, "watch the nodes of a Slurm `PARTITION|JOBID`; may be repeated")
 	cmd.Flags().StringSliceVar(&c.kube, "kube", nil, "watch the nodes of a Kubernetes `CONTEXT[/SELECTOR]` that have accelerators; may be repeated")
+	cmd.Flags().StringVar(&c.user, "user", "", "whose running jobs are watched where nothing is named; default: yours")
 	cmd.Flags().StringSliceVar(&c.jobs, "job", nil, "watch the nodes of the job `ID` of any scheduler; may be repeated")
 }
 
