@@ -39,6 +39,7 @@ type assembly struct {
 	clusters clusters
 	known    *Known
 	same     map[string]string // other keys of a job, to its key
+	room     []int             // for the devices of ranks
 	watched  names             // every node; made when first needed
 	twice    *twins
 
@@ -142,6 +143,9 @@ func (a *assembly) addNode(n int32) {
 func (a *assembly) learn() {
 	for n := range a.ids {
 		for i := range a.ids[n] {
+			if !a.ids[n][i].aliases {
+				continue
+			}
 			c := &a.ids[n][i].claim
 			a.clusters.learn(n, c.cluster, c.scheduler)
 			if c.also != "" {

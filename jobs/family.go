@@ -58,40 +58,40 @@ const (
 	torchRank
 )
 
-// claim is what one family says of a process.
+// claim is what one family says of a process. What Assemble reads of every process stands first.
 type claim struct {
-	strength  strength
-	job       string // key of the job; nodeLocal: on this node
-	nodeLocal bool
+	strength     strength
+	rankStrength rankStrength
+	nodeLocal    bool // job is on this node only
+	runHere      bool // and run
+	launched     bool // what started it stays its parent for as long as it runs
+	spawned      bool // a child of multiprocessing
+	server       bool // serves the ranks and is none of them
 
-	id, name, user, partition, cluster string
-	scheduler, framework               string
-
-	also      string // another key of the same job, as other processes may know it
+	job       string // key of the job
+	run       string // which run in the job: ranks are counted for each
 	pod       string // uid of the pod that it is in
 	container string // id of the container
-	nodeName  string // what the scheduler calls the node
+	task      string // its place in the framework's own words
 	hosts     string // the job's hosts, as Slurm writes lists
 	hostsN    int    // how many there should be; 0 unknown
-	expect    int    // how many ranks a launcher starts, on all nodes; 0 unknown
-	task      string // its place in the framework's own words
-	podRank   int    // one more than a number that may be a pod's or a process's; 0 none
-	podWorld  int
-	launched  bool // what started it stays its parent for as long as it runs
-	spawned   bool // a child of multiprocessing
-	server    bool // serves the ranks and is none of them
 
-	sluid   string // Slurm's other name of the job, where the cgroup has it
-	step    string // of the scheduler's job
-	run     string // which run in the job: ranks are counted for each
-	runHere bool   // the run is on this node only
-
-	rankStrength      rankStrength
 	rank, local       int
 	world, localWorld int
 	agent             int // which agent started it; -1
 	restart, requeue  int
+	expect            int // how many ranks a launcher starts, on all nodes; 0 unknown
+	podRank           int // one more than a number that may be a pod's or a process's; 0 none
+	podWorld          int
 	endLimitMS        int64
+
+	id, name, user, partition string
+	scheduler, framework      string
+	cluster                   string
+	also                      string // another key of the same job, as other processes may know it
+	sluid                     string // Slurm's other name of the job, where the cgroup has it
+	step                      string // of the scheduler's job
+	nodeName                  string // what the scheduler calls the node
 }
 
 // view is one process as the families see it.

@@ -10,8 +10,9 @@ import (
 // Identity is what one process and its ancestors say of its job. It is a value to keep for as long as the process facts of its node do not
 // change; Assemble reads it.
 type Identity struct {
-	Role  Role
-	claim claim
+	Role    Role
+	aliases bool // the claim has other names of its job, or its cluster's
+	claim   claim
 }
 
 // maxAncestors bounds the walk to a process's ancestors, which a hostile node may have closed to a ring.
@@ -45,7 +46,7 @@ func Identify(p *facts.Process, byPID func(int32) *facts.Process) Identity {
 	case held:
 		role = RoleWorker
 	}
-	return Identity{Role: role, claim: c}
+	return Identity{Role: role, claim: c, aliases: c.also != "" || c.sluid != "" || c.cluster != ""}
 }
 
 // IdentifyAll identifies all processes of a node.

@@ -1,5 +1,7 @@
 package jobs
 
+import "strings"
+
 // rankWords are the variables in which a process manager tells a rank its number, most trusted first. Where one has no size of its own, PMI's is read.
 //
 // Open MPI 1.3 to 5 (docs.open-mpi.org), PMIx 1 to 5 (its standard), Hydra of MPICH 1.3 to 4 and Intel MPI, PMI-1 and -2 of Slurm and Flux, HPE's PALS, IBM's JSM
@@ -33,16 +35,26 @@ func mpi(v *view) claim {
 		space = v.env["PALS_APID"]
 	}
 	c.run = "mpi " + space
+	if strings.HasPrefix(space, "slurm.pmix.") && c.world == 0 { // PMIx tells its size through its library alone
+		c.world = v.size("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+	}
+	inStep := v.agrees(c.rank, c.world, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+	inFlux := v.agrees(c.rank, c.world, "FLUX_TASK_RANK", "FLUX_JOB_SIZE")
+	if c.local < 0 && inStep {
+		c.local = v.numberOr("SLURM_LOCALID", -1)
+	} else if c.local < 0 && inFlux {
+		c.local = v.numberOr("FLUX_TASK_LOCAL_ID", -1)
+	}
 	if space != "" {
 		c.strength, c.id = sharedRun, space
 		c.job = "mpi/" + digest(v.uid(), space)
 		return c
 	}
-	if step := v.env["SLURM_STEP_ID"]; allDigits(step) && v.agrees(c.rank, c.world, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") {
+	if step := v.env["SLURM_STEP_ID"]; allDigits(step) && inStep {
 		c.run = "step " + step // srun --mpi=pmi2: the task is the rank
 		return c
 	}
-	if v.agrees(c.rank, c.world, "FLUX_TASK_RANK", "FLUX_JOB_SIZE") {
+	if inFlux {
 		c.run = "flux"
 		return c
 	}

@@ -21,33 +21,26 @@ func (o Orphan) String() string {
 	return "unknown"
 }
 
-// reapers adopt the children of processes that ended.
+// reapers are what runs first in a container, to adopt the children of processes that ended; the kernel cuts names at 15 bytes.
 var reapers = map[string]bool{
-	"systemd": true, "init": true, "tini": true, "dumb-init": true, "catatonit": true, "docker-init": true, "podman-init": true, "containerd-shim": true, "conmon": true,
-	"runit": true, "s6-svscan": true, "supervisord": true, "slurmstepd": true,
+	"tini": true, "dumb-init": true, "catatonit": true, "docker-init": true, "podman-init": true, "runit": true, "s6-svscan": true, "supervisord": true, "pause": true,
+	"systemd": true, "init": true,
 }
+
+// managers adopt what a person's session leaves behind.
+var managers = map[string]bool{"systemd": true, "init": true}
 
 // adopted says whether a process that a launcher starts has lost it: its parent is one that adopts. A process 1 that is itself the launcher is not one.
 func (a *assembly) adopted(m *member) bool {
 	p := a.process(m)
-	pp := p.GetPpid()
-	if pp <= 0 {
-		return false // of another PID namespace: not known
-	}
-	if _, alive := a.launcherOf(m); alive {
+	if pp := p.GetPpid(); pp <= 0 { // of another PID namespace: not known
+		return false
+	} else if parent := p.GetParent(); pp != 1 && !(p.GetParentInit() && (reapers[parent] || wrappers[parent])) && !managers[parent] {
 		return false
 	}
-	if j, ok := a.pids(m.node)[pp]; ok && j != m.proc && pp != 1 && a.ids[m.node][j].Role != RoleNone && !reapers[p.GetParent()] {
-		return false
-	}
-	if pp == 1 {
-		return true
-	}
-	return p.GetParentInit() && (isReaper(p.GetParent()) || wrappers[p.GetParent()]) || p.GetParent() == "systemd" || p.GetParent() == "init"
+	_, alive := a.launcherOf(m)
+	return !alive
 }
-
-// isReaper says whether a name, which the kernel cuts at 15 bytes, is that of a program that adopts.
-func isReaper(comm string) bool { return reapers[comm] || len(comm) == 15 && comm == "containerd-shim" }
 
 // orphan finds out whether a process of a job is left over. few: most of the job's ranks are gone.
 func (a *assembly) orphan(m *member, over, few bool) Orphan {

@@ -53,7 +53,7 @@ func (a *assembly) promoteInOrder(r *run, is func(*member) bool, alike func(x, y
 		if m.role != RoleWorker || !is(m) {
 			continue
 		}
-		if len(held(&a.nodes[m.node], a.process(m))) != 1 {
+		if len(a.held(&a.nodes[m.node], a.process(m))) != 1 {
 			return false
 		}
 		if n := len(workers); n > 0 {

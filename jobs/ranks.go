@@ -31,7 +31,7 @@ func (a *assembly) job(r *run, key string) Job {
 		p := a.process(m)
 		j.Ranks = append(j.Ranks, Rank{
 			Rank: int(m.rank), LocalRank: int(m.local), Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(),
-			GPUs: devices(&a.nodes[m.node], p, int(m.local)), Inferred: m.inferred, Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
+			GPUs: a.devices(&a.nodes[m.node], p, int(m.local)), Inferred: m.inferred, Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
 		})
 		a.describe(&j, m)
 	}
@@ -41,7 +41,7 @@ func (a *assembly) job(r *run, key string) Job {
 		m := &r.others[i]
 		p := a.process(m)
 		j.Others = append(j.Others, ProcRef{
-			Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(), Role: m.role, GPUs: held(&a.nodes[m.node], p),
+			Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(), Role: m.role, GPUs: a.held(&a.nodes[m.node], p),
 			Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
 		})
 		if len(ranks) == 0 || m.id.scheduler != "" {

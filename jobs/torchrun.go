@@ -1,8 +1,6 @@
 package jobs
 
-import (
-	"strings"
-)
+import "strings"
 
 // torchrun reads what torch elastic's agent (torch/distributed/elastic/agent/server/local_elastic_agent.py), DeepSpeed's launcher
 // (deepspeed/launcher/launch.py), accelerate's, which is elastic's with words of its own (accelerate/utils/launch.py), and people with a script of their own put
@@ -124,24 +122,6 @@ func runsTorchrun(command string) bool {
 		}
 	}
 	return false
-}
-
-// deepspeed reads the command line of DeepSpeed's launcher on a node: it holds every host of the run and the accelerators used there.
-func deepspeed(v *view) claim {
-	if !strings.Contains(v.p.GetCommand(), "deepspeed.launcher.launch") {
-		return claim{}
-	}
-	o := options(v.p.GetCommand(), "world-info", "master-addr", "master-port")
-	hosts, world := parseWorldInfo(o["world-info"])
-	c := claim{framework: "deepspeed", hosts: strings.Join(hosts, ","), hostsN: len(hosts), expect: world}
-	if o["master-addr"] != "" {
-		port := o["master-port"]
-		if port == "" {
-			port = "29500"
-		}
-		c.ofRun(v, "", o["master-addr"], port)
-	}
-	return c
 }
 
 // isLoopback says whether a master's address means "this node" wherever it is read.
