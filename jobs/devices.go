@@ -12,12 +12,23 @@ import (
 const maxDevices = 64
 
 // held is the accelerators that the driver says the process holds, ascending.
-func held(n *NodeFacts, p *facts.Process) []int {
-	var gpus []int
+func (a *assembly) held(n *NodeFacts, p *facts.Process) []int {
+	if len(p.GetHeld()) == 0 {
+		return nil
+	}
+	const chunk = 1024 // most processes hold one: they share the room
+	if cap(a.room)-len(a.room) < len(p.GetHeld()) {
+		a.room = make([]int, 0, max(chunk, len(p.GetHeld())))
+	}
+	start := len(a.room)
 	for _, h := range p.GetHeld() {
 		if g := int(h.GetGpu()); h.GetGpu() < maxDevices && (len(n.GPUs) == 0 || g < len(n.GPUs)) {
-			gpus = append(gpus, g)
+			a.room = append(a.room, g)
 		}
+	}
+	gpus := a.room[start:len(a.room):len(a.room)]
+	if len(gpus) == 0 {
+		return nil
 	}
 	slices.Sort(gpus)
 	return slices.Compact(gpus)
@@ -25,8 +36,8 @@ func held(n *NodeFacts, p *facts.Process) []int {
 
 // devices is the accelerators of a rank: those it holds, else those that its environment says it sees. Without either it has none that we know of:
 // a rank may well run on the CPU.
-func devices(n *NodeFacts, p *facts.Process, local int) []int {
-	if gpus := held(n, p); len(gpus) > 0 {
+func (a *assembly) devices(n *NodeFacts, p *facts.Process, local int) []int {
+	if gpus := a.held(n, p); len(gpus) > 0 {
 		return gpus
 	}
 	v := viewOf(p)

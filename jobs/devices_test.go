@@ -37,7 +37,7 @@ func TestDevices(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := holding(proc(1, 0, "x", tt.env), tt.held...)
-			if got := devices(&n, p, tt.local); !slices.Equal(got, tt.want) {
+			if got := new(assembly).devices(&n, p, tt.local); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"foretop/telemetry"
 	"foretop/telemetry/facts"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,6 +65,20 @@ var words = []struct {
 	{"PMIX_NAMESPACE", []string{"n"}},
 	{"CUDA_VISIBLE_DEVICES", []string{"0,1", "7,7,GPU-01", ",", "GPU-"}},
 	{"SLURM_STEP_GPUS", []string{"6,7", "0-7", "0-", "-"}},
+	{"SLURM_HET_SIZE", []string{"1", "2", "1048576"}},
+	{"SLURM_JOB_NODELIST", []string{"a,b", "a,c[1-3]", "[", "a[0-65535]b[0-65535]"}},
+	{"PMI_RANK", []string{"0", "1"}},
+	{"PMI_SIZE", []string{"2", "0"}},
+	{"TF_CONFIG", []string{`{"cluster":{"worker":["a:1","b:1"]},"task":{"type":"worker","index":1}}`, `{"cluster":{"worker":["a:1"]},"task":{"type":"ps","index":7}}`, `{"cluster":{"worker":["a:1"`, "["}},
+	{"JAX_COORDINATOR_ADDRESS", []string{"a:1", "localhost:1"}},
+	{"JAX_PROCESS_ID", []string{"0", "1", "7"}},
+	{"JAX_NUM_PROCESSES", []string{"2", "4"}},
+	{"TPU_WORKER_ID", []string{"0", "3"}},
+	{"TPU_WORKER_HOSTNAMES", []string{"a,b", ",", "localhost"}},
+	{"FLUX_JOB_ID", []string{"ƒ2", "a/b"}},
+	{"FLUX_TASK_RANK", []string{"0", "1"}},
+	{"PBS_JOBID", []string{"1.s", ".", "x@y"}},
+	{"LWS_LEADER_ADDRESS", []string{"l.ns", ""}},
 }
 
 // FuzzProcesses makes two nodes out of choices, so that what rarely meets does: rings of parents, twice the same pid, generations, several runs.
@@ -95,9 +110,11 @@ func FuzzProcesses(f *testing.F) {
 		for len(b) > 0 {
 			p := &facts.Process{
 				Pid: int32(choose(9)), Ppid: int32(choose(9)), StartTicks: uint64(choose(3)), StartWallMs: int64(choose(4)) - 1, Uid: uint32(choose(2)),
-				Command: []string{"python x.py", "torchrun x.py", "bash x", "", "python -m"}[choose(5)],
-				Cgroup:  []string{"", v2cgroup, podPath, "/slurmstepd.scope/sEKNKTV3WPV500/step_0", "/slurm/uid_1/job_7/step_batch"}[choose(5)],
-				User:    []string{"", "root", "ann"}[choose(3)], EnvState: facts.EnvState(choose(4)), Env: map[string]string{},
+				Command: []string{"python x.py", "torchrun --nnodes 2 --nproc-per-node=2 --master-addr a x.py", "bash x", "", "python -m", spawnCommand, "ray::RayTrainWorker.x",
+					"/r/raylet --gcs-address=a:1", "python -m deepspeed.launcher.launch --master_addr=a --world_info=eyJhIjpbMCwxXSwiYyI6WzBdfQ== x.py"}[choose(9)],
+				Cgroup: []string{"", v2cgroup, podPath, "/slurmstepd.scope/sEKNKTV3WPV500/step_0", "/slurm/uid_1/job_7/step_batch"}[choose(5)],
+				Parent: []string{"", "tini", "bash", "systemd"}[choose(4)], ParentInit: choose(2) == 0, NsPids: []int32{1, 2}[:choose(3)],
+				User: []string{"", "root", "ann"}[choose(3)], EnvState: facts.EnvState(choose(4)), Env: map[string]string{},
 				PidNamespace: uint64(choose(2)), Launcher: choose(5) == 0,
 			}
 			for _, w := range words {
@@ -112,6 +129,12 @@ func FuzzProcesses(f *testing.F) {
 			n.Processes = append(n.Processes, p)
 		}
 		checkJobs(t, Assemble(nodes), nodes)
+		const pod = "0c5a6b0e-1f2a-4b3c-8d9e-00112233aabb"
+		checkJobs(t, AssembleWith(nodes, &Known{
+			Jobs:   map[string]KnownJob{"slurm/7": {Ended: true, Hosts: []string{"a", "z"}, User: "\x1b[2J"}, "slurm/8": {PartOf: "slurm/7"}, "kubernetes/n/Job/j": {}},
+			Pods:   map[string]KnownPod{pod: {Job: "kubernetes/n/Job/j", Name: "\x00"}},
+			SLUIDs: map[string]string{"sEKNKTV3WPV500": "slurm/8123"}, Whole: map[string]bool{"slurm": true},
+		}), nodes)
 	})
 }
 
@@ -130,6 +153,14 @@ func checkJobs(t *testing.T, jobs []Job, nodes []NodeFacts) {
 			t.Fatalf("key %q, id %q", j.Key, j.ID)
 		}
 		keys[j.Key] = true
+		if len(j.Hosts) > MaxHosts || len(j.Unwatched) > len(j.Hosts) || j.HostsN < len(j.Hosts) || len(j.Hosts) > 0 && len(j.Unwatched) == len(j.Hosts) {
+			t.Fatalf("%d of %d hosts, %d not watched", len(j.Hosts), j.HostsN, len(j.Unwatched))
+		}
+		for _, s := range []string{j.ID, j.Name, j.User, j.Partition} {
+			if telemetry.Clean(s, len(s)+4) != s {
+				t.Fatalf("job %s says %q", j.Key, s)
+			}
+		}
 		if len(j.Missing) > MaxMissing || j.World > MaxWorld || j.World > 0 && len(j.Ranks)+j.MissingN != j.World || len(j.Ranks)+len(j.Others) == 0 {
 			t.Fatalf("%d ranks, %d missing (%d listed), world %d", len(j.Ranks), j.MissingN, len(j.Missing), j.World)
 		}
