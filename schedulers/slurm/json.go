@@ -26,23 +26,33 @@ func (v *num) UnmarshalJSON(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if b[0] == '{' {
-		var o struct {
-			Set      any         `json:"set"`
-			Infinite any         `json:"infinite"`
-			Number   json.Number `json:"number"`
-		}
-		if json.Unmarshal(b, &o) != nil {
-			return nil
-		}
-		v.infinite = o.Infinite == true
-		if o.Set == true {
-			v.n, v.set = parseNum(string(o.Number))
-		}
+	if b[0] != '{' {
+		v.n, v.set = parseNum(string(bytes.Trim(b, `"`)))
 		return nil
 	}
-	v.n, v.set = parseNum(strings.Trim(string(b), `"`))
+	// A job has dozens of these: they are worth reading without another decoder.
+	v.infinite = bytes.HasPrefix(valueOf(b, `"infinite"`), []byte("true"))
+	if bytes.HasPrefix(valueOf(b, `"set"`), []byte("true")) {
+		digits := valueOf(b, `"number"`)
+		if end := bytes.IndexAny(digits, ",} \t\r\n"); end >= 0 {
+			digits = digits[:end]
+		}
+		v.n, v.set = parseNum(string(digits))
+	}
 	return nil
+}
+
+// valueOf is what follows a key, in quotes, in the text of an object; nil without it.
+func valueOf(object []byte, key string) []byte {
+	_, after, ok := bytes.Cut(object, []byte(key))
+	if !ok {
+		return nil
+	}
+	after, ok = bytes.CutPrefix(bytes.TrimLeft(after, " \t\r\n"), []byte(":"))
+	if !ok {
+		return nil
+	}
+	return bytes.TrimLeft(after, " \t\r\n")
 }
 
 func parseNum(s string) (int64, bool) {
@@ -151,38 +161,28 @@ func (v *stepID) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// hosts are the nodes of an allocation in the order that gres_detail has.
+// hosts are the nodes of an allocation in the order that gres_detail has: "allocated_nodes":[{"nodename":"gpu001", …}] up to 24.05's v0.0.40, then
+// "nodes":{"allocation":[{"name":"gpu001", …}]}. Beside each name stand all the node's cores, so that this is most of an answer: only the names are looked for.
 type hosts []string
 
 func (v *hosts) UnmarshalJSON(b []byte) error {
 	*v = nil
-	var o struct {
-		Allocated json.RawMessage `json:"allocated_nodes"` // to 24.05
-		Nodes     json.RawMessage `json:"nodes"`           // a host list, or from v0.0.41 on an object
+	key := `"name"`
+	if bytes.Contains(b, []byte(`"nodename"`)) {
+		key = `"nodename"`
 	}
-	if json.Unmarshal(b, &o) != nil {
-		return nil
-	}
-	list := o.Allocated
-	if bytes.HasPrefix(o.Nodes, []byte("{")) {
-		var nodes struct {
-			Allocation json.RawMessage `json:"allocation"`
+	for value := valueOf(b, key); value != nil; value = valueOf(value, key) {
+		name, _, ok := bytes.Cut(bytes.TrimPrefix(value, []byte(`"`)), []byte(`"`))
+		if !ok || value[0] != '"' || bytes.IndexByte(name, '\\') >= 0 || len(*v) >= maxHosts {
+			*v = nil
+			return nil
 		}
-		_ = json.Unmarshal(o.Nodes, &nodes)
-		list = nodes.Allocation
-	}
-	var nodes []struct {
-		Name     text `json:"name"`
-		NodeName text `json:"nodename"`
-	}
-	if json.Unmarshal(list, &nodes) != nil {
-		return nil
-	}
-	for _, n := range nodes {
-		*v = append(*v, string(n.Name+n.NodeName))
+		*v = append(*v, string(name))
 	}
 	return nil
 }
+
+const maxHosts = 1 << 16
 
 // jobJSON is one record of squeue --json.
 type jobJSON struct {
