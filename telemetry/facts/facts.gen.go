@@ -1714,6 +1714,8 @@ type Process struct {
 	CpuMs        uint64 // when this was written; kept fresh by Usage at detail level
 	RssBytes     uint64
 	Cwd          string
+	LayoutFlags  map[string]string // of its whole command line, what telemetry.LayoutFlags picks
+	LayoutFiles  []*LayoutFile     // configuration files that its command line names
 }
 
 func (m *Process) GetPid() int32 {
@@ -1849,13 +1851,27 @@ func (m *Process) GetCwd() string {
 	return m.Cwd
 }
 
+func (m *Process) GetLayoutFlags() map[string]string {
+	if m == nil {
+		return nil
+	}
+	return m.LayoutFlags
+}
+
+func (m *Process) GetLayoutFiles() []*LayoutFile {
+	if m == nil {
+		return nil
+	}
+	return m.LayoutFiles
+}
+
 func (m *Process) reset() { *m = Process{} }
 
 func (m *Process) shape() (string, int) {
 	if m == nil {
 		return "Process", 0
 	}
-	return "Process", 19
+	return "Process", 21
 }
 
 func (m *Process) field(n int, _ bool) any {
@@ -1898,6 +1914,10 @@ func (m *Process) field(n int, _ bool) any {
 		return &m.RssBytes
 	case 19:
 		return &m.Cwd
+	case 20:
+		return &m.LayoutFlags
+	case 21:
+		return (*listOfLayoutFile)(&m.LayoutFiles)
 	}
 	return nil
 }
@@ -1912,6 +1932,67 @@ func (l *listOfHeld) add() Message {
 	m := new(Held)
 	*l = append(*l, m)
 	return m
+}
+
+type listOfLayoutFile []*LayoutFile
+
+func (l *listOfLayoutFile) count() int { return len(*l) }
+
+func (l *listOfLayoutFile) at(i int) Message { return (*l)[i] }
+
+func (l *listOfLayoutFile) add() Message {
+	m := new(LayoutFile)
+	*l = append(*l, m)
+	return m
+}
+
+// LayoutFile is what a configuration file says of the parallel layout.
+type LayoutFile struct {
+	Name    string            // as the command line has it, without its folder
+	Trouble string            // why it could not be read
+	Keys    map[string]string // what telemetry.LayoutText picks
+}
+
+func (m *LayoutFile) GetName() string {
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+func (m *LayoutFile) GetTrouble() string {
+	if m == nil {
+		return ""
+	}
+	return m.Trouble
+}
+
+func (m *LayoutFile) GetKeys() map[string]string {
+	if m == nil {
+		return nil
+	}
+	return m.Keys
+}
+
+func (m *LayoutFile) reset() { *m = LayoutFile{} }
+
+func (m *LayoutFile) shape() (string, int) {
+	if m == nil {
+		return "LayoutFile", 0
+	}
+	return "LayoutFile", 3
+}
+
+func (m *LayoutFile) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Name
+	case 2:
+		return &m.Trouble
+	case 3:
+		return &m.Keys
+	}
+	return nil
 }
 
 // Held is one accelerator held by a process.
