@@ -40,7 +40,7 @@ type proc struct {
 	files     []string            // that its command line names, as it has them
 	asked     bool                // for what they say
 	said      []*facts.LayoutFile // that
-	rank      string // the words of rankOf
+	rank      string              // the words of rankOf
 	fact      *facts.Process
 	usageSeen bool
 	idle      bool   // it used no CPU between the last two looks
