@@ -108,9 +108,9 @@ func (r *layoutReader) serve() {
 
 // readLayoutFiles reads what files say of the layout. One that says nothing is left out; one that cannot be read says why.
 func readLayoutFiles(root kernfs.Root, pid int32, names []string) []*facts.LayoutFile {
-	var files []*facts.LayoutFile
+	files := []*facts.LayoutFile{} // not nil: they were read
 	for _, name := range names {
-		f := &facts.LayoutFile{Name: telemetry.Clean(path.Base(name), maxComm)}
+		f := &facts.LayoutFile{Name: layoutName(name)}
 		text, err := readNamedFile(root, pid, name)
 		if err != nil {
 			f.Trouble = layoutTrouble(err)
@@ -185,8 +185,23 @@ func (r *processReader) layoutOf(p *proc) {
 		p.asked = true
 		r.layout.ask(p.pid, p.start, p.files)
 	case p.said == nil:
-		if said, ok := r.layout.take(p.pid, p.start); ok && len(said) > 0 {
+		if said, ok := r.layout.take(p.pid, p.start); ok {
 			p.said, p.fact = said, nil
 		}
 	}
 }
+
+// layoutFiles are what is told of a process's files: that they were not read yet, so that nobody takes its options for all there is, or what they say.
+func (p *proc) layoutFiles() []*facts.LayoutFile {
+	if p.said != nil || p.launcher {
+		return p.said
+	}
+	var files []*facts.LayoutFile
+	for _, name := range p.files {
+		files = append(files, &facts.LayoutFile{Name: layoutName(name), Trouble: "it was not read yet"})
+	}
+	return files
+}
+
+// layoutName is a file's name without its folder.
+func layoutName(name string) string { return telemetry.Clean(path.Base(name), maxComm) }

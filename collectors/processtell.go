@@ -122,7 +122,7 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 	f := &facts.Process{
 		Pid: p.pid, StartTicks: p.start, Ppid: p.ppid, Comm: p.comm, Command: p.command, Cgroup: p.cgroup,
 		Env: maps.Clone(p.env), EnvState: p.envState, Held: held, Launcher: p.launcher, Rank: p.rank != "" && !p.launcher,
-		StartWallMs: r.startWallMS(p.start), LayoutFlags: maps.Clone(p.flags), LayoutFiles: p.said,
+		StartWallMs: r.startWallMS(p.start), LayoutFlags: maps.Clone(p.flags), LayoutFiles: p.layoutFiles(),
 	}
 	var s procStat
 	if r.stat(p.pid, &s) {

@@ -18,17 +18,18 @@ func assemblePause(processes int) time.Duration {
 
 // jobBook knows which processes make up which job. It is used by one publication at a time.
 type jobBook struct {
-	version    uint64
-	at         time.Time
-	jobs       []jobs.Job
-	generation uint64                           // of the set of nodes
-	processes  int                              // that the jobs were assembled of
-	ranks      map[string]map[processKey]placed // by node
-	on         map[string][]string              // jobs by node
-	memory     map[string]Memory                // of the rules, by job
-	plans      []plan
-	ended      []ending          // oldest first
-	whole      map[string]ending // jobs of which processes went away, as they were before
+	version     uint64
+	at          time.Time
+	jobs        []jobs.Job
+	generation  uint64                           // of the set of nodes
+	processes   int                              // that the jobs were assembled of
+	ranks       map[string]map[processKey]placed // by node
+	on          map[string][]string              // jobs by node
+	memory      map[string]Memory                // of the rules, by job
+	layoutRules []LayoutRule
+	plans       []plan
+	ended       []ending          // oldest first
+	whole       map[string]ending // jobs of which processes went away, as they were before
 }
 
 // placed is a process's place in a job.
@@ -73,6 +74,7 @@ func (b *jobBook) update(live []*node, generation uint64, now time.Time) {
 	b.jobs = jobs.Assemble(facts)
 	was, plans := b.ranks, b.plans
 	b.index()
+	b.layOut(facts)
 	b.retire(was, plans, live, now)
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	IdleAfter time.Duration
 	// StaleAfter is for how long a live node may be silent; default 2.5 s.
 	StaleAfter time.Duration
+	// Layouts are parallel layouts that were given by hand; the first whose name fits holds.
+	Layouts []LayoutRule
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -69,6 +71,7 @@ func New(opt Options) *Fleet {
 		opt.StaleAfter = 2500 * time.Millisecond
 	}
 	f := &Fleet{opt: opt, past: shapeOf(opt.Nodes), nodes: map[string]*node{}}
+	f.jobs.layoutRules = opt.Layouts
 	f.current.Store(&Snapshot{At: opt.Now()})
 	return f
 }

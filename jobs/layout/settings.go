@@ -35,6 +35,19 @@ const Twice = "!"
 // Any says whether anything was said that some framework understands.
 func (s *Said) Any() bool { return s.family() != nil }
 
+// Unread names a file that could not be read, and why; nil where all could.
+func (s *Said) Unread() error { return s.unread("") }
+
+// unread leaves out files of a kind.
+func (s *Said) unread(but string) error {
+	for _, f := range s.Files {
+		if f.Trouble != "" && (but == "" || !strings.HasSuffix(f.Name, but)) {
+			return fmt.Errorf("%s: %s", f.Name, f.Trouble)
+		}
+	}
+	return nil
+}
+
 // Layout computes the layout. It is nil, without an error, where nothing was said of one; the error says in words why it cannot be computed.
 func (s *Said) Layout(job Job) (*Layout, error) {
 	f := s.family()
@@ -43,6 +56,13 @@ func (s *Said) Layout(job Job) (*Layout, error) {
 	}
 	if job.World <= 0 {
 		return nil, fmt.Errorf("how many ranks there should be is not known")
+	}
+	but := ""
+	if f.name == "Megatron-LM" { // DeepSpeed's file, a JSON one, says nothing that its options leave open
+		but = ".json"
+	}
+	if err := s.unread(but); err != nil && f.inFiles {
+		return nil, fmt.Errorf("what the options leave open stands in a file: %w", err)
 	}
 	r := reader{said: s}
 	l := &Layout{World: job.World, Framework: f.name}
@@ -59,20 +79,21 @@ func (s *Said) Layout(job Job) (*Layout, error) {
 type family struct {
 	name    string
 	keys    []string // that alone tell it; compute reads others too
+	inFiles bool     // its configuration files hold sizes too
 	compute func(*reader, Job, *Layout) error
 }
 
 // families is the table of them; the first one that was said holds: what launches another's code says that other's options too.
 func families() []family {
 	return []family{
-		{"Megatron-LM", megatronKeys, megatron},
-		{"Megatron-LM", accelerateMegatronKeys, accelerateMegatron},
-		{"torchtitan", titanKeys, titan},
-		{"accelerate", accelerateKeys, accelerate},
-		{"MaxText", maxTextKeys(), maxText},
-		{"GPT-NeoX", neoxKeys, neox},
-		{"DeepSpeed", deepspeedKeys, deepspeed},
-		{"FSDP", fsdpKeys, fsdp},
+		{"Megatron-LM", megatronKeys, true, megatron},
+		{"Megatron-LM", accelerateMegatronKeys, false, accelerateMegatron},
+		{"torchtitan", titanKeys, true, titan},
+		{"accelerate", accelerateKeys, false, accelerate},
+		{"MaxText", maxTextKeys(), true, maxText},
+		{"GPT-NeoX", neoxKeys, true, neox},
+		{"DeepSpeed", deepspeedKeys, true, deepspeed},
+		{"FSDP", fsdpKeys, false, fsdp},
 	}
 }
 
