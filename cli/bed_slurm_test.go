@@ -153,7 +153,9 @@ func TestBedSlurmRefused(t *testing.T) {
 		n := s.Node("node002")
 		return n != nil && n.State == fleet.Refused && strings.Contains(n.Cause, "no active jobs on this node")
 	}
-	f.await("the refusal", func(s *fleet.Snapshot) bool { return slices.Equal(liveNodes(s), []string{"node001", "node003"}) && refused(s) })
+	f.await("the refusal", func(s *fleet.Snapshot) bool {
+		return slices.Equal(liveNodes(s), []string{"node001", "node003"}) && refused(s)
+	})
 	shut("mv /etc/ssh/away /etc/ssh/authorized_keys")
 	asked := f.await("one more answer of Slurm's", func(s *fleet.Snapshot) bool { return !s.Schedulers[0].At.IsZero() }).Schedulers[0].At
 	time.Sleep(5 * time.Second)

@@ -36,9 +36,13 @@ type proc struct {
 	envState  facts.EnvState
 	cgroup    string
 	launcher  bool
-	spawned   bool   // a child of Python's multiprocessing
-	titled    bool   // its title says that it is a rank
-	rank      string // the words of rankOf
+	spawned   bool                // a child of Python's multiprocessing
+	titled    bool                // its title says that it is a rank
+	flags     map[string]string   // of the parallel layout
+	files     []string            // that its command line names, as it has them
+	asked     bool                // for what they say
+	said      []*facts.LayoutFile // that
+	rank      string              // the words of rankOf
 	fact      *facts.Process
 	usageSeen bool
 	idle      bool   // it used no CPU between the last two looks
@@ -93,13 +97,14 @@ type processReader struct {
 	list   []procEntry
 	buf    []byte
 	prober *prober
+	layout layoutReader
 	last   []*facts.Process
 	any    bool // a list was told: until then an empty one is news as well, for the front end may hold an older
 	hidden bool // /proc shows this user his own processes only
 }
 
 func newProcess(m *machine) reader {
-	return &processReader{m: m, procs: map[int32]*proc{}, keys: toldKeys(), prober: newProber(m.root), hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
+	return &processReader{m: m, procs: map[int32]*proc{}, keys: toldKeys(), prober: newProber(m.root), layout: layoutReader{root: m.root}, hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
 }
 
 // toldKeys are the variables of an environment that are told.
@@ -111,7 +116,10 @@ func toldKeys() map[string]bool {
 	return keys
 }
 
-func (r *processReader) close() { r.prober.close() }
+func (r *processReader) close() {
+	r.prober.close()
+	r.layout.close()
+}
 
 func (r *processReader) read(ctx context.Context) error {
 	var err error
@@ -135,6 +143,7 @@ func (r *processReader) read(ctx context.Context) error {
 			delete(r.procs, pid)
 		}
 	}
+	r.layout.forget(func(pid int32, start uint64) bool { return r.procs[pid] != nil && r.procs[pid].start == start })
 	told, foreign := r.tell()
 	b := r.m.board
 	if b.detail.Load() {
@@ -241,6 +250,7 @@ func (r *processReader) look(p *proc) {
 	args := splitArgs(answer.cmdline)
 	p.command = telemetry.Clean(maskCommand(args), maxCommandBytes)
 	p.launcher, p.spawned, p.titled = isLauncher(args), spawned(args), titledRank(args)
+	p.setLayout(args)
 	env, state := parseEnviron(answer.environ, r.keys)
 	if answer.denied {
 		env, state = nil, facts.EnvState_ENV_DENIED

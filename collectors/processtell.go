@@ -48,6 +48,7 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 	left := maxToldBytes
 	for _, p := range chosen {
 		r.followParent(p)
+		r.layoutOf(p)
 		if p.fact == nil || !sameHeld(p.fact.Held, held[p.pid]) {
 			r.describe(p, held[p.pid])
 		} else if p.fact.User == "" {
@@ -187,7 +188,7 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 	f := &facts.Process{
 		Pid: p.pid, StartTicks: p.start, Ppid: p.ppid, Comm: p.comm, Command: p.command, Cgroup: p.cgroup,
 		Env: maps.Clone(p.env), EnvState: p.envState, Held: held, Launcher: p.launcher, Rank: p.rank != "" && !p.launcher,
-		StartWallMs: r.startWallMS(p.start),
+		StartWallMs: r.startWallMS(p.start), LayoutFlags: maps.Clone(p.flags), LayoutFiles: p.layoutFiles(),
 	}
 	var s procStat
 	if r.stat(p.pid, &s) {

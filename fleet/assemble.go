@@ -18,20 +18,21 @@ func assemblePause(processes int) time.Duration {
 
 // jobBook knows which processes make up which job. It is used by one publication at a time.
 type jobBook struct {
-	version    uint64
-	at         time.Time
-	jobs       []jobs.Job
-	generation uint64                           // of the set of nodes
-	processes  int                              // that the jobs were assembled of
-	ranks      map[string]map[processKey]placed // by node
-	on         map[string][]string              // jobs by node
-	memory     map[string]Memory                // of the rules, by job
-	plans      []plan
-	ghosts     []plan            // jobs of which only their scheduler tells
-	ended      []ending          // oldest first
-	heeded     [2]uint64         // versions of the jobs and of what schedulers say that were last joined
-	pods       uint64            // version of what schedulers say that the jobs were named by
-	whole      map[string]ending // jobs of which processes went away, as they were before
+	version     uint64
+	at          time.Time
+	jobs        []jobs.Job
+	generation  uint64                           // of the set of nodes
+	processes   int                              // that the jobs were assembled of
+	ranks       map[string]map[processKey]placed // by node
+	on          map[string][]string              // jobs by node
+	memory      map[string]Memory                // of the rules, by job
+	layoutRules []LayoutRule
+	plans       []plan
+	ghosts      []plan            // jobs of which only their scheduler tells
+	ended       []ending          // oldest first
+	heeded      [2]uint64         // versions of the jobs and of what schedulers say that were last joined
+	pods        uint64            // version of what schedulers say that the jobs were named by
+	whole       map[string]ending // jobs of which processes went away, as they were before
 }
 
 // placed is a process's place in a job.
@@ -77,6 +78,7 @@ func (b *jobBook) update(live []*node, generation uint64, schedule *scheduleBook
 	b.jobs = schedule.rename(jobs.Assemble(facts), facts)
 	was, plans := b.ranks, b.plans
 	b.index()
+	b.layOut(facts)
 	b.retire(was, plans, live, now)
 }
 

@@ -28,6 +28,8 @@ type Options struct {
 	StaleAfter time.Duration
 	// Fold writes node names as a node set, as short as it can; nil: the first few are listed.
 	Fold func(names []string) string
+	// Layouts are parallel layouts that were given by hand; the first whose name fits holds.
+	Layouts []LayoutRule
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -77,6 +79,7 @@ func New(opt Options) *Fleet {
 		opt.StaleAfter = 2500 * time.Millisecond
 	}
 	f := &Fleet{opt: opt, past: shapeOf(opt.Nodes), nodes: map[string]*node{}}
+	f.jobs.layoutRules = opt.Layouts
 	f.current.Store(&Snapshot{At: opt.Now()})
 	return f
 }

@@ -51,7 +51,7 @@ func (t *processTable) apply(payload []byte) error {
 		t.drop(processKey{gone.Pid, gone.StartTicks})
 	}
 	for _, set := range p.Set {
-		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv {
+		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv || len(set.LayoutFlags) > maxEnv || len(set.LayoutFiles) > telemetry.MaxLayoutFiles {
 			return &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces and %d variables", len(set.Held), len(set.NsPids), len(set.Env))}
 		}
 		shareWords(set)
@@ -81,6 +81,10 @@ func sizeOf(p *facts.Process) int {
 	n := 400 + len(p.User) + len(p.Comm) + len(p.Command) + len(p.Cgroup) + len(p.Cwd) + 8*len(p.NsPids) + 80*len(p.Held)
 	for k, v := range p.Env {
 		n += 32 + len(k) + len(v)
+	}
+	n += 64 * len(p.LayoutFlags)
+	for _, f := range p.LayoutFiles {
+		n += 200 + len(f.Name) + len(f.Trouble) + 64*len(f.Keys)
 	}
 	return n
 }

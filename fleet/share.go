@@ -70,12 +70,22 @@ func (s *shared[T]) of(list []*T, add func(*listKey, *T)) []*T {
 
 // shareWords makes the ranks of a job hold the same strings once: of thousands of processes most words are equal.
 func shareWords(p *facts.Process) {
-	env := make(map[string]string, len(p.Env))
-	for k, v := range p.Env {
-		env[unique.Make(k).Value()] = unique.Make(v).Value()
+	p.Env, p.LayoutFlags = sharedMap(p.Env), sharedMap(p.LayoutFlags)
+	for _, f := range p.LayoutFiles {
+		f.Keys = sharedMap(f.Keys)
 	}
-	p.Env = env
 	for _, s := range []*string{&p.User, &p.Comm, &p.Command, &p.Cgroup, &p.Cwd} {
 		*s = unique.Make(*s).Value()
 	}
+}
+
+func sharedMap(m map[string]string) map[string]string {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[unique.Make(k).Value()] = unique.Make(v).Value()
+	}
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"foretop/jobs/layout"
 	"foretop/telemetry/facts"
 )
 
@@ -256,32 +257,34 @@ type Process struct {
 
 // Job is what runs under one name on any number of nodes.
 type Job struct {
-	Key          string // unique: "slurm/8123", "torchrun/HASH"
-	ID           string // as the person knows it: "8123"
-	Name         string
-	User         string
-	Framework    string // torchrun, mpi, …; "" unknown
-	Scheduler    string // slurm, kubernetes, ""
-	Partition    string // or namespace
-	Account      string
-	Asked        Asked
-	Told         *Told    // what its scheduler says of it; nil unless Asked is AskedKnown
-	Log          *LogTail // nil: not read
-	Restarts     int
-	Start        time.Time // of its oldest rank; zero unknown
-	EndLimit     time.Time // when its time limit ends; zero unknown
-	Ended        time.Time // when its last process was seen to be gone; zero: it runs. Then Ranks and Nodes are those that it had, and it holds no GPU
-	World        int       // ranks there should be; 0 unknown
-	Ranks        []Rank    // those seen, by rank number
-	Missing      []int     // ranks that should be there and are not seen, at most MaxMissing of them
-	MissingN     int       // how many
-	NodesPending int       // nodes of the fleet that have not answered yet: missing ranks may be there
-	Nodes        []string  // names of nodes with ranks of it
-	GPUs         []GPURef  // devices that its ranks hold, or see, by rank
-	State        JobState
-	StateText    string // in words: the worst finding, or "running"; inference worded as inference
-	Severity     Severity
-	Findings     []Verdict // all that was found, in no order; StateText is the worst of it
+	Key           string // unique: "slurm/8123", "torchrun/HASH"
+	ID            string // as the person knows it: "8123"
+	Name          string
+	User          string
+	Framework     string // torchrun, mpi, …; "" unknown
+	Scheduler     string // slurm, kubernetes, ""
+	Partition     string // or namespace
+	Account       string
+	Asked         Asked
+	Told          *Told    // what its scheduler says of it; nil unless Asked is AskedKnown
+	Log           *LogTail // nil: not read
+	Restarts      int
+	Start         time.Time      // of its oldest rank; zero unknown
+	EndLimit      time.Time      // when its time limit ends; zero unknown
+	Ended         time.Time      // when its last process was seen to be gone; zero: it runs. Then Ranks and Nodes are those that it had, and it holds no GPU
+	World         int            // ranks there should be; 0 unknown
+	Ranks         []Rank         // those seen, by rank number
+	Missing       []int          // ranks that should be there and are not seen, at most MaxMissing of them
+	MissingN      int            // how many
+	NodesPending  int            // nodes of the fleet that have not answered yet: missing ranks may be there
+	Nodes         []string       // names of nodes with ranks of it
+	GPUs          []GPURef       // devices that its ranks hold, or see, by rank
+	Layout        *layout.Layout // where its ranks stand; nil unknown
+	LayoutTrouble string         // why the layout cannot be told though something was said of it; ""
+	State         JobState
+	StateText     string // in words: the worst finding, or "running"; inference worded as inference
+	Severity      Severity
+	Findings      []Verdict // all that was found, in no order; StateText is the worst of it
 
 	// Means over its GPUs, of those that are known; sums for traffic and memory.
 	PowerPct, UtilPct, TensorPct, SMPct, MemPct, TempC, ClockPct Reading

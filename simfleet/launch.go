@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
@@ -106,6 +107,12 @@ func (n *Node) tenants(at time.Duration) (list []*facts.Process) {
 	return list
 }
 
+// configFiles is what stands in the configuration files that the jobs name, as far as it is of use here.
+var configFiles = map[string]string{
+	"gemma9b.toml":  "[parallelism]\ndata_parallel_replicate_degree = 1\ntensor_parallel_degree = 4\n",
+	"ds_zero3.json": "{\"bf16\": {\"enabled\": true}, \"zero_optimization\": {\"stage\": 3}}",
+}
+
 // add writes down one process that holds no GPU.
 func (l *launch) add(parent int32, comm, command string, e env) *facts.Process {
 	pid := l.pid
@@ -115,6 +122,13 @@ func (l *launch) add(parent int32, comm, command string, e env) *facts.Process {
 		StartTicks: uint64(max(0, l.node.mono(l.at)-(l.at-l.since)) / (10 * time.Millisecond)), StartWallMs: l.node.wall(l.since).UnixMilli(),
 		Cgroup: l.cgroup(), Env: e, EnvState: facts.EnvState_ENV_READ, RssBytes: uint64(420 * mib), Cwd: "/home/" + l.job.user + "/" + l.job.name,
 		CpuMs: uint64(max(0, l.at-l.since).Milliseconds() / 400),
+	}
+	args := strings.Fields(command)
+	p.LayoutFlags = telemetry.LayoutFlags(args)
+	for _, name := range telemetry.LayoutFiles(args) {
+		if keys := telemetry.LayoutText([]byte(configFiles[name])); len(keys) > 0 && comm != "torchrun" {
+			p.LayoutFiles = append(p.LayoutFiles, &facts.LayoutFile{Name: name, Keys: keys})
+		}
 	}
 	if parent == 0 {
 		p.Ppid = pid - 2 // slurmstepd, a shell, containerd-shim

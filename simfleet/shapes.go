@@ -71,7 +71,7 @@ func shapes() []shape {
 			pattern: pattern{step: 820 * time.Millisecond, compute: 0.7, comm: 0.12, power: 0.82, tensor: 0.36, sm: 0.77, dram: 0.55, memGiB: 48.8, netGBs: 14, nvlinkGBs: 40,
 				checkpointEvery: 10 * minute, checkpointFor: 5 * second, dipEvery: 33 * second, dipFor: 3 * second, load: 14 * second, hostGiB: 180, shmGiB: 60, cores: 97, readMBs: 1900, writeMBs: 700}},
 		{role: "jax", name: "t5x-xl-v2", user: "hugo", launcher: jaxSlurm, nodes: 4, gpus: 8, ranks: 1, ran: 27 * hour, limit: 48 * hour,
-			script: "python -m MaxText.train MaxText/configs/base.yml run_name=t5x-xl-v2 hardware=gpu ici_fsdp_parallelism=8 dcn_data_parallelism=4 per_device_batch_size=4 steps=60000",
+			script: "python -m MaxText.train MaxText/configs/base.yml run_name=t5x-xl-v2 hardware=gpu ici_fsdp_parallelism=8 dcn_data_parallelism=-1 per_device_batch_size=4 steps=60000",
 			pattern: pattern{step: 4200 * time.Millisecond, compute: 0.84, comm: 0.12, power: 0.94, tensor: 0.51, sm: 0.88, dram: 0.46, memGiB: 72.1, netGBs: 22, nvlinkGBs: 240,
 				checkpointEvery: 6 * minute, checkpointFor: 8 * second, load: 38 * second, hostGiB: 150, shmGiB: 4, cores: 18, readMBs: 60, writeMBs: 1500}},
 		{role: "deepspeed", name: "dpo-7b", user: "bob", launcher: deepspeed, nodes: 2, gpus: 8, ranks: 8, ran: 3 * hour,

@@ -1714,8 +1714,10 @@ type Process struct {
 	CpuMs        uint64 // when this was written; kept fresh by Usage at detail level
 	RssBytes     uint64
 	Cwd          string
-	Parent       string // what the kernel calls its parent; "" unknown
-	ParentInit   bool   // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
+	Parent       string            // what the kernel calls its parent; "" unknown
+	ParentInit   bool              // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
+	LayoutFlags  map[string]string // of its whole command line, what telemetry.LayoutFlags picks
+	LayoutFiles  []*LayoutFile     // configuration files that its command line names
 }
 
 func (m *Process) GetPid() int32 {
@@ -1865,13 +1867,27 @@ func (m *Process) GetParentInit() bool {
 	return m.ParentInit
 }
 
+func (m *Process) GetLayoutFlags() map[string]string {
+	if m == nil {
+		return nil
+	}
+	return m.LayoutFlags
+}
+
+func (m *Process) GetLayoutFiles() []*LayoutFile {
+	if m == nil {
+		return nil
+	}
+	return m.LayoutFiles
+}
+
 func (m *Process) reset() { *m = Process{} }
 
 func (m *Process) shape() (string, int) {
 	if m == nil {
 		return "Process", 0
 	}
-	return "Process", 21
+	return "Process", 23
 }
 
 func (m *Process) field(n int, _ bool) any {
@@ -1918,6 +1934,10 @@ func (m *Process) field(n int, _ bool) any {
 		return &m.Parent
 	case 21:
 		return &m.ParentInit
+	case 22:
+		return &m.LayoutFlags
+	case 23:
+		return (*listOfLayoutFile)(&m.LayoutFiles)
 	}
 	return nil
 }
@@ -1932,6 +1952,67 @@ func (l *listOfHeld) add() Message {
 	m := new(Held)
 	*l = append(*l, m)
 	return m
+}
+
+type listOfLayoutFile []*LayoutFile
+
+func (l *listOfLayoutFile) count() int { return len(*l) }
+
+func (l *listOfLayoutFile) at(i int) Message { return (*l)[i] }
+
+func (l *listOfLayoutFile) add() Message {
+	m := new(LayoutFile)
+	*l = append(*l, m)
+	return m
+}
+
+// LayoutFile is what a configuration file says of the parallel layout.
+type LayoutFile struct {
+	Name    string            // as the command line has it, without its folder
+	Trouble string            // why it could not be read
+	Keys    map[string]string // what telemetry.LayoutText picks
+}
+
+func (m *LayoutFile) GetName() string {
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+func (m *LayoutFile) GetTrouble() string {
+	if m == nil {
+		return ""
+	}
+	return m.Trouble
+}
+
+func (m *LayoutFile) GetKeys() map[string]string {
+	if m == nil {
+		return nil
+	}
+	return m.Keys
+}
+
+func (m *LayoutFile) reset() { *m = LayoutFile{} }
+
+func (m *LayoutFile) shape() (string, int) {
+	if m == nil {
+		return "LayoutFile", 0
+	}
+	return "LayoutFile", 3
+}
+
+func (m *LayoutFile) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Name
+	case 2:
+		return &m.Trouble
+	case 3:
+		return &m.Keys
+	}
+	return nil
 }
 
 // Held is one accelerator held by a process.

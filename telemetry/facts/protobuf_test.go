@@ -31,7 +31,7 @@ var all = []struct {
 	{new(GPUEvent), new(protofacts.GPUEvent)}, {new(SourceNotes), new(protofacts.SourceNotes)}, {new(SourceNote), new(protofacts.SourceNote)},
 	{new(Bye), new(protofacts.Bye)}, {new(Control), new(protofacts.Control)}, {new(Start), new(protofacts.Start)},
 	{new(Heartbeat), new(protofacts.Heartbeat)}, {new(SetLevel), new(protofacts.SetLevel)}, {new(SetPace), new(protofacts.SetPace)},
-	{new(SendWhole), new(protofacts.SendWhole)},
+	{new(SendWhole), new(protofacts.SendWhole)}, {new(LayoutFile), new(protofacts.LayoutFile)},
 }
 
 // oneofs are what a oneof may hold.

@@ -1681,8 +1681,10 @@ type Process struct {
 	CpuMs         uint64                 `protobuf:"varint,17,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"` // when this was written; kept fresh by Usage at detail level
 	RssBytes      uint64                 `protobuf:"varint,18,opt,name=rss_bytes,json=rssBytes,proto3" json:"rss_bytes,omitempty"`
 	Cwd           string                 `protobuf:"bytes,19,opt,name=cwd,proto3" json:"cwd,omitempty"`
-	Parent        string                 `protobuf:"bytes,20,opt,name=parent,proto3" json:"parent,omitempty"`                            // what the kernel calls its parent; "" unknown
-	ParentInit    bool                   `protobuf:"varint,21,opt,name=parent_init,json=parentInit,proto3" json:"parent_init,omitempty"` // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
+	Parent        string                 `protobuf:"bytes,20,opt,name=parent,proto3" json:"parent,omitempty"`                                                                                                        // what the kernel calls its parent; "" unknown
+	ParentInit    bool                   `protobuf:"varint,21,opt,name=parent_init,json=parentInit,proto3" json:"parent_init,omitempty"`                                                                             // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
+	LayoutFlags   map[string]string      `protobuf:"bytes,22,rep,name=layout_flags,json=layoutFlags,proto3" json:"layout_flags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of its whole command line, what telemetry.LayoutFlags picks
+	LayoutFiles   []*LayoutFile          `protobuf:"bytes,23,rep,name=layout_files,json=layoutFiles,proto3" json:"layout_files,omitempty"`                                                                           // configuration files that its command line names
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1864,6 +1866,81 @@ func (x *Process) GetParentInit() bool {
 	return false
 }
 
+func (x *Process) GetLayoutFlags() map[string]string {
+	if x != nil {
+		return x.LayoutFlags
+	}
+	return nil
+}
+
+func (x *Process) GetLayoutFiles() []*LayoutFile {
+	if x != nil {
+		return x.LayoutFiles
+	}
+	return nil
+}
+
+// LayoutFile is what a configuration file says of the parallel layout.
+type LayoutFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                                                           // as the command line has it, without its folder
+	Trouble       string                 `protobuf:"bytes,2,opt,name=trouble,proto3" json:"trouble,omitempty"`                                                                     // why it could not be read
+	Keys          map[string]string      `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // what telemetry.LayoutText picks
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LayoutFile) Reset() {
+	*x = LayoutFile{}
+	mi := &file_facts_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LayoutFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LayoutFile) ProtoMessage() {}
+
+func (x *LayoutFile) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LayoutFile.ProtoReflect.Descriptor instead.
+func (*LayoutFile) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LayoutFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LayoutFile) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *LayoutFile) GetKeys() map[string]string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 // Held is one accelerator held by a process.
 type Held struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1877,7 +1954,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_facts_proto_msgTypes[17]
+	mi := &file_facts_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +1966,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[17]
+	mi := &file_facts_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +1979,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{17}
+	return file_facts_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Held) GetGpu() uint32 {
@@ -1944,7 +2021,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_facts_proto_msgTypes[18]
+	mi := &file_facts_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2033,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[18]
+	mi := &file_facts_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2046,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{18}
+	return file_facts_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Usage) GetTold() []*ProcessUsage {
@@ -2004,7 +2081,7 @@ type ProcessUsage struct {
 
 func (x *ProcessUsage) Reset() {
 	*x = ProcessUsage{}
-	mi := &file_facts_proto_msgTypes[19]
+	mi := &file_facts_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2093,7 @@ func (x *ProcessUsage) String() string {
 func (*ProcessUsage) ProtoMessage() {}
 
 func (x *ProcessUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[19]
+	mi := &file_facts_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2106,7 @@ func (x *ProcessUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessUsage.ProtoReflect.Descriptor instead.
 func (*ProcessUsage) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{19}
+	return file_facts_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ProcessUsage) GetPid() int32 {
@@ -2114,7 +2191,7 @@ type KernelLog struct {
 
 func (x *KernelLog) Reset() {
 	*x = KernelLog{}
-	mi := &file_facts_proto_msgTypes[20]
+	mi := &file_facts_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2203,7 @@ func (x *KernelLog) String() string {
 func (*KernelLog) ProtoMessage() {}
 
 func (x *KernelLog) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[20]
+	mi := &file_facts_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2216,7 @@ func (x *KernelLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KernelLog.ProtoReflect.Descriptor instead.
 func (*KernelLog) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{20}
+	return file_facts_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *KernelLog) GetRecords() []*KernelRecord {
@@ -2185,7 +2262,7 @@ type KernelRecord struct {
 
 func (x *KernelRecord) Reset() {
 	*x = KernelRecord{}
-	mi := &file_facts_proto_msgTypes[21]
+	mi := &file_facts_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2274,7 @@ func (x *KernelRecord) String() string {
 func (*KernelRecord) ProtoMessage() {}
 
 func (x *KernelRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[21]
+	mi := &file_facts_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2287,7 @@ func (x *KernelRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KernelRecord.ProtoReflect.Descriptor instead.
 func (*KernelRecord) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{21}
+	return file_facts_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *KernelRecord) GetSequence() uint64 {
@@ -2277,7 +2354,7 @@ type KernelFold struct {
 
 func (x *KernelFold) Reset() {
 	*x = KernelFold{}
-	mi := &file_facts_proto_msgTypes[22]
+	mi := &file_facts_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2366,7 @@ func (x *KernelFold) String() string {
 func (*KernelFold) ProtoMessage() {}
 
 func (x *KernelFold) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[22]
+	mi := &file_facts_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2379,7 @@ func (x *KernelFold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KernelFold.ProtoReflect.Descriptor instead.
 func (*KernelFold) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{22}
+	return file_facts_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *KernelFold) GetSequence() uint64 {
@@ -2357,7 +2434,7 @@ type GPUEvents struct {
 
 func (x *GPUEvents) Reset() {
 	*x = GPUEvents{}
-	mi := &file_facts_proto_msgTypes[23]
+	mi := &file_facts_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2369,7 +2446,7 @@ func (x *GPUEvents) String() string {
 func (*GPUEvents) ProtoMessage() {}
 
 func (x *GPUEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[23]
+	mi := &file_facts_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2382,7 +2459,7 @@ func (x *GPUEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GPUEvents.ProtoReflect.Descriptor instead.
 func (*GPUEvents) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{23}
+	return file_facts_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GPUEvents) GetEvents() []*GPUEvent {
@@ -2406,7 +2483,7 @@ type GPUEvent struct {
 
 func (x *GPUEvent) Reset() {
 	*x = GPUEvent{}
-	mi := &file_facts_proto_msgTypes[24]
+	mi := &file_facts_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2495,7 @@ func (x *GPUEvent) String() string {
 func (*GPUEvent) ProtoMessage() {}
 
 func (x *GPUEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[24]
+	mi := &file_facts_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2508,7 @@ func (x *GPUEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GPUEvent.ProtoReflect.Descriptor instead.
 func (*GPUEvent) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{24}
+	return file_facts_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GPUEvent) GetSequence() uint64 {
@@ -2485,7 +2562,7 @@ type SourceNotes struct {
 
 func (x *SourceNotes) Reset() {
 	*x = SourceNotes{}
-	mi := &file_facts_proto_msgTypes[25]
+	mi := &file_facts_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2574,7 @@ func (x *SourceNotes) String() string {
 func (*SourceNotes) ProtoMessage() {}
 
 func (x *SourceNotes) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[25]
+	mi := &file_facts_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2587,7 @@ func (x *SourceNotes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceNotes.ProtoReflect.Descriptor instead.
 func (*SourceNotes) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{25}
+	return file_facts_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SourceNotes) GetNotes() []*SourceNote {
@@ -2533,7 +2610,7 @@ type SourceNote struct {
 
 func (x *SourceNote) Reset() {
 	*x = SourceNote{}
-	mi := &file_facts_proto_msgTypes[26]
+	mi := &file_facts_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2622,7 @@ func (x *SourceNote) String() string {
 func (*SourceNote) ProtoMessage() {}
 
 func (x *SourceNote) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[26]
+	mi := &file_facts_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2635,7 @@ func (x *SourceNote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceNote.ProtoReflect.Descriptor instead.
 func (*SourceNote) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{26}
+	return file_facts_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SourceNote) GetSource() uint32 {
@@ -2605,7 +2682,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_facts_proto_msgTypes[27]
+	mi := &file_facts_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2694,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[27]
+	mi := &file_facts_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2707,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{27}
+	return file_facts_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Bye) GetReason() string {
@@ -2657,7 +2734,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_facts_proto_msgTypes[28]
+	mi := &file_facts_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2669,7 +2746,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[28]
+	mi := &file_facts_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2682,7 +2759,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{28}
+	return file_facts_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Control) GetWhat() isControl_What {
@@ -2784,7 +2861,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_facts_proto_msgTypes[29]
+	mi := &file_facts_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +2873,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[29]
+	mi := &file_facts_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2886,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{29}
+	return file_facts_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Start) GetProtocolMajor() uint32 {
@@ -2855,7 +2932,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_facts_proto_msgTypes[30]
+	mi := &file_facts_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2867,7 +2944,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[30]
+	mi := &file_facts_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2880,7 +2957,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{30}
+	return file_facts_proto_rawDescGZIP(), []int{31}
 }
 
 type SetLevel struct {
@@ -2892,7 +2969,7 @@ type SetLevel struct {
 
 func (x *SetLevel) Reset() {
 	*x = SetLevel{}
-	mi := &file_facts_proto_msgTypes[31]
+	mi := &file_facts_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2904,7 +2981,7 @@ func (x *SetLevel) String() string {
 func (*SetLevel) ProtoMessage() {}
 
 func (x *SetLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[31]
+	mi := &file_facts_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2917,7 +2994,7 @@ func (x *SetLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetLevel.ProtoReflect.Descriptor instead.
 func (*SetLevel) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{31}
+	return file_facts_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetLevel) GetDetail() bool {
@@ -2936,7 +3013,7 @@ type SetPace struct {
 
 func (x *SetPace) Reset() {
 	*x = SetPace{}
-	mi := &file_facts_proto_msgTypes[32]
+	mi := &file_facts_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2948,7 +3025,7 @@ func (x *SetPace) String() string {
 func (*SetPace) ProtoMessage() {}
 
 func (x *SetPace) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[32]
+	mi := &file_facts_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2961,7 +3038,7 @@ func (x *SetPace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPace.ProtoReflect.Descriptor instead.
 func (*SetPace) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{32}
+	return file_facts_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SetPace) GetEveryMs() int64 {
@@ -2979,7 +3056,7 @@ type SendWhole struct {
 
 func (x *SendWhole) Reset() {
 	*x = SendWhole{}
-	mi := &file_facts_proto_msgTypes[33]
+	mi := &file_facts_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3068,7 @@ func (x *SendWhole) String() string {
 func (*SendWhole) ProtoMessage() {}
 
 func (x *SendWhole) ProtoReflect() protoreflect.Message {
-	mi := &file_facts_proto_msgTypes[33]
+	mi := &file_facts_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3081,7 @@ func (x *SendWhole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendWhole.ProtoReflect.Descriptor instead.
 func (*SendWhole) Descriptor() ([]byte, []int) {
-	return file_facts_proto_rawDescGZIP(), []int{33}
+	return file_facts_proto_rawDescGZIP(), []int{34}
 }
 
 var File_facts_proto protoreflect.FileDescriptor
@@ -3161,7 +3238,7 @@ const file_facts_proto_rawDesc = "" +
 	"ProcessKey\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x1f\n" +
 	"\vstart_ticks\x18\x02 \x01(\x04R\n" +
-	"startTicks\"\x97\x05\n" +
+	"startTicks\"\xe1\x06\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x1f\n" +
 	"\vstart_ticks\x18\x02 \x01(\x04R\n" +
@@ -3186,8 +3263,21 @@ const file_facts_proto_rawDesc = "" +
 	"\x03cwd\x18\x13 \x01(\tR\x03cwd\x12\x16\n" +
 	"\x06parent\x18\x14 \x01(\tR\x06parent\x12\x1f\n" +
 	"\vparent_init\x18\x15 \x01(\bR\n" +
-	"parentInit\x1a6\n" +
+	"parentInit\x12J\n" +
+	"\flayout_flags\x18\x16 \x03(\v2'.foretop.facts.Process.LayoutFlagsEntryR\vlayoutFlags\x12<\n" +
+	"\flayout_files\x18\x17 \x03(\v2\x19.foretop.facts.LayoutFileR\vlayoutFiles\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
+	"\x10LayoutFlagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x01\n" +
+	"\n" +
+	"LayoutFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\atrouble\x18\x02 \x01(\tR\atrouble\x127\n" +
+	"\x04keys\x18\x03 \x03(\v2#.foretop.facts.LayoutFile.KeysEntryR\x04keys\x1a7\n" +
+	"\tKeysEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
 	"\x04Held\x12\x10\n" +
@@ -3300,7 +3390,7 @@ func file_facts_proto_rawDescGZIP() []byte {
 }
 
 var file_facts_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_facts_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_facts_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_facts_proto_goTypes = []any{
 	(EnvState)(0),        // 0: foretop.facts.EnvState
 	(SourceState)(0),     // 1: foretop.facts.SourceState
@@ -3321,24 +3411,27 @@ var file_facts_proto_goTypes = []any{
 	(*Processes)(nil),    // 16: foretop.facts.Processes
 	(*ProcessKey)(nil),   // 17: foretop.facts.ProcessKey
 	(*Process)(nil),      // 18: foretop.facts.Process
-	(*Held)(nil),         // 19: foretop.facts.Held
-	(*Usage)(nil),        // 20: foretop.facts.Usage
-	(*ProcessUsage)(nil), // 21: foretop.facts.ProcessUsage
-	(*KernelLog)(nil),    // 22: foretop.facts.KernelLog
-	(*KernelRecord)(nil), // 23: foretop.facts.KernelRecord
-	(*KernelFold)(nil),   // 24: foretop.facts.KernelFold
-	(*GPUEvents)(nil),    // 25: foretop.facts.GPUEvents
-	(*GPUEvent)(nil),     // 26: foretop.facts.GPUEvent
-	(*SourceNotes)(nil),  // 27: foretop.facts.SourceNotes
-	(*SourceNote)(nil),   // 28: foretop.facts.SourceNote
-	(*Bye)(nil),          // 29: foretop.facts.Bye
-	(*Control)(nil),      // 30: foretop.facts.Control
-	(*Start)(nil),        // 31: foretop.facts.Start
-	(*Heartbeat)(nil),    // 32: foretop.facts.Heartbeat
-	(*SetLevel)(nil),     // 33: foretop.facts.SetLevel
-	(*SetPace)(nil),      // 34: foretop.facts.SetPace
-	(*SendWhole)(nil),    // 35: foretop.facts.SendWhole
-	nil,                  // 36: foretop.facts.Process.EnvEntry
+	(*LayoutFile)(nil),   // 19: foretop.facts.LayoutFile
+	(*Held)(nil),         // 20: foretop.facts.Held
+	(*Usage)(nil),        // 21: foretop.facts.Usage
+	(*ProcessUsage)(nil), // 22: foretop.facts.ProcessUsage
+	(*KernelLog)(nil),    // 23: foretop.facts.KernelLog
+	(*KernelRecord)(nil), // 24: foretop.facts.KernelRecord
+	(*KernelFold)(nil),   // 25: foretop.facts.KernelFold
+	(*GPUEvents)(nil),    // 26: foretop.facts.GPUEvents
+	(*GPUEvent)(nil),     // 27: foretop.facts.GPUEvent
+	(*SourceNotes)(nil),  // 28: foretop.facts.SourceNotes
+	(*SourceNote)(nil),   // 29: foretop.facts.SourceNote
+	(*Bye)(nil),          // 30: foretop.facts.Bye
+	(*Control)(nil),      // 31: foretop.facts.Control
+	(*Start)(nil),        // 32: foretop.facts.Start
+	(*Heartbeat)(nil),    // 33: foretop.facts.Heartbeat
+	(*SetLevel)(nil),     // 34: foretop.facts.SetLevel
+	(*SetPace)(nil),      // 35: foretop.facts.SetPace
+	(*SendWhole)(nil),    // 36: foretop.facts.SendWhole
+	nil,                  // 37: foretop.facts.Process.EnvEntry
+	nil,                  // 38: foretop.facts.Process.LayoutFlagsEntry
+	nil,                  // 39: foretop.facts.LayoutFile.KeysEntry
 }
 var file_facts_proto_depIdxs = []int32{
 	4,  // 0: foretop.facts.Inventory.cpu:type_name -> foretop.facts.CPU
@@ -3355,26 +3448,29 @@ var file_facts_proto_depIdxs = []int32{
 	9,  // 11: foretop.facts.Inventory.unseen_gpus:type_name -> foretop.facts.UnseenGPU
 	18, // 12: foretop.facts.Processes.set:type_name -> foretop.facts.Process
 	17, // 13: foretop.facts.Processes.gone:type_name -> foretop.facts.ProcessKey
-	36, // 14: foretop.facts.Process.env:type_name -> foretop.facts.Process.EnvEntry
+	37, // 14: foretop.facts.Process.env:type_name -> foretop.facts.Process.EnvEntry
 	0,  // 15: foretop.facts.Process.env_state:type_name -> foretop.facts.EnvState
-	19, // 16: foretop.facts.Process.held:type_name -> foretop.facts.Held
-	21, // 17: foretop.facts.Usage.told:type_name -> foretop.facts.ProcessUsage
-	21, // 18: foretop.facts.Usage.top:type_name -> foretop.facts.ProcessUsage
-	23, // 19: foretop.facts.KernelLog.records:type_name -> foretop.facts.KernelRecord
-	24, // 20: foretop.facts.KernelLog.folds:type_name -> foretop.facts.KernelFold
-	26, // 21: foretop.facts.GPUEvents.events:type_name -> foretop.facts.GPUEvent
-	28, // 22: foretop.facts.SourceNotes.notes:type_name -> foretop.facts.SourceNote
-	1,  // 23: foretop.facts.SourceNote.state:type_name -> foretop.facts.SourceState
-	31, // 24: foretop.facts.Control.start:type_name -> foretop.facts.Start
-	32, // 25: foretop.facts.Control.heartbeat:type_name -> foretop.facts.Heartbeat
-	33, // 26: foretop.facts.Control.level:type_name -> foretop.facts.SetLevel
-	34, // 27: foretop.facts.Control.pace:type_name -> foretop.facts.SetPace
-	35, // 28: foretop.facts.Control.whole:type_name -> foretop.facts.SendWhole
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	20, // 16: foretop.facts.Process.held:type_name -> foretop.facts.Held
+	38, // 17: foretop.facts.Process.layout_flags:type_name -> foretop.facts.Process.LayoutFlagsEntry
+	19, // 18: foretop.facts.Process.layout_files:type_name -> foretop.facts.LayoutFile
+	39, // 19: foretop.facts.LayoutFile.keys:type_name -> foretop.facts.LayoutFile.KeysEntry
+	22, // 20: foretop.facts.Usage.told:type_name -> foretop.facts.ProcessUsage
+	22, // 21: foretop.facts.Usage.top:type_name -> foretop.facts.ProcessUsage
+	24, // 22: foretop.facts.KernelLog.records:type_name -> foretop.facts.KernelRecord
+	25, // 23: foretop.facts.KernelLog.folds:type_name -> foretop.facts.KernelFold
+	27, // 24: foretop.facts.GPUEvents.events:type_name -> foretop.facts.GPUEvent
+	29, // 25: foretop.facts.SourceNotes.notes:type_name -> foretop.facts.SourceNote
+	1,  // 26: foretop.facts.SourceNote.state:type_name -> foretop.facts.SourceState
+	32, // 27: foretop.facts.Control.start:type_name -> foretop.facts.Start
+	33, // 28: foretop.facts.Control.heartbeat:type_name -> foretop.facts.Heartbeat
+	34, // 29: foretop.facts.Control.level:type_name -> foretop.facts.SetLevel
+	35, // 30: foretop.facts.Control.pace:type_name -> foretop.facts.SetPace
+	36, // 31: foretop.facts.Control.whole:type_name -> foretop.facts.SendWhole
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_facts_proto_init() }
@@ -3382,7 +3478,7 @@ func file_facts_proto_init() {
 	if File_facts_proto != nil {
 		return
 	}
-	file_facts_proto_msgTypes[28].OneofWrappers = []any{
+	file_facts_proto_msgTypes[29].OneofWrappers = []any{
 		(*Control_Start)(nil),
 		(*Control_Heartbeat)(nil),
 		(*Control_Level)(nil),
@@ -3395,7 +3491,7 @@ func file_facts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facts_proto_rawDesc), len(file_facts_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   35,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
