@@ -44,17 +44,17 @@ type Node struct {
 	Addresses  []string // host names and IP addresses, as the scheduler reaches it
 	Partitions []string // of Slurm
 	Condition  Condition
-	State      string    // in the scheduler's words: "MIXED+DRAIN", "Ready,SchedulingDisabled"
-	Flags      []string  // State in parts
-	Reason     string    // why it is in that state, as somebody wrote it
-	ReasonBy   string    // who wrote it
-	ReasonAt   time.Time // when
-	GPUs       int       // accelerators that it has; -1 unknown
-	GPUsUsed   int       // of these given to jobs; -1 unknown
-	GPUModel   string    // "h100"; "" unknown
-	BootAt     time.Time // zero unknown
-	BootID     string    // as the kernel and the system say it, for identity; "" unknown
-	MachineID  string
+	State      string            // in the scheduler's words: "MIXED+DRAIN", "Ready,SchedulingDisabled"
+	Flags      []string          // State in parts
+	Reason     string            // why it is in that state, as somebody wrote it
+	ReasonBy   string            // who wrote it
+	ReasonAt   time.Time         // when
+	GPUs       int               // accelerators that it has; -1 unknown
+	GPUsUsed   int               // of these given to jobs; -1 unknown
+	GPUModel   string            // "h100"; "" unknown
+	BootAt     time.Time         // zero unknown
+	BootID     string            // as the kernel and the system say it, for identity; "" unknown
+	MachineID  string            // likewise
 	Labels     map[string]string // of Kubernetes; of Slurm "topology"
 }
 

@@ -165,6 +165,9 @@ func (p *pod) judge(o *corev1.Pod) {
 func (p *pod) judgeConditions(s *corev1.PodStatus) {
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
+		if p.phase >= podDone && c.LastTransitionTime.After(p.ended) {
+			p.ended = c.LastTransitionTime.Time // a container that ended says it better: judgeContainers
+		}
 		switch {
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse:
 			if c.Reason != "" {
@@ -197,13 +200,17 @@ func (p *pod) judgeContainers(s *corev1.PodStatus) {
 			p.judgeContainer(c, "Init:")
 		}
 	}
+	var last time.Time
 	for i := range s.ContainerStatuses {
 		c := &s.ContainerStatuses[i]
 		p.restarts += bounded(c.RestartCount)
 		p.judgeContainer(c, "")
-		if t := c.State.Terminated; t != nil && t.FinishedAt.After(p.ended) && p.phase >= podDone {
-			p.ended = t.FinishedAt.Time
+		if t := c.State.Terminated; t != nil && t.FinishedAt.After(last) && p.phase >= podDone {
+			last = t.FinishedAt.Time
 		}
+	}
+	if !last.IsZero() {
+		p.ended = last
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,10 @@ type Kube struct {
 	ca       string
 	etcd     *kept
 	api      *kept
+
+	once       sync.Once
+	http       *http.Client
+	namespaces map[string]bool // made by Apply
 }
 
 // kubeUsers are the tokens that the API server knows beside the administrator's: a user's name is its token. Nobody of them may do anything before a test says so.
@@ -42,7 +47,7 @@ const kubeStart = 4 * time.Minute
 func StartKube(t testing.TB) *Kube {
 	t.Helper()
 	Need(t, "etcd", "flock", "go")
-	k := &Kube{Dir: t.TempDir(), t: t, programs: kubePrograms(t)}
+	k := &Kube{Dir: t.TempDir(), t: t, programs: kubePrograms(t), namespaces: map[string]bool{"default": true}}
 	k.Kubeconfig = filepath.Join(k.Dir, "admin.kubeconfig")
 	k.port = freePort(t)
 	k.Server = fmt.Sprintf("https://127.0.0.1:%d", k.port)
