@@ -29,8 +29,8 @@ type watched struct {
 	news chan struct{}
 }
 
-// watch watches with short waits until the test ends.
-func watch(t testing.TB, o Options) *watched {
+// look watches with short waits until the test ends.
+func look(t testing.TB, o Options) *watched {
 	t.Helper()
 	w := &watched{Cluster: New(o), t: t, news: make(chan struct{}, 1)}
 	w.pace = pace{first: 50 * time.Millisecond, last: time.Second, tell: 10 * time.Millisecond, probe: time.Minute}
@@ -115,7 +115,7 @@ func TestRealServer(t *testing.T) {
 	k := testbed.StartKube(t)
 	k.Apply(read(t, "operators.yaml"))
 	k.Apply(read(t, "cluster.yaml"))
-	admin := watch(t, Options{Kubeconfig: k.Kubeconfig})
+	admin := look(t, Options{Kubeconfig: k.Kubeconfig})
 	nodes, pods := fixture(t, "cluster.yaml")
 	want := filled(t, nodes, pods).picture(time.Unix(2, 0))
 	p := admin.await("all of the fixture", func(p *schedulers.Picture) bool {
@@ -195,7 +195,7 @@ metadata: {namespace: ml, name: ada}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ada}]
 `)
-	ada := watch(t, Options{Kubeconfig: k.User("ada", "ml")})
+	ada := look(t, Options{Kubeconfig: k.User("ada", "ml")})
 	p := ada.await("the jobs of ml", func(p *schedulers.Picture) bool { return len(p.Jobs) > 0 })
 	for _, j := range p.Jobs {
 		if j.Partition != "ml" {
@@ -209,7 +209,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ada}]
 	if n := find(p, "gpu002"); n.GPUs != -1 || n.GPUsUsed != -1 || n.Condition != schedulers.Unknown || !slices.Equal(n.Addresses, []string{"10.0.0.2"}) {
 		t.Errorf("a node that only pods name: %+v", n)
 	}
-	bob := watch(t, Options{Kubeconfig: k.User("bob", "ml")})
+	bob := look(t, Options{Kubeconfig: k.User("bob", "ml")})
 	p = bob.await("nothing allowed", func(p *schedulers.Picture) bool { return p.Problem != nil })
 	if !strings.Contains(p.Problem.Text, "forbidden") || !strings.Contains(p.Problem.Text, `"bob"`) || p.Problem.Remedy == "" || len(p.Jobs) > 0 || !p.At.IsZero() {
 		t.Errorf("said: %s", summary(p))
@@ -232,7 +232,7 @@ func credentials(t *testing.T, k *testbed.Kube) {
 	must(t, err)
 	path := filepath.Join(t.TempDir(), "config")
 	must(t, os.WriteFile(path, []byte(strings.Replace(string(good), "token: admin", "token: expired", 1)), 0o600))
-	w := watch(t, Options{Kubeconfig: path})
+	w := look(t, Options{Kubeconfig: path})
 	p := w.await("refused", func(p *schedulers.Picture) bool { return p.Problem != nil })
 	if !strings.Contains(p.Problem.Text, "does not take these credentials") || !strings.Contains(p.Problem.Remedy, "log in again") {
 		t.Errorf("said: %s", summary(p))
