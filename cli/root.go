@@ -58,7 +58,7 @@ foretop`,
 	opts.addConfig(root)
 	opts.addSSH(root)
 	screen.add(root)
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

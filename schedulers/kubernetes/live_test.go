@@ -170,7 +170,9 @@ func changes(t *testing.T, k *testbed.Kube, admin *watched) {
 	}
 	_, err := k.Do(http.MethodDelete, "/api/v1/namespaces/ml/pods/horovod-worker-0", "", nil)
 	must(t, err)
-	p = admin.await("a pod that ends", func(p *schedulers.Picture) bool { return strings.Contains(findJob(p, "ml/mpijob/horovod").State, "Terminating") })
+	p = admin.await("a pod that ends", func(p *schedulers.Picture) bool {
+		return strings.Contains(findJob(p, "ml/mpijob/horovod").State, "Terminating")
+	})
 	if n := find(p, "gpu001"); n.GPUsUsed != 8 {
 		t.Errorf("a pod that still ends has no GPU: %d of gpu001 are given out", n.GPUsUsed)
 	}

@@ -10,6 +10,6 @@ flock 9
 version=$(sed -n 's,^.*k8s.io/kubernetes \(v[0-9.]*\).*,\1,p' go.mod)
 export GOWORK=off GOFLAGS= CGO_ENABLED=0
 is=k8s.io/component-base/version
-go build -buildvcs=false -o "$out/" -ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
+go build -trimpath -buildvcs=false -o "$out/" -ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
 	k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok
 touch "$out/built"
