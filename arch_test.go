@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"jobs/layout":                  {},
 	"schedulers":                   {},
 	"schedulers/slurm":             {"telemetry", "schedulers"},
-	"schedulers/kubernetes":        {"schedulers"},
+	"schedulers/kubernetes":        {"telemetry", "schedulers"},
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers"},
 	"findings":                     {"telemetry", "telemetry/facts", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},

@@ -67,6 +67,9 @@ func (c *choice) nodes(p *schedulers.Picture) (names, unknown []string) {
 		}
 	case !c.given():
 		names = p.NodesOf(c.user)
+		if p.Kind == "kubernetes" { // which has no users: a namespace that is called like one is theirs
+			names = append(names, inNamespace(p, c.user)...)
+		}
 	}
 	if p.Kind == "slurm" {
 		for _, word := range c.slurm {
@@ -87,6 +90,16 @@ func (c *choice) nodes(p *schedulers.Picture) (names, unknown []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), unknown
+}
+
+// inNamespace are the nodes that a namespace's jobs hold now.
+func inNamespace(p *schedulers.Picture, namespace string) (names []string) {
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; namespace != "" && j.Partition == namespace && (j.Phase == schedulers.Running || j.Phase == schedulers.Completing) {
+			names = append(names, j.Nodes...)
+		}
+	}
+	return names
 }
 
 // inPartition are the nodes of a partition; nil: there is none of that name.

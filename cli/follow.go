@@ -21,7 +21,7 @@ type follower struct {
 	follows bool // the nodes come from the schedulers; else these only tell more of what is watched
 
 	mu         sync.Mutex
-	schedulers []schedulers.Scheduler
+	schedulers []asked
 	pictures   []*schedulers.Picture // the last of each, nil before the first
 	watched    map[string]reason     // by the fleet's name
 	running    []string              // keys of the scheduler's jobs that run here, at the last look
@@ -35,7 +35,7 @@ func newFollower(s *station, c choice, follows bool) *follower {
 }
 
 // start watches schedulers until ctx ends. Their first pictures come later.
-func (f *follower) start(ctx context.Context, list []schedulers.Scheduler) {
+func (f *follower) start(ctx context.Context, list []asked) {
 	f.mu.Lock()
 	f.schedulers = list
 	f.pictures = make([]*schedulers.Picture, len(list))
@@ -76,11 +76,15 @@ func (f *follower) follow() {
 			unknown = missing
 		}
 		unknown = slices.DeleteFunc(unknown, func(w string) bool { return !slices.Contains(missing, w) }) // one that knows it is enough
-		at := targetsAt(p, names)
+		at := targetsAt(p, names, f.schedulers[i].door)
 		why := reasons(p)
 		for _, name := range names {
 			targets[name], wanted[name] = at[name], why[name]
 		}
+	}
+	if len(wanted) == 0 && !f.choice.given() && unanswered(f.pictures) {
+		t := targetsOf(nil)[0]
+		targets[t.Name], wanted[t.Name] = t, ""
 	}
 	for name := range f.watched {
 		if _, stays := wanted[name]; !stays {
@@ -105,11 +109,20 @@ func (f *follower) follow() {
 	f.station.SetEmpty(words)
 }
 
-// targetsAt are how a scheduler's nodes are reached: as ssh knows their names, but for this machine.
-func targetsAt(p *schedulers.Picture, names []string) map[string]sshpool.Target {
+// unanswered says that every scheduler was asked, and none ever answered: programs without a configuration, a kubeconfig of a cluster that is long gone. Then
+// it is as if there were none, until one answers.
+func unanswered(pictures []*schedulers.Picture) bool {
+	return !slices.ContainsFunc(pictures, func(p *schedulers.Picture) bool { return p == nil || !p.At.IsZero() || p.Problem == nil })
+}
+
+// targetsAt are how a scheduler's nodes are reached: through its door where it has one, else as ssh knows their names, but for this machine.
+func targetsAt(p *schedulers.Picture, names []string, door *sshpool.Door) map[string]sshpool.Target {
 	targets := make(map[string]sshpool.Target, len(names))
 	for _, name := range names {
-		targets[name] = sshpool.Target{Name: name}
+		targets[name] = sshpool.Target{Name: name, Door: door}
+	}
+	if door != nil {
+		return targets
 	}
 	host, _ := os.Hostname()
 	short, _, _ := strings.Cut(host, ".")

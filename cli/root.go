@@ -67,7 +67,7 @@ foretop --job 8123`,
 	opts.addSSH(root)
 	screen.add(root)
 	what.add(root)
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

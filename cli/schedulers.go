@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"foretop/config"
 	"foretop/schedulers"
+	"foretop/schedulers/kubernetes"
 	"foretop/schedulers/slurm"
 	"foretop/sshpool"
 )
@@ -20,8 +23,8 @@ const loginPatience = 20 * time.Second
 
 // findSchedulers looks for the schedulers that the configuration and the command line name, and for those of this machine. Whoever is named and not found is
 // an error; whoever merely might have been there is left out.
-func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func(string) schedulers.Runner) ([]schedulers.Scheduler, error) {
-	var list []schedulers.Scheduler
+func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func(string) schedulers.Runner) ([]asked, error) {
+	var list []asked
 	runner := schedulers.Runner(slurm.Local{})
 	if cfg.Slurm.Login != "" {
 		runner = pool(cfg.Slurm.Login)
@@ -29,13 +32,65 @@ func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func
 	s, err := slurm.Find(ctx, runner, slurm.Options{Every: cfg.Slurm.Every})
 	switch {
 	case err == nil:
-		list = append(list, s)
+		list = append(list, asked{s, nil})
 	case len(c.slurm) > 0 && errors.Is(err, slurm.ErrNone):
 		return nil, fmt.Errorf("no Slurm %s: --slurm needs squeue in PATH, or a login node that has it (slurm.login in the configuration file)", runner.Where())
 	case len(c.slurm) > 0 || cfg.Slurm.Login != "":
 		return nil, err
 	}
+	kubernetes.Silence()
+	clusters, err := kubeOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range clusters {
+		list = append(list, asked{kubernetes.New(o), kubeDoor(cfg.Kube, o)})
+	}
 	return list, nil
+}
+
+// asked is a scheduler that is asked, and the way into its nodes.
+type asked struct {
+	schedulers.Scheduler
+	door *sshpool.Door // nil: SSH
+}
+
+// kubeOptions are the clusters that are named, else the one that a kubeconfig or this pod's service account leads to.
+func kubeOptions(c *choice) (list []kubernetes.Options, err error) {
+	for _, word := range c.kube {
+		// A context's name may have slashes itself (arn:aws:eks:…:cluster/NAME), and so may a selector: the first cut that names a context is it.
+		o := kubernetes.Options{Context: word}
+		for at := 0; !kubernetes.HasConfig(o); {
+			slash := strings.IndexByte(word[at:], '/')
+			if slash < 0 {
+				return nil, fmt.Errorf("--kube %s: no kubeconfig has such a context: see `kubectl config get-contexts`", word)
+			}
+			at += slash
+			o.Context, o.Selector = word[:at], word[at+1:]
+			at++
+		}
+		list = append(list, o)
+	}
+	if len(c.kube) == 0 && len(c.slurm) == 0 && kubernetes.HasConfig(kubernetes.Options{}) {
+		list = append(list, kubernetes.Options{})
+	}
+	return list, nil
+}
+
+// kubeDoor is the way into a cluster's nodes through its API; nil: they are reached by SSH.
+func kubeDoor(cfg config.Kube, o kubernetes.Options) *sshpool.Door {
+	if !cfg.Exec {
+		return nil
+	}
+	door := kubernetes.NewDoor(o, cfg.Namespace)
+	return &sshpool.Door{Name: kubernetes.Kind, Run: func(ctx context.Context, node, command string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+		exit, err := door.Run(ctx, node, command, stdin, stdout, stderr)
+		var why *kubernetes.ExecError
+		if errors.As(err, &why) {
+			err = &sshpool.DoorError{Cause: why.Cause, Remedy: why.Remedy, Refused: why.Refused, Err: err}
+		}
+		return exit, err
+	}}
 }
 
 // onLogin runs a scheduler's programs on a node of the pool.

@@ -22,6 +22,7 @@ type Config struct {
 	ASCII   bool          `yaml:"ascii"`   // draw with ASCII characters only
 	SSH     SSH           `yaml:"ssh"`
 	Slurm   Slurm         `yaml:"slurm"`
+	Kube    Kube          `yaml:"kubernetes"`
 	Groups  Groups        `yaml:"groups"` // named node sets
 }
 
@@ -34,6 +35,12 @@ type SSH struct {
 type Slurm struct {
 	Login string        `yaml:"login"` // the node whose squeue and scontrol are asked; "" this machine's, where there are any
 	Every time.Duration `yaml:"every"` // how often; 0: as seldom as suits the cluster
+}
+
+// Kube is how the nodes of a Kubernetes cluster are reached.
+type Kube struct {
+	Exec      bool   `yaml:"exec"`      // through exec into the pods of `foretop kube-manifest`, not by SSH
+	Namespace string `yaml:"namespace"` // of those pods; "" foretop
 }
 
 // Bounds of the values; both ends are allowed.

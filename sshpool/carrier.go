@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// carrier is a way to run commands on a node: an SSH connection, or this machine itself. (Room is left for a third: the socket of
+// carrier is a way to run commands on a node: an SSH connection, this machine itself, or a door (see Door). (Room is left for one more: the socket of
 // an OpenSSH master, for hosts that need what a Go client cannot do.)
 type carrier interface {
 	// run starts a command line under the user's login shell, without a terminal. A carrier that ends ends its processes.
@@ -31,6 +31,7 @@ type process struct {
 	closeStdin func() error
 	kill       func()
 	exit       *exit
+	failed     func() error // why its carrier cut it off, nil when it did not; nil func: it never says
 }
 
 // exit is how a process ended, once it is known.
@@ -111,8 +112,13 @@ func (t *tail) drain(r io.Reader, flood func()) {
 	}
 }
 
-// floodProblem is why a node is left that writes on stderr without end; nil when it does not.
-func (p *process) floodProblem() error {
+// cutOff is why a process was not left to end by itself: its carrier failed, or it writes on stderr without end; nil when it was.
+func (p *process) cutOff() error {
+	if p.failed != nil {
+		if err := p.failed(); err != nil {
+			return err
+		}
+	}
 	if !p.stderr.flooded.Load() {
 		return nil
 	}

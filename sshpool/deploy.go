@@ -112,8 +112,8 @@ func (d *deployment) timedOut(ctx context.Context, err error, what string) error
 
 // ended words a start that ended without a start line: restricted shells, nologin, a collector that fails at once.
 func (d *deployment) ended(p *process, notes string, code int) error {
-	if flood := p.floodProblem(); flood != nil {
-		return flood
+	if cut := p.cutOff(); cut != nil {
+		return cut
 	}
 	said := lastLine(p.stderr.text(300 * time.Millisecond))
 	if said == "" {

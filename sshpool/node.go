@@ -132,6 +132,9 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	if n.target.Local {
 		return n.tryLocal()
 	}
+	if n.target.Door != nil {
+		return n.tryDoor(before)
+	}
 	r := n.target.Resolved
 	if r == nil {
 		if r, err = n.pool.resolver.resolve(n.ctx, n.target.Name); err != nil {
@@ -237,8 +240,8 @@ func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 	if lost != nil {
 		return lived, lost
 	}
-	if flood := s.process.floodProblem(); flood != nil {
-		return lived, flood
+	if cut := s.process.cutOff(); cut != nil {
+		return lived, cut
 	}
 	var bad interface{ Misbehaving() bool }
 	if errors.As(err, &bad) && bad.Misbehaving() {

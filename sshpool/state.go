@@ -69,5 +69,6 @@ type Sink interface {
 type Target struct {
 	Name     string    // key of the node everywhere: alias, host, user@host:port, or any name when Local
 	Local    bool      // no SSH: the collector is started on this machine, the stream is the same
+	Door     *Door     // non-nil: no SSH, the node is reached through it, by Name
 	Resolved *Resolved // non-nil: nothing is asked of `ssh -G` (simulated fleets, tests, hosts given with all fields)
 }

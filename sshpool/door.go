@@ -1,0 +1,138 @@
+package sshpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// Door is a way into nodes beside SSH, as a cluster's API may give one: it runs a command line by /bin/sh on a node and gives its exit status. It returns when the command ended and all its output is
+// written, when stdin fails, or when ctx ends. A command that did not run, or was cut off, is an error; a *DoorError has words for the user. Cli makes the doors: the pool knows no scheduler.
+type Door struct {
+	Name string // for messages: "kubernetes"
+	Run  func(ctx context.Context, node, command string, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error)
+}
+
+// DoorError says why a door does not open, and what helps.
+type DoorError struct {
+	Cause, Remedy string
+	Refused       bool // not by accident: it is tried again after a long time only
+	Err           error
+}
+
+func (e *DoorError) Error() string { return e.Cause }
+
+func (e *DoorError) Unwrap() error { return e.Err }
+
+// doorKey is the gate of all nodes behind one door: they share what opens it.
+const doorKey = "door "
+
+// tryDoor is try for a node behind a door.
+func (n *node) tryDoor(before *problem) (time.Duration, error) {
+	turn, err := n.pool.pace.acquire(n.ctx, doorKey+n.target.Door.Name)
+	if err != nil {
+		return 0, err
+	}
+	defer turn.end(false)
+	connecting := Status{State: Connecting}
+	if before != nil {
+		connecting.Cause, connecting.Remedy = before.cause, before.remedy
+	}
+	n.report(connecting)
+	c := newDoorCarrier(n.ctx, n.target.Door, n.target.Name)
+	defer c.Close()
+	s, err := n.launch(n.ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	turn.end(false)
+	return n.stream(c, s)
+}
+
+// doorCarrier runs each command through its door anew. It ends with ctx.
+type doorCarrier struct {
+	door   *Door
+	node   string
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newDoorCarrier(ctx context.Context, door *Door, node string) *doorCarrier {
+	ctx, cancel := context.WithCancel(ctx)
+	return &doorCarrier{door, node, ctx, cancel}
+}
+
+func (c *doorCarrier) Close() error {
+	c.cancel()
+	return nil
+}
+
+// probe runs a command that does nothing.
+func (c *doorCarrier) probe() error {
+	exit, err := c.door.Run(c.ctx, c.node, "exit 0", eof{}, io.Discard, io.Discard)
+	if err == nil && exit != 0 {
+		err = fmt.Errorf("exit %d", exit)
+	}
+	return err
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (c *doorCarrier) run(_ context.Context, command string) (*process, error) {
+	if c.ctx.Err() != nil {
+		return nil, errCarrierClosed
+	}
+	ctx, kill := context.WithCancel(c.ctx)
+	inR, inW := io.Pipe()
+	outR, outW := io.Pipe()
+	errR, errW := io.Pipe()
+	var failed atomic.Pointer[problem]
+	p := &process{stdin: inW, stdout: outR, stderr: newTail(), closeStdin: inW.Close, exit: newExit()}
+	p.kill = kill
+	p.failed = func() error {
+		if p := failed.Load(); p != nil {
+			return p
+		}
+		return nil
+	}
+	// A reader that is not read from holds the door's writer: what ends the command ends the pipes.
+	cut := context.AfterFunc(ctx, func() {
+		inR.CloseWithError(errCarrierClosed)
+		outR.CloseWithError(errCarrierClosed)
+		errR.CloseWithError(errCarrierClosed)
+	})
+	go p.stderr.drain(errR, func() { c.cancel() })
+	go func() {
+		exit, err := c.door.Run(ctx, c.node, command, inR, outW, errW)
+		if err != nil && ctx.Err() == nil {
+			failed.Store(doorProblem(err))
+		}
+		if err != nil {
+			exit = -1
+		}
+		p.exit.set(exit, "")
+		cut()
+		inR.CloseWithError(errCarrierClosed)
+		errW.Close()
+		outW.Close()
+		kill()
+	}()
+	return p, nil
+}
+
+func doorProblem(err error) *problem {
+	p := &problem{state: Lost, again: pauseFar, err: err, cause: clean(err.Error())}
+	var door *DoorError
+	if errors.As(err, &door) {
+		p.cause, p.remedy = clean(door.Cause), clean(door.Remedy)
+		if door.Refused {
+			p.state, p.again = Refused, pauseLong
+		}
+	}
+	return p
+}
