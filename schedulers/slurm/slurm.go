@@ -43,7 +43,7 @@ type Options struct {
 const (
 	defaultTimeout = time.Minute
 	defaultLimit   = 16 << 20 // of JSON some 3,000 jobs, of text 20,000
-	findTimeout    = 20 * time.Second
+	findTimeout    = 30 * time.Second
 	findLimit      = 64 << 10
 )
 
