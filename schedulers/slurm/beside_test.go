@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"foretop/schedulers"
 	"foretop/scripts/testbed"
 )
@@ -113,29 +115,49 @@ func (l *live) forms(f func(form)) {
 	}
 }
 
-// asSlurmSays compares all jobs and nodes with what squeue and sinfo print.
-func (l *live) asSlurmSays(p *schedulers.Picture) {
+// asSlurmSays asks until all jobs and nodes are as squeue and sinfo print them right after: the scheduler works meanwhile.
+func (l *live) asSlurmSays() *schedulers.Picture {
 	l.Helper()
-	var want, got []string
-	for line := range strings.Lines(l.run("root", "env", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0", "squeue", "-h", "-a", "-t", "all", "-o", "%A %i %T %u %P %D %N %Z %V")) {
-		want = append(want, strings.Join(strings.Fields(line), " "))
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		p := l.s.round(l.Context(), nil)
+		diff := cmp.Diff(l.slurmSays(), weSay(p))
+		if p.Problem == nil && diff == "" {
+			return p
+		}
+		if time.Now().After(deadline) {
+			l.Fatalf("never the same (-Slurm +we), problem %+v:\n%s", p.Problem, diff)
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
+}
+
+func (l *live) slurmSays() []string {
+	l.Helper()
+	var out []string
+	for line := range strings.Lines(l.run("root", "env", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0", "squeue", "-h", "-a", "-t", "all", "-o", "job %A %i %T %u %P %D %N %Z %V")) {
+		out = append(out, strings.Join(strings.Fields(line), " "))
+	}
+	for line := range strings.Lines(l.run("root", "sinfo", "-h", "-N", "-p", "train", "-o", "node %N %T %G %E %o")) {
+		// What the backfill scheduler has planned changes by the second.
+		line = strings.NewReplacer(" planned ", " idle ", "mixed- ", "mixed ", "idle- ", "idle ").Replace(line)
+		out = append(out, strings.TrimSpace(line))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func weSay(p *schedulers.Picture) []string {
+	var out []string
 	for _, j := range p.Jobs {
-		got = append(got, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s %d %s %s %d", strings.TrimPrefix(j.Key, "slurm/"), j.ID, j.State, j.User, j.Partition, j.NodesN, Fold(j.Nodes), j.WorkDir, j.SubmitAt.Unix())), " "))
-	}
-	l.equal("jobs", want, got)
-	want, got = nil, nil
-	for line := range strings.Lines(l.run("root", "sinfo", "-h", "-N", "-p", "train", "-o", "%N %T %G %E %o")) {
-		want = append(want, strings.TrimSpace(line))
+		line := fmt.Sprintf("job %s %s %s %s %s %d %s %s %d", strings.TrimPrefix(j.Key, "slurm/"), j.ID, j.State, j.User, j.Partition, j.NodesN, Fold(j.Nodes), j.WorkDir, j.SubmitAt.Unix())
+		out = append(out, strings.Join(strings.Fields(line), " "))
 	}
 	for _, n := range p.Nodes {
-		reason := n.Reason
-		if reason == "" {
-			reason = "none"
-		}
-		got = append(got, fmt.Sprintf("%s %s gpu:%s:%d %s %s", n.Name, strings.ToLower(sinfoState(n)), n.GPUModel, n.GPUs, reason, n.Addresses[len(n.Addresses)-1]))
+		out = append(out, fmt.Sprintf("node %s %s gpu:%s:%d %s %s", n.Name, strings.ToLower(sinfoState(n)), n.GPUModel, n.GPUs, or(n.Reason, "none"), n.Addresses[len(n.Addresses)-1]))
 	}
-	l.equal("nodes", want, got)
+	slices.Sort(out)
+	return out
 }
 
 // sinfoState is a node's state in sinfo's one word.
@@ -198,4 +220,11 @@ func ours(j schedulers.Job) []string {
 		out = append(out, n+" "+fmt.Sprint(indices))
 	}
 	return out
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
 }

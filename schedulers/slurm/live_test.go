@@ -30,8 +30,7 @@ func TestLiveJobs(t *testing.T) {
 			job(p, array+"_2").Phase == schedulers.Running && job(p, failed).Phase == schedulers.Ended && job(p, big).Reason != "" && job(p, after).Reason == "Dependency"
 	})
 	l.forms(func(asked form) {
-		p := l.s.round(t.Context(), nil)
-		l.asSlurmSays(p)
+		p := l.asSlurmSays()
 		if p.Cluster != "bed" || !strings.Contains(l.run("root", "scontrol", "version"), p.Version) || p.Version == "" {
 			t.Errorf("cluster %q, version %q", p.Cluster, p.Version)
 		}
@@ -65,8 +64,9 @@ func TestLiveJobs(t *testing.T) {
 		for id, w := range want {
 			j := job(p, id)
 			reason, _, _ := strings.Cut(j.Reason, ":")
-			if strings.HasPrefix(reason, "Nodes required for job are") {
-				reason = "Resources" // the text form has the description in its place
+			// The text form has the description in its place, and who waits for whom changes.
+			if strings.HasPrefix(reason, "Nodes required for job are") || id == big && reason == "Priority" {
+				reason = "Resources"
 			}
 			if w.log == "-" {
 				w.log = j.LogFile
@@ -117,7 +117,7 @@ func TestLiveJobs(t *testing.T) {
 	if j := job(p, two); j.State != "CANCELLED" || j.EndAt.IsZero() || !j.LimitAt.IsZero() {
 		t.Errorf("%+v", j)
 	}
-	l.asSlurmSays(p)
+	l.asSlurmSays()
 }
 
 func TestLiveNodes(t *testing.T) {
@@ -133,8 +133,7 @@ func TestLiveNodes(t *testing.T) {
 	l.until("node004 is down", func(p *schedulers.Picture) bool { return node(p, "node004").Condition == schedulers.Down })
 	boot := l.run("root", "stat", "-c", "%Y", "/proc/1") // later than the machine's start
 	l.forms(func(asked form) {
-		p := l.s.round(t.Context(), nil)
-		l.asSlurmSays(p)
+		p := l.asSlurmSays()
 		for name, want := range map[string]schedulers.Node{
 			"node001": {Condition: schedulers.Draining, State: "MIXED+DRAIN", Reason: "bad link | ask bob = [x] 漢", ReasonBy: "root", GPUsUsed: 3},
 			"node002": {Condition: schedulers.Drained, State: "IDLE+DRAIN", Reason: "bad link | ask bob = [x] 漢", ReasonBy: "root"},
@@ -166,7 +165,7 @@ func TestLiveNodes(t *testing.T) {
 	if n := node(p, "node002"); n.Reason != "" || n.ReasonBy != "" || !n.ReasonAt.IsZero() {
 		t.Errorf("%+v", n)
 	}
-	l.asSlurmSays(p)
+	l.asSlurmSays()
 }
 
 // The controller goes and comes back: what was known stays, with the reason.
@@ -188,7 +187,7 @@ func TestLiveController(t *testing.T) {
 			t.Fatal(err)
 		}
 		p = l.until("it is back", func(p *schedulers.Picture) bool { return job(p, id).Phase == schedulers.Running })
-		l.asSlurmSays(p)
+		l.asSlurmSays()
 	}
 }
 
