@@ -186,7 +186,7 @@ func TestLiveController(t *testing.T) {
 		if err := l.bed.StartController(); err != nil {
 			t.Fatal(err)
 		}
-		p = l.until("it is back", func(p *schedulers.Picture) bool { return job(p, id).Phase == schedulers.Running })
+		l.until("it is back", func(p *schedulers.Picture) bool { return job(p, id).Phase == schedulers.Running })
 		l.asSlurmSays()
 	}
 }
