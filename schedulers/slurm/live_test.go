@@ -2,9 +2,7 @@ package slurm
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,153 +12,6 @@ import (
 	"foretop/schedulers"
 	"foretop/scripts/testbed"
 )
-
-// beside runs commands beside a real controller, as one of its users.
-type beside struct {
-	bed  *testbed.SlurmBed
-	user string
-}
-
-func (b beside) Where() string { return "the controller" }
-
-func (b beside) Run(ctx context.Context, limit int, argv ...string) ([]byte, error) {
-	cmd, err := b.bed.Command(ctx, b.user, argv...)
-	if err != nil {
-		return nil, err
-	}
-	return Local{Env: cmd.Env}.Run(ctx, limit, cmd.Args...)
-}
-
-// live is a real Slurm with what the tests ask of it.
-type live struct {
-	*testing.T
-	bed *testbed.SlurmBed
-	s   *Slurm
-	b   *newest
-}
-
-// newest is the last round.
-type newest struct{ p *schedulers.Picture }
-
-func start(t *testing.T, nodes int) *live {
-	t.Helper()
-	bed := testbed.Slurm(t, testbed.SlurmOptions{Nodes: nodes})
-	s, err := Find(t.Context(), beside{bed, "ann"}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &live{t, bed, s, &newest{}}
-}
-
-func (l *live) run(user string, argv ...string) string {
-	l.Helper()
-	out, err := l.bed.Run(user, argv...)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return out
-}
-
-func (l *live) submit(user string, options ...string) string {
-	l.Helper()
-	id, err := l.bed.Submit(user, options...)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return id
-}
-
-// until asks until what is said holds of the picture.
-func (l *live) until(what string, holds func(*schedulers.Picture) bool) *schedulers.Picture {
-	l.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	for {
-		l.b.p = l.s.round(l.Context(), l.b.p)
-		if l.b.p.Problem == nil && holds(l.b.p) {
-			return l.b.p
-		}
-		if time.Now().After(deadline) {
-			l.Fatalf("never: %s; the last picture: %+v, problem %+v\nsqueue:\n%s", what, l.b.p, l.b.p.Problem, l.run("root", "squeue", "-a", "-t", "all"))
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
-func job(p *schedulers.Picture, id string) schedulers.Job {
-	for _, j := range p.Jobs {
-		if j.ID == id {
-			return j
-		}
-	}
-	return schedulers.Job{}
-}
-
-func node(p *schedulers.Picture, name string) schedulers.Node {
-	for _, n := range p.Nodes {
-		if n.Name == name {
-			return n
-		}
-	}
-	return schedulers.Node{}
-}
-
-// forms runs a test in each form that this Slurm can be asked in.
-func (l *live) forms(f func(form)) {
-	for _, asked := range []form{formJSON, formText} {
-		l.s.jobForm, l.s.nodeForm, l.b.p = asked, asked, nil
-		f(asked)
-		if l.s.jobForm != asked || l.s.nodeForm != asked {
-			l.Errorf("it was not asked in form %d to the end: %d, %d", asked, l.s.jobForm, l.s.nodeForm)
-		}
-	}
-}
-
-// asSlurmSays compares all jobs and nodes with what squeue and sinfo print.
-func (l *live) asSlurmSays(p *schedulers.Picture) {
-	l.Helper()
-	var want, got []string
-	for line := range strings.Lines(l.run("root", "env", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0", "squeue", "-h", "-a", "-t", "all", "-o", "%A %i %T %u %P %D %N %Z %V")) {
-		want = append(want, strings.Join(strings.Fields(line), " "))
-	}
-	for _, j := range p.Jobs {
-		got = append(got, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s %d %s %s %d", strings.TrimPrefix(j.Key, "slurm/"), j.ID, j.State, j.User, j.Partition, j.NodesN, Fold(j.Nodes), j.WorkDir, j.SubmitAt.Unix())), " "))
-	}
-	l.equal("jobs", want, got)
-	want, got = nil, nil
-	for line := range strings.Lines(l.run("root", "sinfo", "-h", "-N", "-p", "train", "-o", "%N %T %G %E %o")) {
-		want = append(want, strings.TrimSpace(line))
-	}
-	for _, n := range p.Nodes {
-		reason := n.Reason
-		if reason == "" {
-			reason = "none"
-		}
-		got = append(got, fmt.Sprintf("%s %s gpu:%s:%d %s %s", n.Name, strings.ToLower(sinfoState(n)), n.GPUModel, n.GPUs, reason, n.Addresses[len(n.Addresses)-1]))
-	}
-	l.equal("nodes", want, got)
-}
-
-// sinfoState is a node's state in sinfo's one word.
-func sinfoState(n schedulers.Node) string {
-	mark := ""
-	if slices.Contains(n.Flags, "NOT_RESPONDING") {
-		mark = "*"
-	}
-	switch n.Condition {
-	case schedulers.Draining, schedulers.Drained, schedulers.Down:
-		return n.Condition.String() + mark
-	}
-	return n.Flags[0] + mark
-}
-
-func (l *live) equal(what string, want, got []string) {
-	l.Helper()
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(want, got) {
-		l.Errorf("%s: Slurm says\n%s\nand we\n%s", what, strings.Join(want, "\n"), strings.Join(got, "\n"))
-	}
-}
 
 func TestLiveJobs(t *testing.T) {
 	l := start(t, 8)
@@ -179,8 +30,7 @@ func TestLiveJobs(t *testing.T) {
 			job(p, array+"_2").Phase == schedulers.Running && job(p, failed).Phase == schedulers.Ended && job(p, big).Reason != "" && job(p, after).Reason == "Dependency"
 	})
 	l.forms(func(asked form) {
-		p := l.s.round(t.Context(), nil)
-		l.asSlurmSays(p)
+		p := l.asSlurmSays()
 		if p.Cluster != "bed" || !strings.Contains(l.run("root", "scontrol", "version"), p.Version) || p.Version == "" {
 			t.Errorf("cluster %q, version %q", p.Cluster, p.Version)
 		}
@@ -214,8 +64,9 @@ func TestLiveJobs(t *testing.T) {
 		for id, w := range want {
 			j := job(p, id)
 			reason, _, _ := strings.Cut(j.Reason, ":")
-			if strings.HasPrefix(reason, "Nodes required for job are") {
-				reason = "Resources" // the text form has the description in its place
+			// The text form has the description in its place, and who waits for whom changes.
+			if strings.HasPrefix(reason, "Nodes required for job are") || id == big && reason == "Priority" {
+				reason = "Resources"
 			}
 			if w.log == "-" {
 				w.log = j.LogFile
@@ -266,47 +117,7 @@ func TestLiveJobs(t *testing.T) {
 	if j := job(p, two); j.State != "CANCELLED" || j.EndAt.IsZero() || !j.LimitAt.IsZero() {
 		t.Errorf("%+v", j)
 	}
-	l.asSlurmSays(p)
-}
-
-func atoi(t *testing.T, s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// indices are a job's GPUs as scontrol prints them: "node001 [0 1]".
-func (l *live) indices(id string) []string {
-	var out []string
-	// A het job is shown with all its parts; a job's name may hold line ends.
-	for record := range strings.SplitSeq("\n"+l.run("root", "scontrol", "-d", "-o", "show", "job", id), "\nJobId=") {
-		if !strings.HasPrefix(record, id+" ") {
-			continue
-		}
-		for _, part := range strings.Split(record, " Nodes=")[1:] {
-			nodes, rest, _ := strings.Cut(part, " ")
-			_, detail, _ := strings.Cut(rest, " GRES=")
-			detail, _, _ = strings.Cut(detail, " ")
-			names, err := Expand(nodes, 100)
-			if err != nil {
-				l.Fatal(err)
-			}
-			for _, n := range names {
-				out = append(out, n+" "+fmt.Sprint(gpuIndices(detail)))
-			}
-		}
-	}
-	return out
-}
-
-func ours(j schedulers.Job) []string {
-	var out []string
-	for n, indices := range j.GPUsOn {
-		out = append(out, n+" "+fmt.Sprint(indices))
-	}
-	return out
+	l.asSlurmSays()
 }
 
 func TestLiveNodes(t *testing.T) {
@@ -322,8 +133,7 @@ func TestLiveNodes(t *testing.T) {
 	l.until("node004 is down", func(p *schedulers.Picture) bool { return node(p, "node004").Condition == schedulers.Down })
 	boot := l.run("root", "stat", "-c", "%Y", "/proc/1") // later than the machine's start
 	l.forms(func(asked form) {
-		p := l.s.round(t.Context(), nil)
-		l.asSlurmSays(p)
+		p := l.asSlurmSays()
 		for name, want := range map[string]schedulers.Node{
 			"node001": {Condition: schedulers.Draining, State: "MIXED+DRAIN", Reason: "bad link | ask bob = [x] 漢", ReasonBy: "root", GPUsUsed: 3},
 			"node002": {Condition: schedulers.Drained, State: "IDLE+DRAIN", Reason: "bad link | ask bob = [x] 漢", ReasonBy: "root"},
@@ -355,7 +165,7 @@ func TestLiveNodes(t *testing.T) {
 	if n := node(p, "node002"); n.Reason != "" || n.ReasonBy != "" || !n.ReasonAt.IsZero() {
 		t.Errorf("%+v", n)
 	}
-	l.asSlurmSays(p)
+	l.asSlurmSays()
 }
 
 // The controller goes and comes back: what was known stays, with the reason.
@@ -376,8 +186,8 @@ func TestLiveController(t *testing.T) {
 		if err := l.bed.StartController(); err != nil {
 			t.Fatal(err)
 		}
-		p = l.until("it is back", func(p *schedulers.Picture) bool { return job(p, id).Phase == schedulers.Running })
-		l.asSlurmSays(p)
+		l.until("it is back", func(p *schedulers.Picture) bool { return job(p, id).Phase == schedulers.Running })
+		l.asSlurmSays()
 	}
 }
 
@@ -395,32 +205,5 @@ func TestLiveLocal(t *testing.T) {
 	s.Watch(ctx, func(p *schedulers.Picture) { got = p; cancel() })
 	if got == nil || got.Problem != nil || len(got.Nodes) != 1 || got.Cluster != "bed" {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestLocal(t *testing.T) {
-	testbed.Need(t, "sh", "sleep")
-	local := Local{}
-	var exit *schedulers.ExitError
-	if out, err := local.Run(t.Context(), 10, "sh", "-c", "echo out; echo 'wrong\033' >&2; exit 3"); !errors.As(err, &exit) || exit.Status != 3 || exit.Words != "wrong\ufffd" || string(out) != "out\n" {
-		t.Errorf("%q %v", out, err)
-	}
-	if out, err := local.Run(t.Context(), 10, "sh", "-c", "yes & sleep 600"); !errors.Is(err, schedulers.ErrTooMuch) || len(out) != 10 {
-		t.Errorf("%q %v", out, err)
-	}
-	if out, err := local.Run(t.Context(), 10, "printf", "0123456789"); err != nil || len(out) != 10 {
-		t.Errorf("%q %v", out, err)
-	}
-	if _, err := local.Run(t.Context(), 10, "there-is-no-such-program"); !errors.As(err, &exit) || exit.Status != 127 {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	mark := fmt.Sprintf("600.%d", time.Now().UnixNano())
-	if _, err := local.Run(ctx, 10, "sh", "-c", "sleep "+mark+" & sleep "+mark); !errors.Is(err, context.DeadlineExceeded) {
-		t.Error(err)
-	}
-	if out, err := exec.Command("pgrep", "-f", "^sleep "+mark).Output(); err == nil {
-		t.Errorf("still there: %s", out)
 	}
 }

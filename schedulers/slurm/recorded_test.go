@@ -2,6 +2,7 @@ package slurm
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +124,47 @@ func TestRecorded(t *testing.T) {
 				t.Errorf("cluster %s, version %s, asked %q", p.Cluster, p.Version, played.asked)
 			}
 		})
+	}
+}
+
+// What Debian's 22.05 printed.
+func TestRecordedOld(t *testing.T) {
+	played := &played{version: "22.05.8", answer: func(program string, argv []string) ([]byte, error) {
+		kind := map[string]string{"squeue": "jobs", "sinfo": "nodes"}[program]
+		if kind == "" {
+			return nil, &schedulers.ExitError{Status: 1, Words: "asked " + program}
+		}
+		return os.ReadFile("../../testdata/slurm/" + kind + ".22.05.json")
+	}}
+	p := played.find(t).round(t.Context(), nil)
+	if p.Problem != nil {
+		t.Fatal(p.Problem)
+	}
+	var got []string
+	for _, j := range p.Jobs {
+		limit := 0
+		if !j.LimitAt.IsZero() {
+			limit = int(j.LimitAt.Sub(j.StartAt).Minutes())
+		}
+		got = append(got, fmt.Sprint(j.Key, " ", j.ID, " ", j.Name, " ", j.User, " ", j.Phase, " ", j.Reason, " ", j.GPUs, j.GPUsOn, " ", j.LogFile, " ", j.ExitCode, " ", limit))
+	}
+	for _, n := range p.Nodes {
+		got = append(got, fmt.Sprint(n.Name, " ", n.State, " ", n.Condition, " ", n.Reason, " ", n.ReasonBy, " ", n.GPUsUsed, "/", n.GPUs, " ", n.GPUModel))
+	}
+	want := []string{
+		"slurm/1 1_[2-6%1] sweep ann pending JobArrayTaskLimit 2 map[]   0",
+		"slurm/2 2 llama ann running  8 map[node001:[2 3 4 5] node002:[0 1 2 3]] /home/ann/log.000002.txt  60",
+		"slurm/3 3+0 het ann running  1 map[node001:[6]] /home/ann/slurm-3.out  10",
+		"slurm/4 3+1 het ann running  2 map[node002:[4 5]] /home/ann/slurm-4.out  10",
+		"slurm/5 5 held bob pending JobHeldUser 3 map[] /home/bob/slurm-5.out  0",
+		"slurm/6 6 failed bob ended NonZeroExitCode 0 map[] /home/bob/slurm-6.out 3:0 0",
+		"slurm/7 1_1 sweep ann running  2 map[node001:[0 1]] /home/ann/sweep-1_1.out  30",
+		"node001 MIXED usable   7/8 h100",
+		"node002 MIXED+DRAIN draining ECC on GPU 5 root 6/8 h100",
+		"node003 DOWN down power root 0/8 h100",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || p.Cluster != "bed" {
+		t.Error(p.Cluster, diff)
 	}
 }
 

@@ -37,13 +37,13 @@ type Slurm struct {
 type Options struct {
 	Every   time.Duration // between questions; not below the bound
 	Timeout time.Duration // of one question: 60 s
-	Limit   int           // bytes of one answer: 32 MiB
+	Limit   int           // bytes of one answer: 16 MiB; more JSON is asked for as text
 }
 
 const (
 	defaultTimeout = time.Minute
-	defaultLimit   = 32 << 20
-	findTimeout    = 20 * time.Second
+	defaultLimit   = 16 << 20 // of JSON some 3,000 jobs, of text 20,000
+	findTimeout    = 30 * time.Second
 	findLimit      = 64 << 10
 )
 
