@@ -133,7 +133,7 @@ var schemeVersion = corev1.SchemeGroupVersion
 
 // version asks which version the server has.
 func (c *client) version(ctx context.Context) (string, error) {
-	b, err := c.core.Get().AbsPath("/version").SetHeader("Accept", "application/json").Do(ctx).Raw()
+	b, err := c.core.Get().MaxRetries(retries).AbsPath("/version").SetHeader("Accept", "application/json").Do(ctx).Raw()
 	if err != nil {
 		return "", err
 	}
@@ -148,7 +148,7 @@ func (c *client) version(ctx context.Context) (string, error) {
 
 // may asks for one object of a kind, to see whether it is allowed.
 func (c *client) may(ctx context.Context, resource, namespace string) error {
-	return c.core.Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource).
+	return c.request(query{resource: resource, namespace: namespace}).
 		VersionedParams(&metav1.ListOptions{Limit: 1}, c.codec).Do(ctx).Error()
 }
 

@@ -3,6 +3,9 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"reflect"
 	"sync"
 	"time"
 
@@ -18,6 +21,9 @@ import (
 
 	"foretop/schedulers"
 )
+
+// errNoWatch stands for a request that was closed or not answered in time: client-go makes an empty watch of it, as if all were well.
+var errNoWatch = fmt.Errorf("the watch was not answered: %w", io.ErrUnexpectedEOF)
 
 // errHurry ends a session so that the next one begins now.
 var errHurry = errors.New("tried anew")
@@ -103,6 +109,9 @@ func reflector[T any](c *client, into *scope[T], example apiruntime.Object, l *l
 			o.LabelSelector = q.selector
 			o.Watch = true
 			w, err := c.request(q).VersionedParams(&o, c.codec).Watch(ctx)
+			if err == nil && reflect.TypeOf(w) == reflect.TypeOf(watch.NewEmptyWatch()) {
+				w, err = nil, errNoWatch
+			}
 			l.note(ctx, err)
 			return w, err
 		},
@@ -112,9 +121,12 @@ func reflector[T any](c *client, into *scope[T], example apiruntime.Object, l *l
 	return r.RunWithContext
 }
 
+// retries is how often client-go repeats a request by itself, a second apart: reflectors try again as well, and what fails is to be told soon.
+const retries = 1
+
 // request begins a request for the objects of a query.
 func (c *client) request(q query) *rest.Request {
-	return c.core.Get().NamespaceIfScoped(q.namespace, q.namespace != "").Resource(q.resource)
+	return c.core.Get().MaxRetries(retries).NamespaceIfScoped(q.namespace, q.namespace != "").Resource(q.resource)
 }
 
 // list asks for one page. What a reflector asks for first, any state that the server has at hand, comes all at once whatever the limit: so it is asked for the newest, which comes in pages.

@@ -65,7 +65,7 @@ func explain(err error, cluster string) cause {
 		return cause{away, the + " refuses connections: " + words, "it may be restarting; foretop tries again by itself"}
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || utilnet.IsTimeout(err):
 		return cause{away, the + " does not answer in time: " + words, "check the network or the VPN; foretop tries again by itself"}
-	case utilnet.IsProbableEOF(err) || errors.Is(err, io.EOF) || utilnet.IsConnectionReset(err):
+	case utilnet.IsProbableEOF(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || utilnet.IsConnectionReset(err):
 		return cause{away, the + " closed the connection: " + words, "it may be restarting; foretop tries again by itself"}
 	case apierrors.IsTooManyRequests(err):
 		return cause{away, the + " is overloaded: " + words, "foretop slows down by itself"}
