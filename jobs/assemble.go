@@ -21,12 +21,17 @@ func AssembleWith(nodes []NodeFacts, known *Known) []Job {
 	a.ids = ids
 	a.twice = sameMachines(nodes)
 	a.learn()
+	total := 0
+	for i := range nodes {
+		total += len(ids[i])
+	}
+	a.found = make([]grouped, 0, total)
 	for i := range nodes {
 		a.addNode(int32(i))
 	}
-	var jobs []Job
-	for i := range a.members {
-		jobs = a.finish(jobs, a.keys[i], a.members[i])
+	jobs := make([]Job, 0, len(a.keys))
+	for g, members := range a.parted() {
+		jobs = a.finish(jobs, a.keys[g], members)
 	}
 	slices.SortFunc(jobs, func(x, y Job) int { return strings.Compare(x.Key, y.Key) })
 	return jobs
@@ -43,9 +48,10 @@ type assembly struct {
 	watched  names             // every node; made when first needed
 	twice    *twins
 
-	groups  map[groupKey]int32
-	keys    []groupKey
-	members [][]member
+	groups map[groupKey]int32
+	keys   []groupKey
+	sizes  []int // of the groups
+	found  []grouped
 
 	byPID map[int32]map[int32]int32 // of nodes where it was asked for
 }
@@ -98,7 +104,7 @@ func (a *assembly) group(k groupKey) int32 {
 		g = int32(len(a.keys))
 		a.groups[k] = g
 		a.keys = append(a.keys, k)
-		a.members = append(a.members, nil)
+		a.sizes = append(a.sizes, 0)
 	}
 	return g
 }
@@ -135,8 +141,31 @@ func (a *assembly) addNode(n int32) {
 		if k := a.key(n, c); lastGroup < 0 || k != last {
 			last, lastGroup = k, a.group(k)
 		}
-		a.members[lastGroup] = append(a.members[lastGroup], m)
+		a.found = append(a.found, grouped{m, lastGroup})
+		a.sizes[lastGroup]++
 	}
+}
+
+// grouped is a member and the group that it is in.
+type grouped struct {
+	member
+	group int32
+}
+
+// parted is the members of each group, in the order in which they were found.
+func (a *assembly) parted() [][]member {
+	all := make([]member, len(a.found))
+	groups := make([][]member, len(a.sizes))
+	at := 0
+	for g, n := range a.sizes {
+		groups[g] = all[at : at : at+n]
+		at += n
+	}
+	for i := range a.found {
+		m := &a.found[i]
+		groups[m.group] = append(groups[m.group], m.member)
+	}
+	return groups
 }
 
 // learn goes through all claims once: which other keys a job has, for some processes know several, and which clusters there are.

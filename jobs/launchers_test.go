@@ -80,7 +80,7 @@ func TestLaunchers(t *testing.T) {
 		{"Open MPI 5: PRRTE's namespace", "docs.open-mpi.org v5.0",
 			proc(10, 9, "./a.out", "OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=3 OMPI_COMM_WORLD_LOCAL_RANK=1 PMIX_NAMESPACE=prterun-node1-4242@1 PMIX_RANK=3"), nil,
 			heard{RoleRank, "mpi/" + digest(u, "prterun-node1-4242@1"), false, 3, 1, 4, "mpi", "prterun-node1-4242@1", ""}},
-		{"MPICH 4 under Hydra, its proxy seen", "MPICH src/pm/hydra/proxy",
+		{"MPICH 4 under Hydra, its proxy seen", "mpiexec.hydra env, Debian 12's 4.0.2",
 			proc(10, 9, "./a.out", "PMI_RANK=3 PMI_SIZE=4 PMI_FD=9 MPI_LOCALNRANKS=2 MPI_LOCALRANKID=1"),
 			[]*facts.Process{spaces(proc(9, 8, "/usr/bin/hydra_pmi_proxy --control-port node1:41513 --rmk user --launcher ssh --demux poll --pgid 0 --retries 10 --usize -2 --proxy-id 0", ""), "hydra_pmi_proxy")},
 			heard{RoleRank, "mpi/" + digest(u, "node1:41513"), false, 3, 1, 4, "mpi", "node1:41513", ""}},

@@ -18,6 +18,10 @@ type run struct {
 // finish turns the members of a job to jobs: one, unless it holds several runs that live beside one another.
 func (a *assembly) finish(to []Job, k groupKey, members []member) []Job {
 	demoteTasks(members)
+	if r, ok := a.onlyRun(members); ok {
+		j := a.job(&r, k.full())
+		return append(to, j)
+	}
 	runs := a.runsOf(members)
 	if len(runs) > 1 {
 		a.supersede(runs)
@@ -27,10 +31,7 @@ func (a *assembly) finish(to []Job, k groupKey, members []member) []Job {
 		})
 	}
 	a.placeOthers(runs, members)
-	key := k.job
-	if k.node != "" {
-		key += "@" + k.node
-	}
+	key := k.full()
 	for i := range runs {
 		j := a.job(&runs[i], key)
 		if i > 0 {
@@ -41,6 +42,42 @@ func (a *assembly) finish(to []Job, k groupKey, members []member) []Job {
 		to = append(to, j)
 	}
 	return to
+}
+
+// full is the key as jobs bear it.
+func (k groupKey) full() string {
+	if k.node == "" {
+		return k.job
+	}
+	return k.job + "@" + k.node
+}
+
+// onlyRun takes members apart in place where all ranks are of one run, as nearly always; there may be none.
+func (a *assembly) onlyRun(members []member) (run, bool) {
+	var r run
+	ranks := 0
+	for i := range members {
+		m := &members[i]
+		if m.role != RoleRank {
+			continue
+		}
+		if k := a.runKey(m); ranks == 0 {
+			r.key = k
+		} else if k != r.key {
+			return run{}, false
+		}
+		ranks++
+	}
+	r.members = members[:0:ranks]
+	r.others = make([]member, 0, len(members)-ranks)
+	for _, m := range members {
+		if m.role == RoleRank {
+			r.members = append(r.members, m)
+		} else {
+			r.others = append(r.others, m)
+		}
+	}
+	return r, true
 }
 
 // secondID tells a run from the job's first one: by its step, as Slurm does, where it is one.
@@ -88,16 +125,11 @@ func (a *assembly) runKey(m *member) groupKey {
 	return k
 }
 
-// runsOf parts the ranks by run. There is always at least one run, perhaps without ranks.
+// runsOf parts the ranks by run.
 func (a *assembly) runsOf(members []member) []run {
 	var runs []run
 	at := map[groupKey]int{}
-	last, left := -1, 0
-	for i := range members {
-		if members[i].role == RoleRank {
-			left++
-		}
-	}
+	last := -1
 	for i := range members {
 		m := &members[i]
 		if m.role != RoleRank {
@@ -114,14 +146,8 @@ func (a *assembly) runsOf(members []member) []run {
 			last = j
 		}
 		r := &runs[last]
-		if r.members == nil && last == 0 {
-			r.members = make([]member, 0, left) // nearly always the only run
-		}
 		r.members = append(r.members, *m)
 		r.newest = max(r.newest, a.process(m).GetStartWallMs())
-	}
-	if runs == nil {
-		runs = []run{{}}
 	}
 	return runs
 }
@@ -179,14 +205,6 @@ func remember[K comparable](m map[K]int, k K, i int) {
 
 // placeOthers gives each process that is no rank to the run of its relatives, and where it has none, to the first.
 func (a *assembly) placeOthers(runs []run, members []member) {
-	if len(runs) == 1 {
-		for i := range members {
-			if members[i].role != RoleRank {
-				runs[0].others = append(runs[0].others, members[i])
-			}
-		}
-		return
-	}
 	of := map[nodePID]int{} // ranks and their parents
 	for i := range runs {
 		for j := range runs[i].members {
