@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"foretop/config"
 	"foretop/findings"
 	"foretop/fleet"
 	"foretop/sshpool"
@@ -18,6 +21,7 @@ import (
 type station struct {
 	*fleet.Fleet
 	pool  *sshpool.Pool
+	logs  *jobLogs
 	names []string
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -28,8 +32,10 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 	modestMemory(fleet.HistoryBytes(len(targets)))
 	opt.Nodes = len(targets)
 	opt.Rules = findings.Rules()
+	opt.Fold = func(names []string) string { return strings.Join(config.Fold(slices.Clone(names)), ",") }
 	s := &station{Fleet: fleet.New(opt)}
 	s.pool = sshpool.New(ssh, s)
+	s.logs = newJobLogs(s.Fleet, s.pool.Run)
 	for _, t := range targets {
 		s.names = append(s.names, t.Name)
 		s.Add(t.Name)
@@ -70,10 +76,14 @@ func (s *station) Retry(node string) {
 	}
 }
 
+// Follow says whose job's log is on screen.
+func (s *station) Follow(job string) { s.logs.Follow(job) }
+
 // publish puts out snapshots until ctx ends and announces each; an announcement that takes long delays the next one, never the fleet. A panic in
 // it ends the publishing and is handed to failed, so that the terminal can be given back before its words are printed.
 func (s *station) publish(ctx context.Context, every time.Duration, announce func(*fleet.Snapshot), failed func(error)) {
 	ctx, s.stop = context.WithCancel(ctx)
+	s.tasks.Go(func() { s.logs.work(ctx) })
 	s.tasks.Add(1)
 	go func() {
 		defer s.tasks.Done()

@@ -22,6 +22,8 @@ type Config struct {
 	ASCII   bool          `yaml:"ascii"`   // draw with ASCII characters only
 	SSH     SSH           `yaml:"ssh"`
 	Groups  Groups        `yaml:"groups"` // named node sets
+	// LogPatterns are the numbers that are looked for in jobs' log files; none: DefaultLogPatterns.
+	LogPatterns []LogPattern `yaml:"log_patterns"`
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -61,6 +63,9 @@ func (c Config) Validate() error {
 		return wrong("metric", "%s", notOneOf(c.Metric, Metrics()))
 	case !slices.Contains(Themes(), c.Theme):
 		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
+	}
+	if err := validLogPatterns(c.LogPatterns); err != nil {
+		return err
 	}
 	return c.Groups.validate()
 }
