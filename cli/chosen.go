@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	if len(names) > 0 {
-		s := openStation(fleet.Options{Fold: fold}, ssh, targetsOf(names))
+		s := openStation(fleet.Options{}, ssh, targetsOf(names))
 		s.onClose = cancel
 		f := newFollower(s, c, false)
 		// Whoever named nodes wants to see them at once; what a scheduler knows of them comes when it comes, and is not missed where there is none.
@@ -57,7 +58,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		targets = targetsOf([]string{cfg.Slurm.Login})
 	}
 	// The station comes first: a scheduler may be asked through its pool.
-	s := openStation(fleet.Options{Fold: fold, Nodes: expected}, ssh, targets)
+	s := openStation(fleet.Options{Nodes: expected}, ssh, targets)
 	s.onClose = cancel
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil && len(list) == 0 && c.given() {
@@ -100,7 +101,8 @@ func (c *chosen) look(snap *fleet.Snapshot) {
 	c.Watch(names)
 }
 
-func fold(names []string) string { return strings.Join(config.Fold(names), ",") }
+// fold writes names as a node set.
+func fold(names []string) string { return strings.Join(config.Fold(slices.Clone(names)), ",") }
 
 // runnerOn runs commands on a node of the pool.
 func (s *station) runnerOn(node string) schedulers.Runner { return onLogin{s.pool, node} }

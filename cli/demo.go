@@ -81,10 +81,32 @@ func openDemo(ctx context.Context, opt simfleet.Options) (*station, func(), erro
 		return nil, nil, fmt.Errorf("start the simulated fleet: %w", err)
 	}
 	s := openStation(fleet.Options{IdleAfter: demoIdleAfter}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer()))
+	ctx, stop := context.WithCancel(ctx)
+	s.tasks.Go(func() { schedule(ctx, s.Fleet, sim) })
 	return s, func() {
+		stop()
 		s.Close()
 		sim.Close()
 	}, nil
+}
+
+// demoAsked is how often the played schedulers are asked.
+const demoAsked = 5 * time.Second
+
+// schedule tells the fleet what the played schedulers know.
+func schedule(ctx context.Context, f *fleet.Fleet, sim *simfleet.Fleet) {
+	tick := time.NewTicker(demoAsked)
+	defer tick.Stop()
+	for {
+		for _, p := range sim.Model().Pictures(sim.At(time.Now())) {
+			f.Scheduled(p)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // simTargets says how to reach simulated nodes without a file or a program of ssh's.

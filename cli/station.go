@@ -18,6 +18,7 @@ import (
 type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
+	logs *jobLogs
 	stop context.CancelFunc
 	// onClose ends what else watches with it; nil: nothing does.
 	onClose context.CancelFunc
@@ -26,11 +27,13 @@ type station struct {
 
 // openStation starts watching targets. Close ends it.
 func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target) *station {
-	modestMemory(fleet.HistoryBytes(len(targets)))
-	opt.Nodes = len(targets)
+	opt.Nodes = max(opt.Nodes, len(targets))
+	modestMemory(fleet.HistoryBytes(opt.Nodes))
 	opt.Rules = findings.Rules()
+	opt.Fold = fold
 	s := &station{Fleet: fleet.New(opt)}
 	s.pool = sshpool.New(ssh, s)
+	s.logs = newJobLogs(s.Fleet, s.pool.Run)
 	for _, t := range targets {
 		s.enter(t)
 	}
@@ -88,10 +91,14 @@ func (s *station) Retry(node string) {
 	}
 }
 
+// Follow says whose job's log is on screen.
+func (s *station) Follow(job string) { s.logs.Follow(job) }
+
 // publish puts out snapshots until ctx ends and announces each; an announcement that takes long delays the next one, never the fleet. A panic in
 // it ends the publishing and is handed to failed, so that the terminal can be given back before its words are printed.
 func (s *station) publish(ctx context.Context, every time.Duration, announce func(*fleet.Snapshot), failed func(error)) {
 	ctx, s.stop = context.WithCancel(ctx)
+	s.tasks.Go(func() { s.logs.work(ctx) })
 	s.tasks.Add(1)
 	go func() {
 		defer s.tasks.Done()

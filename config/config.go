@@ -24,6 +24,8 @@ type Config struct {
 	Slurm   Slurm         `yaml:"slurm"`
 	Kube    Kube          `yaml:"kubernetes"`
 	Groups  Groups        `yaml:"groups"` // named node sets
+	// LogPatterns are the numbers that are looked for in jobs' log files; none: DefaultLogPatterns.
+	LogPatterns []LogPattern `yaml:"log_patterns"`
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -79,6 +81,9 @@ func (c Config) Validate() error {
 		return wrong("slurm.every", "%v is not between %v and %v", c.Slurm.Every, MinSlurm, MaxSlurm)
 	case !slices.Contains(Themes(), c.Theme):
 		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
+	}
+	if err := validLogPatterns(c.LogPatterns); err != nil {
+		return err
 	}
 	return c.Groups.validate()
 }

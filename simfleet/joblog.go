@@ -2,6 +2,8 @@ package simfleet
 
 import (
 	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,4 +52,28 @@ func (j *job) log(epoch time.Time, at time.Duration) (string, time.Duration) {
 		line(begun, "[rank0] loading checkpoint /data/ckpt/%s/%s/step_%d", j.user, j.name, step/250*250)
 	}
 	return b.String(), last
+}
+
+// asksLog reads how many bytes of which file a command asks for that reads the end of a log: ... foretop-log 98304 '/home/ann/logs/8123.out'.
+func asksLog(command string) (bytes int, path string, ok bool) {
+	_, rest, ok := strings.Cut(command, " foretop-log ")
+	if !ok {
+		return 0, "", false
+	}
+	count, quoted, ok := strings.Cut(rest, " ")
+	bytes, err := strconv.Atoi(count)
+	return bytes, strings.Trim(quoted, "'"), ok && err == nil && bytes >= 0
+}
+
+// tell writes what that command prints, and gives its exit status.
+func (h *host) tell(channel io.Writer, bytes int, path string) int {
+	now := time.Now()
+	text, written, ok := h.node.model.Log(path, h.fleet.At(now))
+	if !ok {
+		_, _ = io.WriteString(channel, "none\n")
+		return 0
+	}
+	_, _ = fmt.Fprintf(channel, "ok %d %d %d\n", 1<<20+len(text), written.Unix(), now.Unix())
+	_, _ = io.WriteString(channel, text[max(0, len(text)-bytes):])
+	return 0
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// session serves one session channel: the start command of a collector gets a stream, anything else the words that this node is simulated.
+// session serves one session channel: the start command of a collector gets a stream, that which reads the end of a log gets it, anything else the words that this node is simulated.
 func (h *host) session(channel ssh.Channel, in <-chan *ssh.Request) {
 	defer channel.Close()
 	for r := range in {
@@ -46,8 +46,11 @@ func (h *host) session(channel ssh.Channel, in <-chan *ssh.Request) {
 	}
 }
 
-// run carries out one command and gives its exit status.
+// run carries out one command and gives its exit status: a collector, or what reads the end of a job's log.
 func (h *host) run(channel ssh.Channel, command string) int {
+	if bytes, path, ok := asksLog(command); ok {
+		return h.tell(channel, bytes, path)
+	}
 	nonce, ok := telemetry.NonceIn(command)
 	if !ok {
 		fmt.Fprintf(channel.Stderr(), "%s is simulated: it runs collectors only\n", h.node.name)
