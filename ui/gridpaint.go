@@ -70,16 +70,7 @@ func (p *gridPainter) cells(a area) {
 			r := &p.v.rows[row]
 			p.label(a, x, y, row)
 			for c := range r.refs {
-				l := p.look(&r.refs[c])
-				at := x + s.blockAt() + c*s.cell
-				if s.mode == gridDigits {
-					p.digits(a, at, y, s.cell, &l)
-				} else {
-					p.block(a, at, y, &l)
-				}
-				if p.cursor.row == row && p.cursor.col == c {
-					p.pick(a, at, y, s.cell)
-				}
+				p.cell(a, x+s.blockAt()+c*s.cell, y, row, c)
 			}
 			if len(r.refs) == 0 {
 				a.cut(x+s.blockAt(), y, s.cols*s.cell, noCells(r), fg(colDim))
@@ -228,9 +219,15 @@ func (p *gridPainter) half(a area, x, y, row, col int) {
 	if markRank(lower.mark) > markRank(upper.mark) {
 		worse = &lower
 	}
+	letter, of := p.peerAt(&p.v.rows[row], col), &upper
+	if letter == 0 && down != nil {
+		letter, of = p.peerAt(&p.v.rows[row+1], col), &lower
+	}
 	switch {
 	case worse.mark != 0:
 		a.text(x, y, string(worse.mark), worse.style())
+	case letter != 0:
+		a.text(x, y, string(letter), of.style().with(bold|underline))
 	default:
 		a.text(x, y, "▀", style{fg: rampColor(up, upper.level), bg: rampColor(down, lower.level)})
 	}
