@@ -138,9 +138,9 @@ func (p *gridPainter) cell(a area, x, y, row, c int) {
 	letter := p.peerAt(r, c)
 	switch {
 	case s.mode == gridDigits:
-		p.digits(a, x, y, s.cell, &l)
+		n := p.digits(a, x, y, s.cell, &l)
 		if letter != 0 {
-			a.text(x, y, string(letter), l.style().with(bold|underline))
+			a.text(x+max(0, s.cell-n-1), y, string(letter), l.style().with(bold|underline))
 		}
 	case letter != 0 && l.mark == 0:
 		a.text(x, y, string(letter), l.style().with(bold|underline))

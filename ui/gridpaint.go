@@ -90,19 +90,21 @@ func noCells(r *gridRow) string {
 	return "no GPU"
 }
 
-// digits draws a GPU as its number. One of three digits would touch its neighbour in a narrow cell: ">99" is set off by its sign.
-func (p *gridPainter) digits(a area, x, y, w int, l *look) {
+// digits draws a GPU as its number, and says how many columns that takes at the right of its cell. One of three digits would touch its neighbour in a narrow
+// cell: ">99" is set off by its sign.
+func (p *gridPainter) digits(a area, x, y, w int, l *look) int {
 	st := l.style()
 	if l.mark != 0 {
 		a.fill(x, y, x+w, st)
 		a.text(x+w-2, y, string(l.mark), st)
-		return
+		return 2
 	}
 	number := formatWhole(min(l.value, 999))
 	if len(number) >= w {
 		number = ">99"
 	}
 	a.right(x, y, w, number, st)
+	return len(number)
 }
 
 // block draws a GPU as one column: a shape, else on a ramp of colour a blank, and without one the tenths of its scale.

@@ -3,8 +3,6 @@ package ui
 import (
 	"strconv"
 	"strings"
-
-	"foretop/jobs/layout"
 )
 
 // gridView draws a grid and keeps its cursor.
@@ -144,21 +142,11 @@ func (v *gridView) words() string {
 	return words
 }
 
-// planWords say how to read a plan: "stage × replica, tp 8 side by side".
+// planWords say how to read a plan: "pp × dp, tp 8 side by side".
 func (v *gridView) planWords() string {
-	words := "pipeline stage"
-	switch v.plan.down {
-	case "":
-		words = ""
-	case layout.Replicate:
-		words = "replica"
-	}
+	words := v.plan.down
 	if v.plan.wide > 1 {
-		name := "data-parallel replica"
-		if len(v.plan.along) == 1 && v.plan.along[0] == layout.Shard {
-			name = "shard"
-		}
-		words = strings.TrimPrefix(words+" × "+name, " × ")
+		words = strings.TrimPrefix(words+" × "+v.plan.stackName(), " × ")
 	}
 	var side []string
 	for _, name := range within {
@@ -166,12 +154,12 @@ func (v *gridView) planWords() string {
 			side = append(side, name+" "+strconv.Itoa(n))
 		}
 	}
-	switch {
-	case len(side) == 0:
+	switch together := strings.Join(side, " × "); {
+	case together == "":
 	case v.shape.mode == gridNodes:
-		words += ", the worst of each " + strings.Join(side, " · ")
+		words += ", the worst of each " + together
 	default:
-		words += ", " + strings.Join(side, " · ") + " side by side"
+		words += ", " + together + " side by side"
 	}
 	return strings.TrimPrefix(words, ", ")
 }

@@ -72,16 +72,18 @@ func (m *Model) layoutLine(a area, y int, j *fleet.Job) {
 	if l.Framework != "" {
 		from = l.Framework + ", " + from
 	}
-	words := " (" + strings.Join(append([]string{from}, l.Notes...), "; ") + ")"
-	if peers := m.jobs.view.peers.words(); peers != "" && x+a.width(words)+a.width(peers)+10 < a.w {
-		x = a.text(x, y, words, fg(colDim))
-		a.text(x, y, " · peers: "+peers, fg(colAccent))
-		return
-	} else if peers != "" && x+a.width(peers)+3 < a.w {
-		a.text(x, y, " · "+peers, fg(colAccent))
-		return
+	words, peers := " ("+strings.Join(append([]string{from}, l.Notes...), "; ")+")", m.jobs.view.peers.words()
+	if peers != "" {
+		peers = " · " + peers
+	}
+	if x+a.width(words)+a.width(peers) > a.w {
+		words = " (" + l.From + ")"
+	}
+	if room := a.w - x - a.width(words); a.width(peers) > room {
+		peers = ""
 	}
 	a.cut(x, y, a.w-x, words, fg(colDim))
+	a.text(x+a.width(words), y, peers, fg(colAccent))
 }
 
 // placeWords say where the selected rank stands: "tp 3 · pp 0 · dp 16".
