@@ -51,7 +51,7 @@ foretop`,
 		if err := needTerminal(); err != nil {
 			return err
 		}
-		s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
+		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, poolConfig(cfg), targetsOf(names))
 		defer s.Close()
 		return show(cmd.Context(), s, cfg, strings.Join(config.Fold(names), ","))
 	})

@@ -50,7 +50,7 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 			if err != nil {
 				return err
 			}
-			s := openStation(fleet.Options{}, poolConfig(cfg), targetsOf(names))
+			s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, poolConfig(cfg), targetsOf(names))
 			defer s.Close()
 			if len(names) <= detailNodes {
 				s.Watch(s.names)

@@ -21,7 +21,8 @@ type Config struct {
 	Mouse   bool          `yaml:"mouse"`   // take clicks and the wheel from the terminal
 	ASCII   bool          `yaml:"ascii"`   // draw with ASCII characters only
 	SSH     SSH           `yaml:"ssh"`
-	Groups  Groups        `yaml:"groups"` // named node sets
+	Groups  Groups        `yaml:"groups"`  // named node sets
+	Layouts Layouts       `yaml:"layouts"` // parallel layouts by job name
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -62,7 +63,10 @@ func (c Config) Validate() error {
 	case !slices.Contains(Themes(), c.Theme):
 		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
 	}
-	return c.Groups.validate()
+	if err := c.Groups.validate(); err != nil {
+		return err
+	}
+	return c.Layouts.validate()
 }
 
 // ValueError is a value that cannot be, under the key that holds it, written with dots: ssh.connects.
