@@ -13,7 +13,7 @@ var peerLetters = []struct {
 	letter byte
 	word   string
 }{
-	{layout.PP, 'p', "pipeline"}, {layout.Replicate, 'r', "replicas"}, {layout.DP, 'd', "data"}, {layout.Shard, 'd', "shards"}, {layout.EP, 'e', "experts"},
+	{layout.PP, 'p', "pipeline"}, {layout.Replicate, 'r', "replicas"}, {layout.DP, 'd', "data"}, {layout.Shard, 'f', "fsdp"}, {layout.EP, 'e', "experts"},
 	{layout.CP, 'c', "context"}, {layout.SP, 's', "sequence"}, {layout.GTP, 'g', "weights"}, {layout.TP, 't', "tensor"},
 }
 

@@ -26,22 +26,25 @@ var within = []string{layout.TP, layout.GTP, layout.SP, layout.CP}
 
 func makePlan(l *layout.Layout) *plan {
 	p := &plan{l: l, deep: 1, wide: 1, cells: 1, part: max(1, l.Size(layout.TP)), spots: make([]spot, l.World)}
+	var names, data []string
+	for _, d := range l.Dims {
+		if slices.Contains(names, d.Name) {
+			continue
+		}
+		names = append(names, d.Name)
+		if d.Name != layout.PP && !slices.Contains(within, d.Name) {
+			data = append(data, d.Name)
+		}
+	}
 	switch {
 	case l.Size(layout.PP) > 1:
 		p.down = layout.PP
+	case len(data) > 1: // the slowest of two
+		p.down = data[len(data)-1]
 	case l.Size(layout.Replicate) > 1 && l.Size(layout.Replicate) < l.World:
 		p.down = layout.Replicate
 	}
-	names := []string{}
-	for _, d := range l.Dims {
-		if !slices.Contains(names, d.Name) {
-			names = append(names, d.Name)
-		}
-	}
 	// Each dimension has a stride in one of the three: a rank's digits times these add up to its spot.
-	for i := range p.spots {
-		p.spots[i] = spot{}
-	}
 	for _, name := range names {
 		size := l.Size(name)
 		row, col := 0, 0
