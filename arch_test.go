@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"sshpool":                      {"telemetry", "sshpool/payload"},
 	"sshpool/payload":              {},
 	"simfleet":                     {"telemetry", "telemetry/facts", "schedulers"},
-	"config":                       {},
+	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
 	"cli":                          {"collectors", "config", "export", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},

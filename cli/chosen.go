@@ -36,7 +36,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	if len(names) > 0 {
-		s := openStation(fleet.Options{}, ssh, targetsOf(names))
+		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
 		s.onClose = cancel
 		f := newFollower(s, c, false)
 		// Whoever named nodes wants to see them at once; what a scheduler knows of them comes when it comes, and is not missed where there is none.
@@ -58,7 +58,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		targets = targetsOf([]string{cfg.Slurm.Login})
 	}
 	// The station comes first: a scheduler may be asked through its pool.
-	s := openStation(fleet.Options{Nodes: expected}, ssh, targets)
+	s := openStation(fleet.Options{Nodes: expected, Layouts: layoutRules(cfg)}, ssh, targets)
 	s.onClose = cancel
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil && len(list) == 0 && c.given() {

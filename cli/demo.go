@@ -44,7 +44,7 @@ func newDemo(opts *options) *cobra.Command {
 			if err := needTerminal(); err != nil {
 				return err
 			}
-			s, stop, err := openDemo(cmd.Context(), sim)
+			s, stop, err := openDemo(cmd.Context(), sim, layoutRules(cfg)...)
 			if err != nil {
 				return err
 			}
@@ -75,12 +75,12 @@ func readScenario(file string) (*simfleet.Scenario, error) {
 const demoIdleAfter = 20 * time.Second
 
 // openDemo starts the simulated fleet and a station that watches it.
-func openDemo(ctx context.Context, opt simfleet.Options) (*station, func(), error) {
+func openDemo(ctx context.Context, opt simfleet.Options, layouts ...fleet.LayoutRule) (*station, func(), error) {
 	sim, err := simfleet.Start(ctx, opt)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the simulated fleet: %w", err)
 	}
-	s := openStation(fleet.Options{IdleAfter: demoIdleAfter}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer()))
+	s := openStation(fleet.Options{IdleAfter: demoIdleAfter, Layouts: layouts}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer()))
 	ctx, stop := context.WithCancel(ctx)
 	s.tasks.Go(func() { schedule(ctx, s.Fleet, sim) })
 	return s, func() {

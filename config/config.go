@@ -26,6 +26,7 @@ type Config struct {
 	Groups  Groups        `yaml:"groups"` // named node sets
 	// LogPatterns are the numbers that are looked for in jobs' log files; none: DefaultLogPatterns.
 	LogPatterns []LogPattern `yaml:"log_patterns"`
+	Layouts     Layouts      `yaml:"layouts"` // parallel layouts by job name
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -85,7 +86,10 @@ func (c Config) Validate() error {
 	if err := validLogPatterns(c.LogPatterns); err != nil {
 		return err
 	}
-	return c.Groups.validate()
+	if err := c.Groups.validate(); err != nil {
+		return err
+	}
+	return c.Layouts.validate()
 }
 
 // ValueError is a value that cannot be, under the key that holds it, written with dots: ssh.connects.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,11 +119,13 @@ func keysOf(t reflect.Type, before string) []string {
 	var keys []string
 	for field := range t.Fields() {
 		key := before + field.Tag.Get("yaml")
-		if field.Type.Kind() == reflect.Struct {
-			keys = append(keys, key)
-			keys = append(keys, keysOf(field.Type, key+".")...)
-		} else {
-			keys = append(keys, key)
+		keys = append(keys, key)
+		inner := field.Type
+		if inner.Kind() == reflect.Slice { // of sections
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct {
+			keys = append(keys, keysOf(inner, key+".")...)
 		}
 	}
 	return keys
@@ -159,7 +162,11 @@ func lineOf(text []byte, key string) int {
 	builder := (&yaml.PathBuilder{}).Root()
 	found := 1
 	for word := range strings.SplitSeq(key, ".") {
-		builder = builder.Child(word)
+		name, index, listed := strings.Cut(strings.TrimSuffix(word, "]"), "[")
+		builder = builder.Child(name)
+		if n, err := strconv.ParseUint(index, 10, 31); listed && err == nil {
+			builder = builder.Index(uint(n))
+		}
 		node, err := builder.Build().FilterFile(file)
 		if err != nil {
 			break

@@ -23,13 +23,18 @@ ssh:
 groups:
   train: gpu[001-064]
   all: "@train,login1"
+layouts:
+  - job: llama3-*
+    layout: tp=8 pp=4 dp=16
+  - {job: x, layout: "shard=8 replicate=-1"}
 `
 
 func TestParse(t *testing.T) {
 	want := Config{
 		Refresh: 2 * time.Second, Metric: "util", Theme: "light", Mouse: true, ASCII: true,
-		SSH:    SSH{Config: "~/cluster/ssh_config"},
-		Groups: Groups{"train": "gpu[001-064]", "all": "@train,login1"},
+		SSH:     SSH{Config: "~/cluster/ssh_config"},
+		Groups:  Groups{"train": "gpu[001-064]", "all": "@train,login1"},
+		Layouts: Layouts{{"llama3-*", "tp=8 pp=4 dp=16"}, {"x", "shard=8 replicate=-1"}},
 	}
 	got, err := parse([]byte(everything))
 	if err != nil {
@@ -78,6 +83,11 @@ func TestParseRefuses(t *testing.T) {
 		"loop":             {"groups:\n  a: '@b'\n  b: '@a'", `2: groups.a:`},
 		"group name":       {"groups:\n  a b: x", `2: groups.a b: a group's name has letters`},
 		"group as list":    {"groups:\n  a: [x, y]", `2: "[" is not text`},
+		"layout":           {"layouts:\n  - job: a\n    layout: tp=8\n  - job: b\n    layout: tp=8 xp=2\n", `5: layouts[1].layout: "xp" is no dimension`},
+		"layout unnamed":   {"layouts:\n  - layout: tp=8\n", `2: layouts[0]: job is missing`},
+		"layout pattern":   {"layouts:\n  - job: 'a['\n    layout: tp=8\n", `2: layouts[0].job: "a[" is no pattern`},
+		"layout key":       {"layouts:\n  - job: a\n    layuot: tp=8\n", `3: unknown key "layuot": did you mean layout?`},
+		"layouts as text":  {"layouts: tp=8\n", `1: `},
 		"broken YAML":      {"theme: [", `1: `},
 	}
 	for name, test := range tests {

@@ -52,7 +52,7 @@ func (t *processTable) apply(payload []byte) error {
 	}
 	for _, set := range p.Set {
 		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv || len(set.LayoutFlags) > maxEnv || len(set.LayoutFiles) > telemetry.MaxLayoutFiles {
-			return &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces and %d variables", len(set.Held), len(set.NsPids), len(set.Env))}
+			return &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces, %d variables and %d configuration files", len(set.Held), len(set.NsPids), len(set.Env), len(set.LayoutFiles))}
 		}
 		shareWords(set)
 		k := processKey{set.Pid, set.StartTicks}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/jobs/layout"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -16,6 +17,13 @@ func big() *fleet.Snapshot {
 	f.addNodes("gpu%04d", 1, 1250, 8)
 	f.addJob("9001", "llama4-behemoth", "ann", "torchrun", 1, 1250, 8, load{95, 99, 40, 70, 9e9})
 	f.addJob("9002", "eval", "bob", "torchrun", 1, 1, 8, load{90, 90, 30, 60, 1e9})
+	w, err := layout.Parse("tp=8 dp=125 pp=10")
+	if err == nil {
+		f.jobs[0].Layout, err = w.Layout(f.jobs[0].Size())
+	}
+	if err != nil {
+		panic(err)
+	}
 	return f.snapshot()
 }
 
@@ -79,6 +87,8 @@ func benchView(b *testing.B, w, h int, keys ...string) {
 // BenchmarkView10k is the budget of DESIGN.md, section 9: 10,000 GPUs on screen, p99 ≤ 4 ms.
 func BenchmarkView10k(b *testing.B) {
 	b.Run("grid-200x60", func(b *testing.B) { benchView(b, 200, 60, "enter") })
+	b.Run("layout-200x60", func(b *testing.B) { benchView(b, 200, 60, "enter", "v") })
+	b.Run("layout-80x24", func(b *testing.B) { benchView(b, 80, 24, "enter", "v") })
 	b.Run("jobs-200x60", func(b *testing.B) { benchView(b, 200, 60) })
 	b.Run("jobs-80x24", func(b *testing.B) { benchView(b, 80, 24) })
 	b.Run("nodes-200x60", func(b *testing.B) { benchView(b, 200, 60, "2") })
@@ -87,4 +97,12 @@ func BenchmarkView10k(b *testing.B) {
 	})
 	b.Run("node-200x60", func(b *testing.B) { benchView(b, 200, 60, "2", "enter") })
 	b.Run("gpu-200x60", func(b *testing.B) { benchView(b, 200, 60, "2", "enter", "enter") })
+}
+
+// BenchmarkPlan10k is what a new layout of 10,000 ranks costs: once, not in each frame.
+func BenchmarkPlan10k(b *testing.B) {
+	l := big().Jobs[0].Layout
+	for b.Loop() {
+		makePlan(l)
+	}
 }

@@ -174,6 +174,10 @@ func (m *Model) rearrange() {
 
 // typed takes a key while the filter is being typed: it holds as it is typed.
 func (m *Model) typed(k tea.KeyPressMsg) {
+	if m.prompt.command {
+		m.typedCommand(k)
+		return
+	}
 	done, cancelled := m.prompt.key(k)
 	text := string(m.prompt.text)
 	if cancelled {
@@ -187,6 +191,9 @@ func (m *Model) typed(k tea.KeyPressMsg) {
 func (m *Model) paste(s string) {
 	if m.prompt.open {
 		m.prompt.insert(s)
+		if m.prompt.command {
+			return
+		}
 		_ = m.setFilter(string(m.prompt.text)) // the error is shown beside the line
 	}
 }
@@ -204,6 +211,9 @@ func (m *Model) setFilter(text string) error {
 
 // promptWords says what the line being typed does: how many rows it leaves, or what is wrong with it.
 func (m *Model) promptWords() (words string, wrong bool) {
+	if m.prompt.command {
+		return m.commandWords()
+	}
 	text := string(m.prompt.text)
 	shown, all, what, err := len(m.nodes.keys), 0, "nodes", error(nil)
 	if m.screen == screenJobs {

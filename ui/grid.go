@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"foretop/fleet"
+	"foretop/jobs/layout"
 )
 
 // gridRow is a node of the grid and the GPUs of it that belong there, by rank.
@@ -14,6 +15,7 @@ type gridRow struct {
 	alarm bool   // its host key has changed or is revoked
 	ranks string // "128-135"
 	refs  []fleet.GPURef
+	units []int32 // their numbers in the layout; nil where none is known
 }
 
 // grid is what a grid shows: of one job, or of the whole fleet.
@@ -26,27 +28,48 @@ type grid struct {
 	first spot           // the worst one
 	refs  []fleet.GPURef // backing of all rows
 	rowOf map[string]int
+
+	layout *layout.Layout // of the job; nil none
+	plan   *plan          // the rows are those of the layout; nil: nodes
+	plans  *plan          // the last that was made
+	units  []int32        // backing of all rows
+	peers  peers
 }
 
-// build fills the grid from a job, or from all nodes when job is nil. It does nothing when it already holds that.
-func (g *grid) build(snap *fleet.Snapshot, job *fleet.Job, state func(string) fleet.State) {
+// build fills the grid from a job, or from all nodes when job is nil: by node, or where planned by its layout. It does nothing when it already holds that.
+func (g *grid) build(snap *fleet.Snapshot, job *fleet.Job, l *layout.Layout, planned bool, state func(string) fleet.State) {
 	key := ""
 	if job != nil {
 		key = job.Key
 	}
-	if g.snap == snap && g.key == key {
+	if g.snap == snap && g.key == key && g.layout == l && (g.plan != nil) == (planned && l != nil) {
 		return
 	}
+	g.layout, g.plan = l, nil
 	g.snap, g.key, g.rows, g.cols, g.label = snap, key, g.rows[:0], 0, 0
-	if job == nil {
+	if l != nil {
+		if n := max(l.World, len(job.GPUs)); len(g.units) < n {
+			g.units = make([]int32, n)
+		}
+	}
+	switch {
+	case job == nil:
 		g.ofFleet(snap)
-	} else {
+	case planned && l != nil:
+		if g.plans == nil || g.plans.l != l {
+			g.plans = makePlan(l)
+		}
+		g.plan = g.plans
+		g.ofPlan(job)
+	default:
 		g.ofJob(job, state)
 	}
 	short := commonDomain(g.rows)
 	for i := range g.rows {
 		r := &g.rows[i]
-		r.label = strings.TrimSuffix(r.node, short)
+		if g.plan == nil {
+			r.label = strings.TrimSuffix(r.node, short)
+		}
 		g.cols, g.label = max(g.cols, len(r.refs)), max(g.label, textWidth(r.label, false))
 	}
 	g.first = g.worst()
@@ -98,13 +121,23 @@ func (g *grid) ofJob(job *fleet.Job, state func(string) fleet.State) {
 		counts[rowOf(job.GPUs[i].Node)]++
 	}
 	all, at := g.room(len(job.GPUs))[:len(job.GPUs)], 0
+	var numbers []int32
+	if g.layout != nil {
+		numbers = units(g.layout, job)
+	}
 	for i, n := range counts {
 		g.rows[i].refs = all[at:at:(at + n)]
+		if numbers != nil {
+			g.rows[i].units = g.units[at:at:(at + n)]
+		}
 		at += n
 	}
 	for i := range job.GPUs {
 		r := &g.rows[rowOf(job.GPUs[i].Node)]
 		r.refs = append(r.refs, job.GPUs[i])
+		if numbers != nil {
+			r.units = append(r.units, numbers[i])
+		}
 	}
 }
 
@@ -172,6 +205,16 @@ func (g *grid) worst() spot {
 
 // find gives the place of a GPU; ok is false when it is not in the grid.
 func (g *grid) find(node string, index int) (spot, bool) {
+	if g.plan != nil {
+		for i := range g.rows {
+			for j := range g.rows[i].refs {
+				if r := &g.rows[i].refs[j]; r.Index == index && r.Node == node {
+					return spot{i, j}, true
+				}
+			}
+		}
+		return spot{}, false
+	}
 	for i := range g.rows {
 		if g.rows[i].node != node {
 			continue
@@ -192,4 +235,12 @@ func (g *grid) at(s spot) *fleet.GPURef {
 		return nil
 	}
 	return &g.rows[s.row].refs[s.col]
+}
+
+// unit is the number in the layout of the GPU at a place; -1 where it has none.
+func (g *grid) unit(s spot) int {
+	if s.row < 0 || s.row >= len(g.rows) || s.col < 0 || s.col >= len(g.rows[s.row].units) {
+		return -1
+	}
+	return int(g.rows[s.row].units[s.col])
 }

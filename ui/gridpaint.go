@@ -70,16 +70,7 @@ func (p *gridPainter) cells(a area) {
 			r := &p.v.rows[row]
 			p.label(a, x, y, row)
 			for c := range r.refs {
-				l := p.look(&r.refs[c])
-				at := x + s.blockAt() + c*s.cell
-				if s.mode == gridDigits {
-					p.digits(a, at, y, s.cell, &l)
-				} else {
-					p.block(a, at, y, &l)
-				}
-				if p.cursor.row == row && p.cursor.col == c {
-					p.pick(a, at, y, s.cell)
-				}
+				p.cell(a, x+s.blockAt()+c*s.cell, y, row, c)
 			}
 			if len(r.refs) == 0 {
 				a.cut(x+s.blockAt(), y, s.cols*s.cell, noCells(r), fg(colDim))
@@ -99,19 +90,21 @@ func noCells(r *gridRow) string {
 	return "no GPU"
 }
 
-// digits draws a GPU as its number. One of three digits would touch its neighbour in a narrow cell: ">99" is set off by its sign.
-func (p *gridPainter) digits(a area, x, y, w int, l *look) {
+// digits draws a GPU as its number, and says how many columns that takes at the right of its cell. One of three digits would touch its neighbour in a narrow
+// cell: ">99" is set off by its sign.
+func (p *gridPainter) digits(a area, x, y, w int, l *look) int {
 	st := l.style()
 	if l.mark != 0 {
 		a.fill(x, y, x+w, st)
 		a.text(x+w-2, y, string(l.mark), st)
-		return
+		return 2
 	}
 	number := formatWhole(min(l.value, 999))
 	if len(number) >= w {
 		number = ">99"
 	}
 	a.right(x, y, w, number, st)
+	return len(number)
 }
 
 // block draws a GPU as one column: a shape, else on a ramp of colour a blank, and without one the tenths of its scale.
@@ -228,9 +221,15 @@ func (p *gridPainter) half(a area, x, y, row, col int) {
 	if markRank(lower.mark) > markRank(upper.mark) {
 		worse = &lower
 	}
+	letter, of := p.peerAt(&p.v.rows[row], col), &upper
+	if letter == 0 && down != nil {
+		letter, of = p.peerAt(&p.v.rows[row+1], col), &lower
+	}
 	switch {
 	case worse.mark != 0:
 		a.text(x, y, string(worse.mark), worse.style())
+	case letter != 0:
+		a.text(x, y, string(letter), of.style().with(bold|underline))
 	default:
 		a.text(x, y, "▀", style{fg: rampColor(up, upper.level), bg: rampColor(down, lower.level)})
 	}

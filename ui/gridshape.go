@@ -25,6 +25,10 @@ type gridShape struct {
 	lines  int // lines of text for all of it
 	head   bool
 	window int // lines of text there is room for
+
+	bands  bool // it is a plan: stacks are replicas, in bands of as many as fit beside each other
+	across int  // of a plan: stacks of a band
+	part   int  // of a plan: cells that stand together
 }
 
 const (
@@ -119,6 +123,9 @@ func (s *gridShape) width() int { return s.blockAt() + s.cols*s.cell + s.gap }
 // line is the line of text that a node is on, not counting the heading.
 func (s *gridShape) line(row int) int {
 	switch {
+	case s.bands && s.across > 0:
+		_, line := s.bandPlace(row)
+		return line
 	case s.stacks < 1 || s.deep < 1:
 		return 0
 	case s.mode == gridNodes:
@@ -142,6 +149,9 @@ func (s *gridShape) height() int {
 func (s *gridShape) move(at spot, dx, dy int, gpus func(row int) int) spot {
 	if s.nodes == 0 || s.stacks < 1 {
 		return spot{}
+	}
+	if s.bands {
+		return s.bandMove(at, dx, dy)
 	}
 	if s.mode == gridNodes {
 		at.row = clamp(at.row+dx+dy*s.stacks, s.nodes)

@@ -133,6 +133,12 @@ func (m *Model) cellLines(told bool) (words, numbers []span) {
 	if ref.Rank >= 0 {
 		words = append(words, span{" rank " + strconv.Itoa(ref.Rank), fg(colStrong)})
 	}
+	if place := v.placeWords(); place != "" && m.place() == placeGrid {
+		words = append(words, span{" " + place, fg(colAccent)})
+	}
+	if ref.Node == "" {
+		return append(words, span{" not seen on any node", fg(colStale)}), nil
+	}
 	words = append(words, span{" GPU " + strconv.Itoa(ref.Index), fg(colStrong)})
 	n := m.index.node(ref.Node)
 	if n == nil || ref.GPU == nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"foretop/fleet"
+	"foretop/jobs/layout"
 )
 
 // drawJobs draws the home screen: the table, and the grid where there is room for one.
@@ -60,10 +61,12 @@ func (m *Model) drawJob(a area) {
 	}
 	y := 0
 	if a.h >= 8 {
-		m.jobHead(a, j)
 		y = 3
 	}
 	m.drawGrid(a.sub(0, y, a.w, a.h-y), true)
+	if y > 0 {
+		m.jobHead(a, j)
+	}
 }
 
 // jobHead draws two lines about a job, and leaves one.
@@ -101,6 +104,7 @@ func (m *Model) jobHead(a area, j *fleet.Job) {
 		add(count(j.Restarts, "restart"))
 	}
 	a.cut(1, 1, a.w-1, strings.Join(parts, " · "), fg(colDim))
+	m.layoutLine(a, 2, j)
 }
 
 // missingRanks says which ranks are not seen: "8 ranks not seen: 8-15".
@@ -126,7 +130,11 @@ func (m *Model) syncGrid() {
 	if key != s.shown {
 		s.shown, s.view.moved, s.view.top = key, false, 0
 	}
-	s.view.build(m.snap, j, m.index.state)
+	var l *layout.Layout
+	if j != nil {
+		l, _ = s.layouts.of(j)
+	}
+	s.view.build(m.snap, j, l, s.byLayout && canPlan(l, j), m.index.state)
 }
 
 // drawGrid draws the grid, and over it the rule that names it.
@@ -246,6 +254,9 @@ func (v *gridView) nodeName() string {
 	s := v.cursor()
 	if s.row < 0 || s.row >= len(v.rows) {
 		return ""
+	}
+	if ref := v.at(s); ref != nil {
+		return ref.Node
 	}
 	return v.rows[s.row].node
 }

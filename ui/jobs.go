@@ -22,6 +22,9 @@ type jobsScreen struct {
 	placed []placed
 	page   int // rows on screen
 	folded map[string]foldedNodes
+
+	byLayout bool // the grid shows a job by its layout, where that is known
+	layouts  jobLayouts
 }
 
 // foldedNodes remembers how a list of names was folded.
@@ -72,6 +75,11 @@ func (s *jobsScreen) refresh(snap *fleet.Snapshot, touched time.Time, force bool
 		rows = append(rows, jobRowKey(j, s.sort))
 	}
 	s.arrange(sortRows(rows, s.descending()), force || s.mayResort(snap.At, touched), snap.At)
+	for k := range s.layouts {
+		if s.byKey[k] == nil {
+			delete(s.layouts, k)
+		}
+	}
 	for k := range s.folded {
 		if s.byKey[k] == nil {
 			delete(s.folded, k)

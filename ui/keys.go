@@ -40,6 +40,8 @@ const (
 	actKernel
 	actRefresh
 	actFold
+	actArrange
+	actCommand
 	actHelp
 )
 
@@ -134,6 +136,9 @@ func bindings() []binding {
 
 		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode)},
 		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode)},
+		{[]string{"v"}, actArrange, "v", "", "layout", "the grid by node, or by pipeline stage and replica", "Show", at(placeGrid)},
+		{[]string{"v"}, actArrange, "v", "", "", "the grid by node, or by pipeline stage and replica", "Show", at(placeJobs)},
+		{[]string{":"}, actCommand, ":", "", "", "type a command: layout tp=8 pp=4 dp=16, layout auto", "Show", everywhere},
 		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
 		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeNodes, placeNode)},
@@ -151,15 +156,14 @@ func laterKeys() map[string]string {
 	return map[string]string{
 		"3": "the Findings view", "4": "the Users view", "5": "the Run view",
 		"D": "draining a node", "R": "resuming a node", "K": "signalling a process", "C": "cancelling a job",
-		"s": "a shell on the node", "S": "dumping stacks", "!": "running a command", ":": "the command palette", "a": "actions", "f9": "actions",
+		"s": "a shell on the node", "S": "dumping stacks", "!": "running a command", "a": "actions", "f9": "actions",
 		"o": "the job's log file", "[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
-		"v": "another layout of the grid",
 	}
 }
 
 // hintOrder is how the keys with a hint stand on the bottom line, as far as there is room. "?" has a place of its own.
 func hintOrder() []action {
-	return []action{actDown, actRight, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actProblems, actQuit, actPause, actFold, actRefresh,
+	return []action{actDown, actRight, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actArrange, actProblems, actQuit, actPause, actFold, actRefresh,
 		actNodes, actTag, actSortRight, actUser, actCopy}
 }
 

@@ -1,7 +1,7 @@
 package ui
 
-// layout says which lines of the screen hold what: a pure function of the height.
-type layout struct {
+// frameLines says which lines of the screen hold what: a pure function of the height.
+type frameLines struct {
 	tabs     bool // line 1
 	body     int  // the first line of the body
 	bodyRows int
@@ -9,8 +9,8 @@ type layout struct {
 	keys     bool
 }
 
-func layoutFrame(h int) layout {
-	l := layout{body: 1, tabs: h >= 8, keys: h >= 3}
+func layoutFrame(h int) frameLines {
+	l := frameLines{body: 1, tabs: h >= 8, keys: h >= 3}
 	switch {
 	case h >= 20:
 		l.info = 2

@@ -53,6 +53,18 @@ func (m *Model) gridHit(x, y int) (spot, bool) {
 		if s.line(row)-v.top != y {
 			continue
 		}
+		if s.bands {
+			left, _ := s.bandPlace(row)
+			for c := range s.cols {
+				if at := left + s.cellAt(c); x >= at && x < at+s.cell {
+					if s.mode == gridNodes {
+						c = v.worstOf(row)
+					}
+					return spot{row, c}, true
+				}
+			}
+			continue
+		}
 		if s.mode == gridNodes {
 			if s.blockAt()+row%s.stacks == x {
 				return spot{row, v.worstOf(row)}, true

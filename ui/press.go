@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"foretop/config"
@@ -70,6 +71,10 @@ func (m *Model) act(do action) tea.Cmd {
 		return tea.Batch(tea.ClearScreen, m.refresh())
 	case actFold:
 		m.fold()
+	case actArrange:
+		m.arrange()
+	case actCommand:
+		m.prompt.startCommand()
 	case actHelp:
 		m.push(screenHelp)
 		m.help.top = 0
@@ -202,6 +207,10 @@ func (m *Model) open() {
 		ref := m.jobs.view.at(m.jobs.view.cursor())
 		if ref == nil {
 			m.notice = "no GPU is selected"
+			return
+		}
+		if ref.Node == "" {
+			m.notice = "rank " + strconv.Itoa(ref.Rank) + " is not seen on any node"
 			return
 		}
 		m.openNode(screenNode, ref.Node, ref.Index)

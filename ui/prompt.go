@@ -10,10 +10,11 @@ import (
 
 // prompt is a line being typed. at is the place of its caret, in runes.
 type prompt struct {
-	open   bool
-	text   []rune
-	at     int
-	before string // what it said when it was opened: what Esc brings back
+	open    bool
+	text    []rune
+	at      int
+	command bool   // it is a command, not a filter
+	before  string // what it said when it was opened: what Esc brings back
 }
 
 // promptMax bounds what may be typed or pasted.
@@ -22,6 +23,16 @@ const promptMax = 256
 func (p *prompt) start(text string) {
 	*p = prompt{open: true, text: []rune(text), before: text}
 	p.at = len(p.text)
+}
+
+func (p *prompt) startCommand() { *p = prompt{open: true, command: true} }
+
+// sign stands before the line.
+func (p *prompt) sign() string {
+	if p.command {
+		return ": "
+	}
+	return "/ "
 }
 
 // insert types text at the caret; what cannot be shown is cleaned first, for it may have been pasted.
@@ -89,7 +100,7 @@ func (p *prompt) wordStart() int {
 
 // draw shows the line within w cells, its end first when it is too long, and gives the column of the caret.
 func (p *prompt) draw(a area, y int) (caret int) {
-	x := a.text(1, y, "/ ", fg(colAccent).with(bold))
+	x := a.text(1, y, p.sign(), fg(colAccent).with(bold))
 	room := max(1, a.w-x-1)
 	from := 0
 	for textWidth(string(p.text[from:p.at]), a.c.ascii) >= room {
