@@ -11,7 +11,6 @@ import (
 type Written struct {
 	text string
 	dims []Dim
-	m    megatronSizes
 }
 
 // names that a person may write, and what they mean.

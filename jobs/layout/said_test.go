@@ -151,7 +151,7 @@ func hold(t *testing.T, l *Layout, err error) {
 		for _, d := range grid {
 			all *= d.Size
 		}
-		if grid != nil && len(grid) > 0 && all != l.World {
+		if len(grid) > 0 && all != l.World {
 			t.Fatalf("%v are not %d ranks", grid, l.World)
 		}
 	}
