@@ -64,6 +64,9 @@ func rankOf(env map[string]string) string {
 		if !ok {
 			continue
 		}
+		if k != "RANK" && env["RAY_RAYLET_PID"] != "" {
+			continue // its raylet's, which srun started
+		}
 		switch k {
 		case "RANK":
 			ok = env["LOCAL_RANK"] != "" || env["TORCHELASTIC_RUN_ID"] != "" || env["WORLD_SIZE"] != ""

@@ -78,6 +78,7 @@ var words = []struct {
 	{"FLUX_JOB_ID", []string{"ƒ2", "a/b"}},
 	{"FLUX_TASK_RANK", []string{"0", "1"}},
 	{"PBS_JOBID", []string{"1.s", ".", "x@y"}},
+	{"RAY_RAYLET_PID", []string{"3"}},
 	{"LWS_LEADER_ADDRESS", []string{"l.ns", ""}},
 }
 

@@ -78,8 +78,12 @@ func index(processes []*facts.Process) map[int32]int32 {
 // claims joins what the families say: the strongest for the job, the strongest for the rank, and everything else from whoever knows it.
 func claims(v *view) claim {
 	var c claim
+	underRay := isRayWorker(v)
 	for i := range families {
 		n := families[i].find(v)
+		if underRay && n.rankStrength != noRank && n.rankStrength != torchRank {
+			n.rankStrength, n.framework = noRank, "" // its raylet's words: srun counted raylets
+		}
 		if n.strength > c.strength {
 			c.adoptJob(&n)
 		}

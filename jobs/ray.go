@@ -6,8 +6,12 @@ import (
 )
 
 // ray finds a Ray cluster in the command lines of its raylets, one a node, which name the cluster's store (--gcs-address), and in the environment that KubeRay gives a
-// pod. A worker writes its title, ray::CLASS.METHOD, over its environment, so that it is known as its raylet's child; only before that its own command line names
-// the store (src/ray/raylet/worker_pool.cc). The job is the cluster: which of the cluster's own jobs a worker serves (RAY_JOB_ID) is destroyed too.
+// pod. A worker writes its title, ray::CLASS.METHOD, over its command line, in older versions over its environment as well, so that it is known as its raylet's child; only
+// before that its own command line names the store (src/ray/raylet/worker_pool.cc). The job is the cluster: which of the cluster's own jobs a worker serves is not
+// known, for Ray starts workers ahead (RAY_JOB_ID=ffffffff in 2.60).
+//
+// What a worker's environment says of ranks is its raylet's, which srun may have started and counted, unless it is RANK and the raylet has another or none: programs
+// give their actors that through their runtime environment.
 //
 // Ray Train tells a worker its rank through its memory alone: promoteRay says where it can be told all the same.
 func ray(v *view) claim {
@@ -36,6 +40,23 @@ func ray(v *view) claim {
 		}
 	}
 	return c
+}
+
+// isRayWorker says whether a raylet started the process.
+func isRayWorker(v *view) bool {
+	return v.env["RAY_RAYLET_PID"] != "" || strings.HasPrefix(v.p.GetCommand(), "ray::")
+}
+
+// ownRank says whether a worker of Ray was given the RANK in its environment for itself: its raylet, which must be seen, has another.
+func ownRank(v *view) bool {
+	if v.byPID == nil || !isRayWorker(v) {
+		return false
+	}
+	up := v.byPID(v.p.GetPpid())
+	if up == nil || isUnread(up) || up.GetComm() != "raylet" {
+		return false
+	}
+	return up.GetEnv()["RANK"] != v.env["RANK"]
 }
 
 // isRayTrain says whether a process's title is that of a worker of Ray Train: RayTrainWorker, or _RayTrainWorker__execute as older versions call it.

@@ -82,8 +82,8 @@ func (a *assembly) onlyRun(members []member) (run, bool) {
 
 // secondID tells a run from the job's first one: by its step, as Slurm does, where it is one.
 func secondID(id string, r *run, tell string) string {
-	if c := r.members[0].id; c.rankStrength == slurmRank {
-		return id + "." + c.step
+	if len(r.members) > 0 && r.members[0].id.rankStrength == slurmRank && r.members[0].id.step != "" {
+		return id + "." + r.members[0].id.step
 	}
 	return id + "+" + tell[:4]
 }

@@ -12,7 +12,7 @@ func torchrun(v *view) claim {
 	if !ok {
 		return claim{}
 	}
-	if !local && !elastic { // an agent's, or a pod-level RANK: the pod's number, not a process's, unless it turns out that each pod has one
+	if !local && !elastic && !ownRank(v) { // an agent's, or a pod-level RANK: the pod's number, not a process's, unless it turns out that each pod has one
 		if world := v.size("WORLD_SIZE"); world > rank && v.env["MASTER_ADDR"] != "" && v.env["MASTER_PORT"] != "" {
 			return claim{podRank: rank + 1, podWorld: world}
 		}
