@@ -2,7 +2,9 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -138,6 +140,7 @@ func TestRealServer(t *testing.T) {
 	t.Run("changes", func(t *testing.T) { changes(t, k, admin) })
 	t.Run("rights", func(t *testing.T) { rights(t, k) })
 	t.Run("credentials", func(t *testing.T) { credentials(t, k) })
+	t.Run("door", func(t *testing.T) { opensDoor(t, k) })
 	t.Run("away", func(t *testing.T) { goesAway(t, k, admin) })
 }
 
@@ -241,6 +244,34 @@ func credentials(t *testing.T, k *testbed.Kube) {
 	}
 	must(t, os.WriteFile(path, good, 0o600))
 	w.await("the new credentials", func(p *schedulers.Picture) bool { return p.Problem == nil && len(p.Nodes) > 0 })
+}
+
+// opensDoor runs commands through the server's exec, which speaks WebSockets, on a kubelet that really runs them. What the manifest's role allows is enough.
+func opensDoor(t *testing.T, k *testbed.Kube) {
+	testbed.Need(t, "nsenter", "dd")
+	kubelet := testbed.StartKubelet(t)
+	k.Apply(fmt.Sprintf(`apiVersion: v1
+kind: Node
+metadata: {name: door001}
+status:
+  addresses: [{type: InternalIP, address: 127.0.0.1}]
+  daemonEndpoints: {kubeletEndpoint: {Port: %d}}
+  conditions: [{type: Ready, status: "True"}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {namespace: foretop, name: foretop-aaaaa, labels: {app.kubernetes.io/name: foretop}}
+spec: {nodeName: door001, containers: [{name: door, image: i}]}
+status: {phase: Running}
+`, kubelet.Port))
+	d := NewDoor(Options{Kubeconfig: k.User("ada", "ml")}, "")
+	_, err := d.Run(t.Context(), "door001", "true", strings.NewReader(""), io.Discard, io.Discard)
+	var e *ExecError
+	if !errors.As(err, &e) || !e.Refused || !strings.Contains(e.Cause, "forbidden") {
+		t.Errorf("without the role: %v", err)
+	}
+	k.Apply(Manifest(ManifestOptions{Users: []string{"ada"}}))
+	runsCommands(t, d, "door001")
 }
 
 // goesAway: a server that dies is a problem, and what it said last stays; when it is back the picture goes on.

@@ -79,6 +79,9 @@ func (k *Kube) Apply(documents string) {
 
 func (k *Kube) apply(o object, body []byte) {
 	k.t.Helper()
+	if o.Kind == "Namespace" && k.namespaces[o.Metadata.Name] {
+		return
+	}
 	if ns := o.Metadata.Namespace; ns != "" && !k.namespaces[ns] {
 		_, err := k.Do(http.MethodPost, "/api/v1/namespaces", jsonType, fmt.Appendf(nil, `{"metadata":{"name":%q}}`, ns))
 		k.must(err)
