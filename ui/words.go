@@ -207,7 +207,7 @@ func sourceMark(s facts.SourceState) mark {
 
 // jobWord is a job's condition as filters name it.
 func jobWord(s fleet.JobState) string {
-	words := [...]string{"running", "starting", "partial", "idle", "suspect", "unchecked", "ended"}
+	words := [...]string{"running", "starting", "partial", "idle", "suspect", "unchecked", "ended", "pending", "unseen"}
 	if int(s) < len(words) {
 		return words[s]
 	}
@@ -225,8 +225,12 @@ func jobMark(j *fleet.Job) mark {
 		return mark{markStale, fg(colAccent)}
 	case fleet.JobPartial, fleet.JobSuspect:
 		return mark{markWarning, fg(colWarn)}
-	case fleet.JobUnchecked:
+	case fleet.JobUnchecked, fleet.JobUnseen:
 		return mark{markUnknown, fg(colStale)}
+	case fleet.JobPending:
+		return mark{markIdle, fg(colDim)}
+	case fleet.JobEnded:
+		return mark{markAbsent, fg(colDim)}
 	}
 	return mark{markNotice, fg(colDefault)} // idle, and what there is no shape of its own for
 }
