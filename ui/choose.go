@@ -8,13 +8,13 @@ import (
 
 // chooser says which rows of a table are shown.
 type chooser[T any] struct {
-	fields   []field[T]
-	text     string // the filter as typed
-	filter   filter[T]
-	user     string // "" all
+	fields []field[T]
+	text   string // the filter as typed
+	filter filter[T]
+	user   string // "" all
 	// partition, or namespace, of jobs; "" all
 	partition string
-	problems bool   // problems only
+	problems  bool // problems only
 }
 
 // set takes over a filter; when it is wrong the old one stays and the error says why.
@@ -27,7 +27,9 @@ func (c *chooser[T]) set(text string) error {
 }
 
 // active says whether rows may be left out.
-func (c *chooser[T]) active() bool { return len(c.filter.terms) > 0 || c.user != "" || c.partition != "" || c.problems }
+func (c *chooser[T]) active() bool {
+	return len(c.filter.terms) > 0 || c.user != "" || c.partition != "" || c.problems
+}
 
 // words says what is left out, for the line under the title.
 func (c *chooser[T]) words() string {
@@ -47,7 +49,9 @@ func (c *chooser[T]) words() string {
 	return s
 }
 
-func (c *chooser[T]) clear() { c.text, c.filter, c.user, c.partition, c.problems = "", filter[T]{}, "", "", false }
+func (c *chooser[T]) clear() {
+	c.text, c.filter, c.user, c.partition, c.problems = "", filter[T]{}, "", "", false
+}
 
 // rows is the list that the keyboard is on, if it is on one.
 func (m *Model) rows() *list {
@@ -248,7 +252,7 @@ func (m *Model) promptWords() (words string, wrong bool) {
 	}
 	if m.snap != nil {
 		if all = len(m.snap.Nodes); m.screen == screenJobs {
-			all = len(m.snap.Jobs)
+			all = len(m.jobs.byKey)
 		}
 	}
 	return fmt.Sprintf("%d of %d %s", shown, all, what), false

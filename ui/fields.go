@@ -11,7 +11,7 @@ func nodeFields() []field[*fleet.Node] {
 	fields := []field[*fleet.Node]{
 		{"node", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.Name) }, true},
 		{"host", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.Hello.GetHostname()) }, true},
-		{"state", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.State.String()) }, true},
+		{"state", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.State.String()) || inScheduler(n, m) }, true},
 		{"job", wordField, func(n *fleet.Node, m *match) bool {
 			return anyOf(n.Jobs, func(k string) bool { return matchJob(m, k) })
 		}, true},
@@ -22,11 +22,6 @@ func nodeFields() []field[*fleet.Node] {
 			return m.word(n.Cause) || anyOf(n.Problems, func(p fleet.Problem) bool { return m.word(p.Text) })
 		}, true},
 		{"problem", wordField, func(n *fleet.Node, m *match) bool { return m.word(nodeSeverity(n).String()) }, false},
-		{"sched", wordField, func(n *fleet.Node, m *match) bool {
-			return anyOf(n.Scheduled, func(s fleet.ScheduledNode) bool {
-				return s.Node != nil && (m.word(s.Node.Condition.String()) || m.word(s.Node.State) || anyOf(s.Node.Flags, m.word))
-			})
-		}, true},
 		{"partition", wordField, func(n *fleet.Node, m *match) bool {
 			return anyOf(n.Scheduled, func(s fleet.ScheduledNode) bool { return s.Node != nil && anyOf(s.Node.Partitions, m.word) })
 		}, true},
@@ -57,6 +52,13 @@ func nodeFields() []field[*fleet.Node] {
 		}, false})
 	}
 	return fields
+}
+
+// inScheduler looks for a word in a node's state as its scheduler knows it: "drained", "drain", "mixed+drain".
+func inScheduler(n *fleet.Node, m *match) bool {
+	return anyOf(n.Scheduled, func(s fleet.ScheduledNode) bool {
+		return s.Node != nil && (m.word(s.Node.Condition.String()) || m.word(s.Node.State) || anyOf(s.Node.Flags, m.word))
+	})
 }
 
 // jobFields are what a filter of the jobs can name.

@@ -50,11 +50,17 @@ func (m *Model) act(do action) tea.Cmd {
 		m.view(screenJobs)
 	case actNodes:
 		m.view(screenNodes)
+	case actUsers:
+		m.view(screenUsers)
+	case actPending:
+		m.togglePending()
+	case actLog:
+		m.openLog()
 	case actNextPane:
 		m.pane(1)
 	case actPrevPane:
 		m.pane(-1)
-	case actFilter, actClear, actProblems, actUser, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
+	case actFilter, actClear, actProblems, actUser, actPartition, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
 		m.choose(do)
 	case actMetric:
 		m.metric = m.metric.step(1)
@@ -84,6 +90,15 @@ func (m *Model) move(do action) {
 		moveList(&m.jobs.list, do, m.jobs.page)
 	case placeNodes:
 		moveList(&m.nodes.list, do, m.nodes.page)
+	case placeUsers:
+		moveList(&m.users.list, do, m.users.page)
+	case placeRanks:
+		moveList(&m.job.ranks.list, do, m.job.ranks.page)
+		m.job.reveal = true
+	case placeJob:
+		m.job.scroll(do)
+	case placeLog:
+		m.job.log.step(do)
 	case placeGrid:
 		m.jobs.view.step(do)
 	case placeNode:
@@ -170,8 +185,11 @@ func (m *Model) pane(d int) {
 	case screenGPU:
 		m.gpu.focus(d)
 		return
+	case screenJob:
+		m.job.focus(d)
+		return
 	}
-	if m.screen != screenJobs && m.screen != screenNodes {
+	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers {
 		return
 	}
 	at := 0
@@ -180,12 +198,14 @@ func (m *Model) pane(d int) {
 		at = 1
 	case placeNodes:
 		at = 2
+	case placeUsers:
+		at = 3
 	}
-	at = (at + d + 3) % 3
-	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && grid == 0 {
-		at = (at + d + 3) % 3 // there is no room for the grid: Enter shows it alone
+	at = (at + d + 4) % 4
+	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && (grid == 0 || m.jobs.pending) {
+		at = (at + d + 4) % 4 // there is no room for the grid: Enter shows it alone
 	}
-	m.view([]screen{screenJobs, screenJobs, screenNodes}[at])
+	m.view([]screen{screenJobs, screenJobs, screenNodes, screenUsers}[at])
 	m.jobs.inGrid = at == 1
 }
 
@@ -197,7 +217,17 @@ func (m *Model) open() {
 			m.notice = "no job is selected: 2 shows the nodes"
 			return
 		}
-		m.push(screenJob)
+		m.openJob()
+	case placeUsers:
+		m.openUser()
+	case placeRanks:
+		m.openRank()
+	case placeJob:
+		if m.job.focused == secJobLog && !m.job.folded[secJobLog] {
+			m.openLog()
+			return
+		}
+		m.job.fold()
 	case placeGrid:
 		ref := m.jobs.view.at(m.jobs.view.cursor())
 		if ref == nil {
@@ -224,6 +254,10 @@ func (m *Model) open() {
 func (m *Model) fold() {
 	if m.screen == screenGPU {
 		m.gpu.fold()
+		return
+	}
+	if m.screen == screenJob {
+		m.job.fold()
 		return
 	}
 	m.node.fold()
@@ -254,8 +288,11 @@ func (m *Model) kernel() {
 		m.push(screenKernel)
 	default:
 		name := m.nodes.selected()
-		if m.place() == placeGrid {
+		switch m.place() {
+		case placeGrid:
 			name = m.jobs.view.nodeName()
+		case placeRanks:
+			name = m.job.ranks.node()
 		}
 		if name == "" {
 			m.notice = "no node is selected"
@@ -331,6 +368,16 @@ func (m *Model) copy() tea.Cmd {
 		what = []string{m.gpu.who}
 	case placeKernel:
 		return m.copyLog()
+	case placeUsers:
+		if name := m.users.selected(); name != "" {
+			what = []string{name}
+		}
+	case placeRanks:
+		if name := m.job.ranks.node(); name != "" {
+			what = []string{name}
+		}
+	case placeJob, placeLog:
+		return m.copyJobLog()
 	}
 	if len(what) == 0 {
 		m.notice = "nothing to copy: no row is selected"

@@ -1,0 +1,382 @@
+package ui
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"foretop/fleet"
+	"foretop/schedulers"
+)
+
+// Sections of a job's page, in the order in which Tab goes round them.
+const (
+	secJobGrid section = iota
+	secJobFindings
+	secJobRanks
+	secJobLog
+	secJobCharts
+	numJobSections
+)
+
+// jobScreen is the drill-down into the selected job.
+type jobScreen struct {
+	page
+	shown  string // key of the job
+	plain  bool   // as last drawn: nothing but the grid, for there is no room
+	ranks  rankTable
+	charts jobCharts
+	log    textView
+}
+
+// openJob turns to the selected job.
+func (m *Model) openJob() {
+	m.showJob()
+	m.push(screenJob)
+}
+
+// showJob makes the page that of the selected job.
+func (m *Model) showJob() {
+	s := &m.job
+	if key := m.jobs.selected(); key != s.shown {
+		folded, sort, reverse := s.folded, s.ranks.sort, s.ranks.reverse
+		*s = jobScreen{shown: key}
+		s.folded, s.ranks.sort, s.ranks.reverse = folded, sort, reverse
+	}
+	s.top, s.focused, s.reveal = 0, secJobGrid, false
+	m.refreshJob(true)
+}
+
+// refreshJob takes over what a snapshot says of the job on screen; force puts its ranks in order.
+func (m *Model) refreshJob(force bool) {
+	if m.snap == nil || m.screen != screenJob && !force {
+		return
+	}
+	if j := m.jobs.selectedJob(); j != nil && j.Key == m.job.shown {
+		m.job.ranks.refresh(j, m.snap, m.touched, force)
+	}
+}
+
+// drawJob draws the page of a job: who and what it is, then its sections.
+func (m *Model) drawJob(a area) {
+	m.syncGrid()
+	j, s := m.jobs.selectedJob(), &m.job
+	if j == nil {
+		say(a, "this job is not seen any more", "Esc goes back to the jobs")
+		m.jobs.view.shape = gridShape{}
+		return
+	}
+	if j.Key != s.shown {
+		m.showJob()
+	}
+	head := m.jobHead(a, j)
+	view := a.sub(0, len(head), a.w, a.h-len(head))
+	for y, line := range head {
+		x := 1
+		for _, part := range line {
+			x = a.text(x, y, part.text, part.st)
+		}
+		if x > a.w {
+			a.text(a.w-1, y, "…", fg(colDim))
+		}
+	}
+	if s.plain = view.h < 12; s.plain { // one cannot go through sections of three lines
+		m.drawGrid(view, true)
+		return
+	}
+	s.seen = view.h
+	m.layoutJob(j, view.w)
+	if s.reveal {
+		b := s.at[s.focused]
+		s.bring(b.y, b.y+b.h)
+	}
+	s.clamp()
+	s.draw(m, view, func(id section) string { return m.jobSection(j, id) }, func(a area, id section) { m.drawJobSection(a, j, id) })
+	if b := s.at[secJobGrid]; b.h > 0 && b.y-s.top < s.seen && b.y+b.h > s.top {
+		m.drawGrid(view.sub(b.x, b.y-s.top, b.w, b.h), s.focused == secJobGrid) // it has a rule of its own
+	} else {
+		m.jobs.view.shape = gridShape{}
+	}
+}
+
+// jobWide is the width from which sections stand side by side.
+const jobWide = 130
+
+// layoutJob puts the sections on the page: what is wrong and who is slow is seen without scrolling.
+func (m *Model) layoutJob(j *fleet.Job, w int) {
+	s := &m.job
+	rows := [][]section{{secJobGrid}, {secJobFindings}, {secJobRanks}, {secJobLog}, {secJobCharts}}
+	if w >= jobWide {
+		rows = [][]section{{secJobGrid}, {secJobFindings, secJobLog}, {secJobRanks, secJobCharts}}
+	}
+	findings := min(len(m.jobFindings(j)), 5)
+	grid := min(m.gridNeeds(w, s.seen), max(gridLeast, s.seen*45/100))
+	if len(j.GPUs) == 0 {
+		grid = 3
+	}
+	logRows := 7
+	if w >= jobWide {
+		findings, logRows = max(findings, 6), max(findings, 6)
+	}
+	rest := max(6, s.seen-grid-findings-2)
+	s.stack(w, rows, func(id section, _ int) int {
+		switch id {
+		case secJobGrid:
+			return grid - 1
+		case secJobFindings:
+			return max(1, findings)
+		case secJobRanks:
+			if w >= jobWide {
+				return rest
+			}
+			return max(4, min(rest, len(s.ranks.keys)+1))
+		case secJobLog:
+			return logRows
+		}
+		return max(chartsLeast, min(rest, 18))
+	})
+	if s.at[s.focused].h == 0 {
+		s.focus(1)
+	}
+}
+
+// jobSection is a section's title as it is now.
+func (m *Model) jobSection(j *fleet.Job, id section) string {
+	switch id {
+	case secJobFindings:
+		return "what is wrong"
+	case secJobRanks:
+		return m.job.ranks.title()
+	case secJobLog:
+		return m.logTitle(j)
+	case secJobCharts:
+		return m.job.charts.title(j)
+	}
+	return ""
+}
+
+func (m *Model) drawJobSection(a area, j *fleet.Job, id section) {
+	switch id {
+	case secJobFindings:
+		m.drawJobFindings(a, j)
+	case secJobRanks:
+		m.drawRanks(a)
+	case secJobLog:
+		m.drawLogTail(a, j)
+	case secJobCharts:
+		m.drawJobCharts(a, j)
+	}
+}
+
+// jobHead is the lines about a job, as many as there is room for: how it does; who, where and how long; what runs; what its log says.
+func (m *Model) jobHead(a area, j *fleet.Job) [][]span {
+	k := jobMark(j)
+	first := []span{{string(k.r) + " " + jobText(j), k.st}}
+	if missing := missingRanks(j); missing != "" && j.Ended.IsZero() {
+		first = append(first, span{" · " + missing, fg(colWarn)})
+	}
+	lines := [][]span{first, {{strings.Join(m.jobFacts(j), " · "), fg(colDim)}}}
+	if words := m.jobCommand(j); words != "" {
+		lines = append(lines, []span{{words, fg(colDim)}})
+	}
+	if words := m.logNumbers(j); words != nil {
+		lines = append(lines, words)
+	}
+	most := 0
+	switch {
+	case a.h >= 20:
+		most = 4
+	case a.h >= 14:
+		most = 3
+		if len(lines) == 4 { // what the log says is worth more than the command
+			lines = slices.Delete(lines, 2, 3)
+		}
+	case a.h >= 8:
+		most = 2
+	}
+	lines = lines[:min(most, len(lines))]
+	if len(lines) > 0 && a.h >= 26 {
+		lines = append(lines, nil)
+	}
+	return lines
+}
+
+// jobFacts are who a job is, where it runs and for how long.
+func (m *Model) jobFacts(j *fleet.Job) []string {
+	var parts []string
+	add := func(s string) {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	user := j.User
+	if j.Account != "" {
+		user += " (" + j.Account + ")"
+	}
+	add(user)
+	add(strings.TrimSpace(j.Scheduler + " " + j.ID))
+	switch {
+	case j.Partition != "" && j.Scheduler == "kubernetes":
+		add("namespace " + j.Partition)
+	case j.Partition != "":
+		add("partition " + j.Partition)
+	}
+	add(j.Framework)
+	if len(j.Ranks) > 0 || j.World > 0 {
+		add("ranks " + jobRanks(j))
+	}
+	if n := jobGPUs(j); n >= 0 {
+		add(count(n, "GPU"))
+	}
+	if j.IdleGPUs > 0 {
+		add(strconv.Itoa(j.IdleGPUs) + " idle")
+	}
+	add(count(jobNodes(j), "node") + " " + m.jobs.nodesWords(j))
+	switch {
+	case !j.Ended.IsZero() && !j.Start.IsZero():
+		add("ran " + formatLong(j.Ended.Sub(j.Start)))
+	case j.State == fleet.JobPending:
+		add("waits " + m.waited(j))
+		if s := m.starts(j); s != absent {
+			add("expected to start " + s)
+		}
+	case !j.Start.IsZero():
+		add("running " + formatLong(m.snap.At.Sub(j.Start)))
+	}
+	if left := m.timeLeft(j); left != absent {
+		add(left + " left")
+	}
+	if j.Restarts > 0 {
+		add(count(j.Restarts, "restart"))
+	}
+	if t := j.Told; t != nil {
+		if t.QOS != "" && t.QOS != "normal" {
+			add("qos " + t.QOS)
+		}
+		if t.Dependency != "" {
+			add("after " + t.Dependency)
+		}
+		if t.Phase == schedulers.Running && len(t.Elsewhere) > 0 && t.ElsewhereText != "" {
+			add("not watched: " + t.ElsewhereText)
+		}
+	} else if j.Asked == fleet.NotAsked && j.Scheduler != "" {
+		add(j.Scheduler + " not asked")
+	}
+	return parts
+}
+
+// jobCommand is what a job runs: its first rank's command, else what its scheduler was given.
+func (m *Model) jobCommand(j *fleet.Job) string {
+	if len(j.Ranks) > 0 && j.Ended.IsZero() {
+		if p := m.processOf(&j.Ranks[0]); p != nil && p.GetCommand() != "" {
+			return "rank " + j.Ranks[0].Label() + ": " + p.GetCommand()
+		}
+	}
+	if j.Told != nil && j.Told.Command != "" {
+		return j.Told.Command
+	}
+	return ""
+}
+
+// processOf is a rank's process; nil when it is gone.
+func (m *Model) processOf(r *fleet.Rank) *fleet.Process {
+	n := m.index.node(r.Node)
+	if n == nil {
+		return nil
+	}
+	for _, p := range n.Processes {
+		if p.GetPid() == r.PID && p.GetStartTicks() == r.StartTicks {
+			return p
+		}
+	}
+	return nil
+}
+
+// jobFinding is something that is wrong with a job, or with a node that it runs on.
+type jobFinding struct {
+	severity fleet.Severity
+	when     string
+	where    string
+	text     string
+}
+
+// jobFindings are all that is known to be wrong: with the job as a whole, then with its nodes, the worst first.
+func (m *Model) jobFindings(j *fleet.Job) []jobFinding {
+	var out []jobFinding
+	for _, f := range j.Findings {
+		if f.Severity > fleet.Fine {
+			out = append(out, jobFinding{severity: f.Severity, text: f.Text})
+		}
+	}
+	if len(out) == 0 && j.Severity > fleet.Fine {
+		out = append(out, jobFinding{severity: j.Severity, text: jobText(j)})
+	}
+	for _, name := range j.Nodes {
+		n := m.index.node(name)
+		if n == nil {
+			continue
+		}
+		if n.State.Out() {
+			out = append(out, jobFinding{reachSeverity(n), m.clock(n.Since), name, n.State.String() + ": " + nodeNote(n, m.snap.At)})
+		}
+		for i := range n.Problems {
+			p := &n.Problems[i]
+			if p.GPU >= 0 && !onJob(j, name, p.GPU) || p.Severity < fleet.Notice {
+				continue
+			}
+			f := jobFinding{p.Severity, m.clock(p.Since), name, p.Text}
+			if p.GPU >= 0 {
+				if r := rankOn(j, name, p.GPU); r >= 0 {
+					f.text += " (rank " + strconv.Itoa(r) + ")"
+				}
+			}
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b jobFinding) int { return int(b.severity) - int(a.severity) })
+	return out
+}
+
+// onJob says whether a GPU is one of a job's.
+func onJob(j *fleet.Job, node string, gpu int) bool {
+	return slices.ContainsFunc(j.GPUs, func(r fleet.GPURef) bool { return r.Index == gpu && r.Node == node })
+}
+
+// rankOn is the rank on a GPU; -1: none is known.
+func rankOn(j *fleet.Job, node string, gpu int) int {
+	for i := range j.GPUs {
+		if r := &j.GPUs[i]; r.Index == gpu && r.Node == node {
+			return r.Rank
+		}
+	}
+	return -1
+}
+
+func (m *Model) drawJobFindings(a area, j *fleet.Job) {
+	list := m.jobFindings(j)
+	if len(list) == 0 {
+		what := "nothing wrong was seen"
+		if j.State == fleet.JobUnchecked {
+			what = "not checked: " + jobText(j)
+		}
+		a.cut(tableIndent, 0, a.w-tableIndent, what, fg(colDim))
+		return
+	}
+	for y := 0; y < a.h && y < len(list); y++ {
+		f := &list[y]
+		if y == a.h-1 && len(list) > a.h {
+			a.cut(tableIndent, y, a.w-tableIndent, "and "+count(len(list)-y, "more"), fg(colDim))
+			return
+		}
+		k := severityMark(f.severity)
+		a.text(1, y, string(k.r), k.st)
+		x := tableIndent
+		if f.when != "" {
+			x = a.text(x, y, f.when+" ", fg(colDim))
+		}
+		if f.where != "" {
+			x = a.text(x, y, f.where+" ", fg(colStrong))
+		}
+		a.cut(x, y, a.w-x, f.text, k.st)
+	}
+}
