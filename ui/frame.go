@@ -35,7 +35,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {

@@ -92,11 +92,29 @@ func (m *Model) drawJob(a area) {
 	}
 	s.clamp()
 	s.draw(m, view, func(id section) string { return m.jobSection(j, id) }, func(a area, id section) { m.drawJobSection(a, j, id) })
-	if b := s.at[secJobGrid]; b.h > 0 && b.y-s.top < s.seen && b.y+b.h > s.top {
+	if b := s.at[secJobGrid]; len(j.GPUs) == 0 {
+		m.jobs.view.shape = gridShape{}
+		m.drawNoGPU(view.sub(b.x, b.y-s.top, b.w, b.h), j)
+	} else if b.h > 0 && b.y-s.top < s.seen && b.y+b.h > s.top {
 		m.drawGrid(view.sub(b.x, b.y-s.top, b.w, b.h), s.focused == secJobGrid) // it has a rule of its own
 	} else {
 		m.jobs.view.shape = gridShape{}
 	}
+}
+
+// drawNoGPU draws what stands in the place of the grid of a job without GPUs.
+func (m *Model) drawNoGPU(a area, j *fleet.Job) {
+	words := "no GPU of it is seen"
+	switch {
+	case j.State == fleet.JobPending:
+		words = "it waits: it has no GPU yet"
+		if j.Told != nil && j.Told.GPUs > 0 {
+			words = "it waits for " + count(j.Told.GPUs, "GPU") + " on " + count(jobNodes(j), "node")
+		}
+	case !j.Ended.IsZero():
+		words = "it has ended, and holds no GPU"
+	}
+	a.cut(tableIndent, 1, a.w-tableIndent, words, fg(colDim))
 }
 
 // jobWide is the width from which sections stand side by side.
@@ -112,7 +130,7 @@ func (m *Model) layoutJob(j *fleet.Job, w int) {
 	findings := min(len(m.jobFindings(j)), 5)
 	grid := min(m.gridNeeds(w, s.seen), max(gridLeast, s.seen*45/100))
 	if len(j.GPUs) == 0 {
-		grid = 3
+		grid = 2
 	}
 	logRows := 7
 	if w >= jobWide {
@@ -143,6 +161,8 @@ func (m *Model) layoutJob(j *fleet.Job, w int) {
 // jobSection is a section's title as it is now.
 func (m *Model) jobSection(j *fleet.Job, id section) string {
 	switch id {
+	case secJobGrid: // the grid has a rule of its own; without one it is said here
+		return strings.TrimSpace(j.ID + " " + j.Name)
 	case secJobFindings:
 		return "what is wrong"
 	case secJobRanks:
@@ -216,23 +236,6 @@ func (m *Model) jobFacts(j *fleet.Job) []string {
 	add(user)
 	add(strings.TrimSpace(j.Scheduler + " " + j.ID))
 	switch {
-	case j.Partition != "" && j.Scheduler == "kubernetes":
-		add("namespace " + j.Partition)
-	case j.Partition != "":
-		add("partition " + j.Partition)
-	}
-	add(j.Framework)
-	if len(j.Ranks) > 0 || j.World > 0 {
-		add("ranks " + jobRanks(j))
-	}
-	if n := jobGPUs(j); n >= 0 {
-		add(count(n, "GPU"))
-	}
-	if j.IdleGPUs > 0 {
-		add(strconv.Itoa(j.IdleGPUs) + " idle")
-	}
-	add(count(jobNodes(j), "node") + " " + m.jobs.nodesWords(j))
-	switch {
 	case !j.Ended.IsZero() && !j.Start.IsZero():
 		add("ran " + formatLong(j.Ended.Sub(j.Start)))
 	case j.State == fleet.JobPending:
@@ -249,6 +252,23 @@ func (m *Model) jobFacts(j *fleet.Job) []string {
 	if j.Restarts > 0 {
 		add(count(j.Restarts, "restart"))
 	}
+	switch {
+	case j.Partition != "" && j.Scheduler == "kubernetes":
+		add("namespace " + j.Partition)
+	case j.Partition != "":
+		add("partition " + j.Partition)
+	}
+	add(j.Framework)
+	if len(j.Ranks) > 0 || j.World > 0 {
+		add("ranks " + jobRanks(j))
+	}
+	if n := jobGPUs(j); n >= 0 {
+		add(count(n, "GPU"))
+	}
+	if j.IdleGPUs > 0 {
+		add(strconv.Itoa(j.IdleGPUs) + " idle")
+	}
+	add(count(jobNodes(j), "node") + " " + m.jobs.nodesWords(j))
 	if t := j.Told; t != nil {
 		if t.QOS != "" && t.QOS != "normal" {
 			add("qos " + t.QOS)
@@ -365,7 +385,7 @@ func (m *Model) drawJobFindings(a area, j *fleet.Job) {
 	for y := 0; y < a.h && y < len(list); y++ {
 		f := &list[y]
 		if y == a.h-1 && len(list) > a.h {
-			a.cut(tableIndent, y, a.w-tableIndent, "and "+count(len(list)-y, "more"), fg(colDim))
+			a.cut(tableIndent, y, a.w-tableIndent, "and "+strconv.Itoa(len(list)-y)+" more", fg(colDim))
 			return
 		}
 		k := severityMark(f.severity)

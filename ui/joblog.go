@@ -3,6 +3,7 @@ package ui
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"foretop/fleet"
 
@@ -90,12 +91,26 @@ func (m *Model) openLog() {
 	m.push(screenLog)
 }
 
-// logAge is how long ago a job's log was last written.
+// logAge is how long ago a job's log was last written, as far as is known: it is read once in a while only, so that the age is that of the moment when it was, until
+// it should have been read again.
 func (m *Model) logAge(j *fleet.Job) string {
-	if j.Log == nil || j.Log.ModTime.IsZero() {
-		return absent
+	if age, ok := logAge(j, m.snap.At); ok {
+		return formatShort(age)
 	}
-	return formatShort(m.snap.At.Sub(j.Log.ModTime))
+	return absent
+}
+
+// logReadEvery is within how long a log is read again.
+const logReadEvery = 90 * time.Second
+
+func logAge(j *fleet.Job, at time.Time) (age time.Duration, ok bool) {
+	switch {
+	case j.Log == nil || j.Log.ModTime.IsZero():
+		return 0, false
+	case at.Sub(j.Log.At) < logReadEvery:
+		return j.Log.At.Sub(j.Log.ModTime), true
+	}
+	return at.Sub(j.Log.ModTime), true
 }
 
 // logTitle is the title of the log's section.

@@ -277,6 +277,30 @@ func (m *Model) openRank() {
 	m.openNode(screenNode, r.nodeName(), gpu)
 }
 
+// rankInfo is the selected rank in full: its process, and its GPU.
+func (m *Model) rankInfo(a area) [][]span {
+	r := m.job.ranks.rows[m.job.ranks.selected()]
+	if r == nil {
+		return nil
+	}
+	who := []span{{r.nodeName(), fg(colStrong)}}
+	rank := -1
+	if r.rank != nil && r.rank.Rank >= 0 {
+		rank = r.rank.Rank
+		who = append(who, span{" rank " + strconv.Itoa(rank), fg(colStrong)})
+	}
+	n := m.index.node(r.nodeName())
+	if r.ref == nil || r.ref.GPU == nil || n == nil {
+		return [][]span{append(who, span{"  no GPU of it is known; the node is " + m.index.state(r.nodeName()).String(), fg(colStale)})}
+	}
+	who = append(who, span{" GPU " + strconv.Itoa(r.ref.Index), fg(colStrong)})
+	words, numbers := append(who, gpuWords(n, r.ref.GPU, rank, false)...), []span{{" " + gpuNumbers(r.ref.GPU), style{}}}
+	if all := append(words[:len(words):len(words)], numbers...); a.h == 1 || spansWidth(a, all) < a.w {
+		return [][]span{all}
+	}
+	return [][]span{words, numbers}
+}
+
 // drawRanks draws the table.
 func (m *Model) drawRanks(a area) {
 	t := &m.job.ranks

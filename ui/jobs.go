@@ -141,8 +141,8 @@ func jobRowKey(j *fleet.Job, by string, at time.Time) rowKey {
 			k.num = float64(j.EndLimit.Unix())
 		}
 	case "log":
-		if j.Log != nil && !j.Log.ModTime.IsZero() {
-			k.num = at.Sub(j.Log.ModTime).Seconds()
+		if age, ok := logAge(j, at); ok {
+			k.num = age.Seconds()
 		}
 	case "partition":
 		k.word = j.Partition
@@ -244,6 +244,10 @@ func (m *Model) jobCell(a area, p *placed, j *fleet.Job) {
 		}
 		a.right(0, 0, p.cells, jobRanks(j), st)
 	case "nodes":
+		if p.right { // of those that wait, how many they want
+			num(countOr(jobNodes(j)))
+			return
+		}
 		text(m.jobs.nodesWords(j))
 	case "gpu":
 		num(countOr(jobGPUs(j)))
@@ -276,7 +280,11 @@ func (m *Model) jobCell(a area, p *placed, j *fleet.Job) {
 	case "state":
 		k := jobMark(j)
 		a.text(0, 0, string(k.r), k.st)
-		a.cut(2, 0, p.cells-2, jobText(j), k.st)
+		words := jobText(j)
+		if j.State == fleet.JobPending {
+			words = strings.TrimPrefix(words, "waits: ")
+		}
+		a.cut(2, 0, p.cells-2, words, k.st)
 	}
 }
 

@@ -78,7 +78,9 @@ func userRowKey(u *fleet.User, by string) rowKey {
 	case "power":
 		k.num = float64(u.PowerPct)
 	case "now":
-		k.num = u.IdleNowHours
+		if at := longestIdle(u); !at.IsZero() {
+			k.num = -float64(at.Unix())
+		}
 	case "hours":
 		k.num = u.IdleHours
 	case "held":
@@ -112,7 +114,7 @@ func (m *Model) drawUsers(a area) {
 		if u == nil {
 			continue
 		}
-		drawRow(a, y, s.placed, i == at, false, true, func(box area, p *placed) { userCell(box, p, u) })
+		drawRow(a, y, s.placed, i == at, false, true, func(box area, p *placed) { m.userCell(box, p, u) })
 		m.hit(a, y, func() { s.moveTo(i) })
 	}
 	if a.h > table+1 {
@@ -120,7 +122,7 @@ func (m *Model) drawUsers(a area) {
 	}
 }
 
-func userCell(a area, p *placed, u *fleet.User) {
+func (m *Model) userCell(a area, p *placed, u *fleet.User) {
 	num := func(s string) {
 		st := style{}
 		if s == absent || s == "0" {
@@ -152,11 +154,11 @@ func userCell(a area, p *placed, u *fleet.User) {
 	case "power":
 		num(formatPct(u.PowerPct))
 	case "now":
-		if u.Idle == u.Empty { // since when, is not known
-			num(absent)
+		if at := longestIdle(u); !at.IsZero() {
+			num(formatAge(m.snap.At.Sub(at)))
 			return
 		}
-		num(formatHours(u.IdleNowHours))
+		num(absent)
 	case "hours":
 		num(formatHours(u.IdleHours))
 	case "held":
@@ -167,6 +169,14 @@ func userCell(a area, p *placed, u *fleet.User) {
 			a.text(0, 0, string(k.r), k.st)
 		}
 	}
+}
+
+// longestIdle is since when the GPU of theirs is idle that is so for longest; zero: there is none, or it is not known.
+func longestIdle(u *fleet.User) time.Time {
+	if len(u.IdleGPUs) == 0 {
+		return time.Time{}
+	}
+	return u.IdleGPUs[0].Since
 }
 
 // userName is a person's name, or a word for those of whom it is not known.
@@ -201,7 +211,7 @@ func (m *Model) drawIdleGPUs(a area, u *fleet.User) {
 		if u.GPUs == 0 {
 			words = "they hold no GPU"
 			if u.Pending > 0 {
-				words += "; " + count(u.Pending, "job") + " waits for " + strconv.Itoa(u.Wanted) + " (1, then p)"
+				words += "; waiting: " + count(u.Pending, "job") + " for " + count(u.Wanted, "GPU") + " (Enter shows them)"
 			}
 		}
 		a.cut(tableIndent, 1, a.w-tableIndent, words, fg(colDim))

@@ -113,7 +113,10 @@ func nodeState(n *fleet.Node, at time.Time) string {
 	if n.State == fleet.Live && n.OutOfService() {
 		return condition // that it is live can be seen by its age
 	}
-	if condition != "" {
+	switch {
+	case condition == "" || n.State.Out() && n.Condition() == schedulers.Unreachable: // both say the same
+		condition = ""
+	default:
 		condition = ", " + condition
 	}
 	if n.Since.IsZero() || n.State == fleet.Live || n.State == fleet.Waiting {
