@@ -19,7 +19,7 @@ import (
 const (
 	logBytes     = 96 << 10 // of the end of a file
 	logEvery     = 3 * time.Second
-	logAgeEvery  = time.Minute
+	logAgeEvery  = 30 * time.Second
 	logLimit     = 10 * time.Second // a file server may hang
 	logLookEvery = time.Second
 	logAges      = 64 // jobs whose log's age is kept

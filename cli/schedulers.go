@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -44,7 +43,11 @@ func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func
 		return nil, err
 	}
 	for _, o := range clusters {
-		list = append(list, asked{kubernetes.New(o), kubeDoor(cfg.Kube, o)})
+		a := asked{Scheduler: kubernetes.New(o)}
+		if cfg.Kube.Exec {
+			a.door = kubeDoor(o, cfg.Kube.Namespace)
+		}
+		list = append(list, a)
 	}
 	return list, nil
 }
@@ -75,22 +78,6 @@ func kubeOptions(c *choice) (list []kubernetes.Options, err error) {
 		list = append(list, kubernetes.Options{})
 	}
 	return list, nil
-}
-
-// kubeDoor is the way into a cluster's nodes through its API; nil: they are reached by SSH.
-func kubeDoor(cfg config.Kube, o kubernetes.Options) *sshpool.Door {
-	if !cfg.Exec {
-		return nil
-	}
-	door := kubernetes.NewDoor(o, cfg.Namespace)
-	return &sshpool.Door{Name: kubernetes.Kind, Run: func(ctx context.Context, node, command string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
-		exit, err := door.Run(ctx, node, command, stdin, stdout, stderr)
-		var why *kubernetes.ExecError
-		if errors.As(err, &why) {
-			err = &sshpool.DoorError{Cause: why.Cause, Remedy: why.Remedy, Refused: why.Refused, Err: err}
-		}
-		return exit, err
-	}}
 }
 
 // onLogin runs a scheduler's programs on a node of the pool.

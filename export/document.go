@@ -14,6 +14,9 @@ type document struct {
 	Totals        totalsDoc     `json:"totals"`
 	Nodes         []nodeDoc     `json:"nodes"`
 	Jobs          []jobDocument `json:"jobs"`
+	Pending       []waitDoc     `json:"pending_jobs"`
+	Users         []userDoc     `json:"users"`
+	Schedulers    []schedDoc    `json:"schedulers"`
 }
 
 type totalsDoc struct {
@@ -28,6 +31,10 @@ type totalsDoc struct {
 	XidRead       int            `json:"nodes_with_xids_read"`
 	Critical      int            `json:"problems_critical"`
 	Warning       int            `json:"problems_warning"`
+	KnownBad      int            `json:"problems_out_of_service"`
+	Drained       int            `json:"nodes_drained"`
+	Down          int            `json:"nodes_down_in_scheduler"`
+	Pending       int            `json:"jobs_pending"`
 }
 
 type jobDocument struct {
@@ -62,6 +69,12 @@ type jobDocument struct {
 	TempC         number         `json:"temp_celsius"`
 	ClockPct      number         `json:"sm_clock_percent_of_max"`
 	NetBytesPerS  number         `json:"net_bytes_per_second"`
+	Account       word           `json:"account"`
+	Ended         stamp          `json:"ended"`
+	Asked         string         `json:"scheduler_asked"`
+	Told          *toldDoc       `json:"scheduler_says"`
+	Log           *logDoc        `json:"log"`
+	Findings      []findingDoc   `json:"findings"`
 }
 
 type rankDoc struct {
@@ -79,6 +92,7 @@ type jobDeviceDoc struct {
 	Index     int    `json:"index"`
 	UUID      word   `json:"uuid"`
 	Rank      index  `json:"rank"`
+	Empty     bool   `json:"given_and_no_process"`
 }
 
 func documentOf(s *fleet.Snapshot) *document {
@@ -92,6 +106,7 @@ func documentOf(s *fleet.Snapshot) *document {
 	for i, j := range s.Jobs {
 		d.Jobs[i] = jobOf(j)
 	}
+	d.Pending, d.Users, d.Schedulers = pendingOf(s.Pending), usersOf(s.Users), listOf(s.Schedulers, schedOf)
 	return d
 }
 
@@ -103,6 +118,7 @@ func totalsOf(t *fleet.Totals) totalsDoc {
 	return totalsDoc{
 		Nodes: t.Nodes, NodesByState: byState, GPUs: t.GPUs, GPUsHeld: t.GPUsHeld, GPUsIdle: t.GPUsIdle, GPUsBad: t.GPUsBad, Jobs: t.Jobs,
 		KernelLogRead: t.KernelLogRead, XidRead: t.XidRead, Critical: t.Critical, Warning: t.Warning,
+		KnownBad: t.KnownBad, Drained: t.Drained, Down: t.Down, Pending: t.Pending,
 	}
 }
 
@@ -116,7 +132,7 @@ func jobOf(j *fleet.Job) jobDocument {
 			return rankDoc{Rank: index(r.Rank), LocalRank: index(r.LocalRank), Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, GPUs: orEmpty(r.GPUs)}
 		}),
 		GPUs: listOf(j.GPUs, func(g *fleet.GPURef) jobDeviceDoc {
-			d := jobDeviceDoc{Node: g.Node, NodeState: g.State.String(), Index: g.Index, Rank: index(g.Rank)}
+			d := jobDeviceDoc{Node: g.Node, NodeState: g.State.String(), Index: g.Index, Rank: index(g.Rank), Empty: g.Empty}
 			if g.GPU != nil {
 				d.UUID = word(g.GPU.Info.Uuid)
 			}
@@ -124,7 +140,10 @@ func jobOf(j *fleet.Job) jobDocument {
 		}),
 		GPUsIdle: j.IdleGPUs, PowerPct: number(j.PowerPct), UtilPct: number(j.UtilPct), TensorPct: number(j.TensorPct), SMPct: number(j.SMPct),
 		MemPct: number(j.MemPct), MemUsedBytes: number(j.MemUsedBytes), MemTotalBytes: number(j.MemTotalBytes), TempC: number(j.TempC), ClockPct: number(j.ClockPct),
-		NetBytesPerS: number(j.NetBytesPerS),
+		NetBytesPerS: number(j.NetBytesPerS), Account: word(j.Account), Ended: stamp(j.Ended), Asked: askedWord(j.Asked), Told: toldOf(j.Told), Log: logOf(j.Log),
+		Findings: listOf(j.Findings, func(f *fleet.Verdict) findingDoc {
+			return findingDoc{Severity: f.Severity.String(), State: jobState(f.State), Text: f.Text}
+		}),
 	}
 }
 

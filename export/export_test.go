@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/schedulers"
 	"foretop/telemetry/facts"
 
 	"github.com/charmbracelet/x/ansi"
@@ -125,8 +126,28 @@ func snapshot() *fleet.Snapshot {
 	plain := absent(fleet.Job{Key: "process/x@login", ID: "pid 7", GPUs: []fleet.GPURef{}, StateText: "running"})
 	s := &fleet.Snapshot{Sequence: 9, At: noon, Nodes: []*fleet.Node{live, lost, never, cpu}, Jobs: []*fleet.Job{&job, &plain}}
 	s.Totals = fleet.Totals{Nodes: 4, GPUs: 2, GPUsHeld: 1, Jobs: 2, Critical: 2}
+	schedule(s, &job)
 	s.Totals.ByState[fleet.Live], s.Totals.ByState[fleet.Lost], s.Totals.ByState[fleet.NeedsTrust], s.Totals.ByState[fleet.Stale] = 1, 1, 1, 1
 	return s
+}
+
+// schedule adds what a scheduler says.
+func schedule(s *fleet.Snapshot, job *fleet.Job) {
+	told := &schedulers.Job{Key: job.Key, ID: job.ID, Name: job.Name, User: job.User, QOS: "normal", Phase: schedulers.Running, State: "RUNNING", SubmitAt: noon.Add(-2 * time.Hour), StartAt: noon.Add(-time.Hour),
+		LimitAt: noon.Add(time.Hour), Nodes: []string{"gpu001", "gpu002", "gpu009"}, NodesN: 3, Tasks: 3, GPUs: 24, Restarts: 1, Command: "/home/ann/train.sbatch", WorkDir: "/home/ann", LogFile: "/home/ann/8123.out"}
+	job.Told, job.Asked, job.Account, job.Restarts = &fleet.Told{Job: told, Kind: "slurm", Cluster: "bay", Watched: []string{"gpu001", "gpu002"}, Elsewhere: []string{"gpu009"}}, fleet.AskedKnown, "research", 1
+	job.Log = &fleet.LogTail{Path: told.LogFile, Node: "gpu001", At: noon, ModTime: noon.Add(-44 * time.Second), Size: 4711, Numbers: []fleet.LogNumber{{Name: "loss", Text: "1.80"}}}
+	job.Findings = []fleet.Verdict{{State: fleet.JobSuspect, Severity: fleet.Critical, Text: job.StateText}}
+	s.Nodes[0].Scheduled = []fleet.ScheduledNode{{Kind: "slurm", Cluster: "bay", Proof: fleet.ProofHost, Node: &schedulers.Node{Name: "gpu001", Condition: schedulers.Draining, State: "MIXED+DRAIN",
+		Reason: "Xid 79", ReasonBy: "root", ReasonAt: noon.Add(-time.Minute), Partitions: []string{"h100"}, GPUs: 8, GPUsUsed: 8}}}
+	s.Nodes[1].Scheduled = []fleet.ScheduledNode{{Kind: "slurm", Why: "2 nodes here say that they are slurm's gpu002"}}
+	wait := &schedulers.Job{ID: "9400", Phase: schedulers.Pending, State: "PENDING", Reason: "Priority", GPUs: 64, NodesN: 8, Dependency: "afterok:8123"}
+	s.Pending = []*fleet.Job{{Key: "slurm/9400", ID: "9400", Name: "next", User: "bob", Told: &fleet.Told{Job: wait, Kind: "slurm"}}}
+	s.Users = []*fleet.User{{Name: "ann", Jobs: 1, GPUs: 2, Idle: 1, Nodes: 2, UtilPct: 99.5, PowerPct: fleet.None(), HeldHours: 2, IdleHours: 0.5, IdleNowHours: 0.25, Since: noon.Add(-time.Hour),
+		IdleGPUs: []fleet.IdleGPU{{Node: "gpu001", Index: 1, Job: job.Key, ID: "8123", Since: noon.Add(-15 * time.Minute), MemBytes: 2 << 30}}}, {Name: "bob", Pending: 1, Wanted: 64, UtilPct: fleet.None(), PowerPct: fleet.None()}}
+	s.Schedulers = []fleet.Scheduler{{Kind: "slurm", Cluster: "bay", Version: "24.11.5", At: noon.Add(-8 * time.Second), Every: 15 * time.Second, Nodes: 3, Joined: 1, Proven: 1, Running: 1, Pending: 1},
+		{Kind: "kubernetes", Problem: &schedulers.Problem{Text: "connection refused", Remedy: "is the API server up?", Since: noon.Add(-time.Minute)}}}
+	s.Totals.Drained, s.Totals.Pending, s.Totals.KnownBad = 1, 1, 1
 }
 
 // look adds what is known of accelerators only in detail, and of an accelerator in parts: the second GPU has two, one of them held.

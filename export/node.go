@@ -8,35 +8,36 @@ import (
 )
 
 type nodeDoc struct {
-	Name         string       `json:"name"`
-	State        string       `json:"state"`
-	Cause        word         `json:"cause"`
-	Remedy       word         `json:"remedy"`
-	Since        stamp        `json:"state_since"`
-	AgeS         number       `json:"age_seconds"`
-	Attempt      int          `json:"connect_attempts"`
-	NextTry      stamp        `json:"next_attempt"`
-	Banner       word         `json:"login_banner"`
-	Boot         stamp        `json:"boot_time"`
-	Identity     *identityDoc `json:"identity"`
-	Inventory    *inventory   `json:"inventory"`
-	Host         hostDoc      `json:"host"`
-	GPUs         []gpuDoc     `json:"gpus"`
-	Unseen       []unseenDoc  `json:"unseen_gpus"`
-	Ports        []portDoc    `json:"rdma_ports"`
-	Nets         []netDoc     `json:"network_interfaces"`
-	Disks        []diskDoc    `json:"disks"`
-	FS           []fsDoc      `json:"filesystems"`
-	Processes    []processDoc `json:"processes"`
-	Kernel       []kernelDoc  `json:"kernel_log"`
-	KernelLost   uint64       `json:"kernel_log_records_lost"`
-	KernelUntold uint64       `json:"kernel_log_records_only_counted"`
-	XidEvents    bool         `json:"xid_events"`
-	Sources      []sourceDoc  `json:"sources"`
-	Calls        []callDoc    `json:"driver_calls"`
-	Problems     []problemDoc `json:"problems"`
-	Jobs         []string     `json:"jobs"`
-	CollectorUse selfDoc      `json:"collector"`
+	Name         string         `json:"name"`
+	State        string         `json:"state"`
+	Cause        word           `json:"cause"`
+	Remedy       word           `json:"remedy"`
+	Since        stamp          `json:"state_since"`
+	AgeS         number         `json:"age_seconds"`
+	Attempt      int            `json:"connect_attempts"`
+	NextTry      stamp          `json:"next_attempt"`
+	Banner       word           `json:"login_banner"`
+	Boot         stamp          `json:"boot_time"`
+	Identity     *identityDoc   `json:"identity"`
+	Inventory    *inventory     `json:"inventory"`
+	Host         hostDoc        `json:"host"`
+	GPUs         []gpuDoc       `json:"gpus"`
+	Unseen       []unseenDoc    `json:"unseen_gpus"`
+	Ports        []portDoc      `json:"rdma_ports"`
+	Nets         []netDoc       `json:"network_interfaces"`
+	Disks        []diskDoc      `json:"disks"`
+	FS           []fsDoc        `json:"filesystems"`
+	Processes    []processDoc   `json:"processes"`
+	Kernel       []kernelDoc    `json:"kernel_log"`
+	KernelLost   uint64         `json:"kernel_log_records_lost"`
+	KernelUntold uint64         `json:"kernel_log_records_only_counted"`
+	XidEvents    bool           `json:"xid_events"`
+	Sources      []sourceDoc    `json:"sources"`
+	Calls        []callDoc      `json:"driver_calls"`
+	Problems     []problemDoc   `json:"problems"`
+	Jobs         []string       `json:"jobs"`
+	Scheduled    []scheduledDoc `json:"scheduled"`
+	CollectorUse selfDoc        `json:"collector"`
 }
 
 type identityDoc struct {
@@ -124,6 +125,7 @@ func nodeOf(n *fleet.Node, at time.Time) nodeDoc {
 		GPUs: gpusOf(n), Unseen: unseenOf(n), Ports: listOf(n.Ports, portOf), Nets: listOf(n.Nets, netOf), Disks: listOf(n.Disks, diskOf), FS: listOf(n.FS, fsOf),
 		Processes: listOf(n.Processes, func(p **fleet.Process) processDoc { return processOf(n, *p) }), Kernel: listOf(n.Kernel, kernelOf), KernelLost: n.KernelLost, KernelUntold: n.KernelUntold, XidEvents: n.XidEvents,
 		Sources: listOf(n.Sources, sourceOf), Calls: callsOf(n), Jobs: orEmpty(n.Jobs),
+		Scheduled: listOf(n.Scheduled, scheduledOf),
 		Problems: listOf(n.Problems, func(p *fleet.Problem) problemDoc {
 			return problemDoc{p.Severity.String(), p.Text, index(p.GPU), index(p.Port), stamp(p.Since)}
 		}),

@@ -129,7 +129,7 @@ func environState(s facts.EnvState) word {
 }
 
 func jobState(s fleet.JobState) word {
-	return pick(int(s), "running", "starting", "partial", "idle", "suspect", "unchecked", "ended")
+	return pick(int(s), "running", "starting", "partial", "idle", "suspect", "unchecked", "ended", "pending", "unseen")
 }
 
 func pick(i int, words ...string) word {

@@ -120,7 +120,7 @@ func (b *jobBook) index() {
 // views makes the snapshot's jobs, worst first.
 func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 	out := make([]*Job, 0, len(b.jobs)+len(b.ended))
-	pending := 0
+	pending, logs := 0, f.logs.now()
 	for _, n := range s.Nodes {
 		if n.State.Pending() {
 			pending++
@@ -135,7 +135,7 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 	out = append(out, b.farewells(s, now)...)
 	for _, v := range out {
 		v.NodesPending = pending
-		v.Log = f.logs.of(v.Key)
+		v.Log = logs[v.Key]
 		if f.opt.Rules.Job != nil {
 			verdict := f.opt.Rules.Job(v, s.Node, now, b.remembers(v.Key))
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text

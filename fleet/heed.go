@@ -17,8 +17,8 @@ import (
 
 // rename gives jobs of pods the key of their scheduler's job, so that they keep their row when their pods are made anew, and makes one of those that are
 // one to the scheduler. all are the facts that the jobs were assembled of.
-func (s *scheduleBook) rename(list []jobs.Job, all []jobs.NodeFacts) []jobs.Job {
-	if len(s.byPod) == 0 {
+func (b *scheduleBook) rename(list []jobs.Job, all []jobs.NodeFacts) []jobs.Job {
+	if len(b.byPod) == 0 {
 		return list
 	}
 	at := make(map[string]*jobs.NodeFacts, len(all))
@@ -27,10 +27,10 @@ func (s *scheduleBook) rename(list []jobs.Job, all []jobs.NodeFacts) []jobs.Job 
 	}
 	of := map[string]int{} // the first job of a key
 	out := list[:0]
-	slices.SortStableFunc(list, func(a, b jobs.Job) int { return -cmp.Compare(len(a.Ranks)+len(a.Others), len(b.Ranks)+len(b.Others)) })
+	slices.SortStableFunc(list, func(x, y jobs.Job) int { return -cmp.Compare(len(x.Ranks)+len(x.Others), len(y.Ranks)+len(y.Others)) })
 	for i := range list {
 		j := list[i]
-		if key := s.ofPods(&j, at); key != "" {
+		if key := b.ofPods(&j, at); key != "" {
 			if first, ok := of[key]; !ok {
 				of[key] = len(out)
 				j.Key = key
@@ -43,12 +43,12 @@ func (s *scheduleBook) rename(list []jobs.Job, all []jobs.NodeFacts) []jobs.Job 
 		}
 		out = append(out, j)
 	}
-	slices.SortFunc(out, func(a, b jobs.Job) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(out, func(x, y jobs.Job) int { return cmp.Compare(x.Key, y.Key) })
 	return out
 }
 
 // ofPods is the key of the job whose pods a job's processes are in; "" where they are in none, or in several jobs' pods.
-func (s *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found string) {
+func (b *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found string) {
 	differ := false
 	look := func(node string, pid int32, ticks uint64) {
 		n := at[node]
@@ -59,7 +59,7 @@ func (s *scheduleBook) ofPods(j *jobs.Job, at map[string]*jobs.NodeFacts) (found
 		if p == nil {
 			return
 		}
-		if pod := s.byPod[jobs.PodUID(p.GetCgroup())]; pod.key != "" {
+		if pod := b.byPod[jobs.PodUID(p.GetCgroup())]; pod.key != "" {
 			differ = differ || found != "" && found != pod.key
 			found = pod.key
 		}

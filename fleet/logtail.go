@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"foretop/telemetry"
@@ -111,40 +112,36 @@ func LogNumbers(lines []string, patterns []LogPattern) []LogNumber {
 // SetLog takes over the end of a job's log.
 func (f *Fleet) SetLog(job string, l *LogTail) { f.logs.set(job, l, f.opt.Now()) }
 
-// logBook keeps the logs that were read, by job.
+// logBook keeps the logs that were read, by job. The map is never changed, only replaced.
 type logBook struct {
 	mu   sync.Mutex
-	logs map[string]*LogTail
+	logs atomic.Pointer[map[string]*LogTail]
 }
 
-// A log is forgotten when it was not read again for so long, or beyond so many.
+// A log is forgotten when it was not read again for so long; there are never more than so many.
 const (
 	forgetLog = 2 * time.Hour
-	maxLogs   = 4096
+	maxLogs   = 1024
 )
 
 func (b *logBook) set(job string, l *LogTail, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.logs == nil {
-		b.logs = map[string]*LogTail{}
-	}
-	if len(b.logs) >= maxLogs {
-		for k, old := range b.logs {
-			if now.Sub(old.At) > forgetLog {
-				delete(b.logs, k)
-			}
+	kept := make(map[string]*LogTail, 16)
+	for k, old := range b.now() {
+		if now.Sub(old.At) <= forgetLog {
+			kept[k] = old
 		}
 	}
-	if l == nil {
-		delete(b.logs, job)
-	} else if len(b.logs) < maxLogs || b.logs[job] != nil {
-		b.logs[job] = l
+	if delete(kept, job); l != nil && len(kept) < maxLogs {
+		kept[job] = l
 	}
+	b.logs.Store(&kept)
 }
 
-func (b *logBook) of(job string) *LogTail {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.logs[job]
+func (b *logBook) now() map[string]*LogTail {
+	if p := b.logs.Load(); p != nil {
+		return *p
+	}
+	return nil
 }

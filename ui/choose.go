@@ -8,11 +8,13 @@ import (
 
 // chooser says which rows of a table are shown.
 type chooser[T any] struct {
-	fields   []field[T]
-	text     string // the filter as typed
-	filter   filter[T]
-	user     string // "" all
-	problems bool   // problems only
+	fields []field[T]
+	text   string // the filter as typed
+	filter filter[T]
+	user   string // "" all
+	// partition, or namespace, of jobs; "" all
+	partition string
+	problems  bool // problems only
 }
 
 // set takes over a filter; when it is wrong the old one stays and the error says why.
@@ -25,7 +27,9 @@ func (c *chooser[T]) set(text string) error {
 }
 
 // active says whether rows may be left out.
-func (c *chooser[T]) active() bool { return len(c.filter.terms) > 0 || c.user != "" || c.problems }
+func (c *chooser[T]) active() bool {
+	return len(c.filter.terms) > 0 || c.user != "" || c.partition != "" || c.problems
+}
 
 // words says what is left out, for the line under the title.
 func (c *chooser[T]) words() string {
@@ -36,13 +40,18 @@ func (c *chooser[T]) words() string {
 	if c.user != "" {
 		s += " user " + c.user
 	}
+	if c.partition != "" {
+		s += " partition " + c.partition
+	}
 	if c.problems {
 		s += " problems only"
 	}
 	return s
 }
 
-func (c *chooser[T]) clear() { c.text, c.filter, c.user, c.problems = "", filter[T]{}, "", false }
+func (c *chooser[T]) clear() {
+	c.text, c.filter, c.user, c.partition, c.problems = "", filter[T]{}, "", "", false
+}
 
 // rows is the list that the keyboard is on, if it is on one.
 func (m *Model) rows() *list {
@@ -51,6 +60,10 @@ func (m *Model) rows() *list {
 		return &m.jobs.list
 	case placeNodes:
 		return &m.nodes.list
+	case placeUsers:
+		return &m.users.list
+	case placeRanks:
+		return &m.job.ranks.list
 	}
 	return nil
 }
@@ -92,6 +105,8 @@ func (m *Model) choose(do action) {
 		m.narrow(do)
 	case actUser:
 		m.oneUser()
+	case actPartition:
+		m.onePartition()
 	}
 	m.rearrange()
 }
@@ -111,8 +126,13 @@ func (m *Model) toggleRange(l *list) {
 // sortBy goes one column to the side, among those on screen.
 func (m *Model) sortBy(l *list, do action) {
 	columns := m.nodes.placed
-	if m.screen == screenJobs {
+	switch m.place() {
+	case placeJobs:
 		columns = m.jobs.placed
+	case placeUsers:
+		columns = m.users.placed
+	case placeRanks:
+		columns = m.job.ranks.placed
 	}
 	at := -1
 	for i, p := range columns {
@@ -164,9 +184,24 @@ func (m *Model) oneUser() {
 	}
 }
 
-// rearrange puts the rows of both tables in order at once: somebody asked for it.
+// onePartition shows only the jobs of the selected one's partition or namespace; pressed again, all.
+func (m *Model) onePartition() {
+	j := m.jobs.selectedJob()
+	switch {
+	case m.jobs.partition != "":
+		m.jobs.partition = ""
+	case j == nil || j.Partition == "":
+		m.notice = "the partition of this job is not known"
+	default:
+		m.jobs.partition = j.Partition
+	}
+}
+
+// rearrange puts the rows of all tables in order at once: somebody asked for it.
 func (m *Model) rearrange() {
 	if m.snap != nil {
+		m.users.refresh(m.snap, m.touched, true)
+		m.refreshJob(true)
 		m.jobs.refresh(m.snap, m.touched, true)
 		m.nodes.refresh(m.snap, m.touched, true)
 	}
@@ -227,7 +262,7 @@ func (m *Model) promptWords() (words string, wrong bool) {
 	}
 	if m.snap != nil {
 		if all = len(m.snap.Nodes); m.screen == screenJobs {
-			all = len(m.snap.Jobs)
+			all = len(m.jobs.byKey)
 		}
 	}
 	return fmt.Sprintf("%d of %d %s", shown, all, what), false

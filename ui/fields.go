@@ -11,7 +11,7 @@ func nodeFields() []field[*fleet.Node] {
 	fields := []field[*fleet.Node]{
 		{"node", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.Name) }, true},
 		{"host", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.Hello.GetHostname()) }, true},
-		{"state", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.State.String()) }, true},
+		{"state", wordField, func(n *fleet.Node, m *match) bool { return m.word(n.State.String()) || inScheduler(n, m) }, true},
 		{"job", wordField, func(n *fleet.Node, m *match) bool {
 			return anyOf(n.Jobs, func(k string) bool { return matchJob(m, k) })
 		}, true},
@@ -22,6 +22,12 @@ func nodeFields() []field[*fleet.Node] {
 			return m.word(n.Cause) || anyOf(n.Problems, func(p fleet.Problem) bool { return m.word(p.Text) })
 		}, true},
 		{"problem", wordField, func(n *fleet.Node, m *match) bool { return m.word(nodeSeverity(n).String()) }, false},
+		{"partition", wordField, func(n *fleet.Node, m *match) bool {
+			return anyOf(n.Scheduled, func(s fleet.ScheduledNode) bool { return s.Node != nil && anyOf(s.Node.Partitions, m.word) })
+		}, true},
+		{"reason", wordField, func(n *fleet.Node, m *match) bool {
+			return anyOf(n.Scheduled, func(s fleet.ScheduledNode) bool { return s.Node != nil && m.word(s.Node.Reason) })
+		}, true},
 		{"xid", numberField, func(n *fleet.Node, m *match) bool {
 			return anyOf(n.Kernel, func(k fleet.KernelLine) bool { return k.Class.Xid != 0 && m.num(fleet.Reading(k.Class.Xid)) })
 		}, false},
@@ -48,6 +54,13 @@ func nodeFields() []field[*fleet.Node] {
 	return fields
 }
 
+// inScheduler looks for a word in a node's state as its scheduler knows it: "drained", "drain", "mixed+drain".
+func inScheduler(n *fleet.Node, m *match) bool {
+	return anyOf(n.Scheduled, func(s fleet.ScheduledNode) bool {
+		return s.Node != nil && (m.word(s.Node.Condition.String()) || m.word(s.Node.State) || anyOf(s.Node.Flags, m.word))
+	})
+}
+
 // jobFields are what a filter of the jobs can name.
 func jobFields() []field[*fleet.Job] {
 	fields := []field[*fleet.Job]{
@@ -60,6 +73,7 @@ func jobFields() []field[*fleet.Job] {
 		{"framework", wordField, func(j *fleet.Job, m *match) bool { return m.word(j.Framework) }, true},
 		{"scheduler", wordField, func(j *fleet.Job, m *match) bool { return m.word(j.Scheduler) }, false},
 		{"partition", wordField, func(j *fleet.Job, m *match) bool { return m.word(j.Partition) }, true},
+		{"account", wordField, func(j *fleet.Job, m *match) bool { return m.word(j.Account) }, true},
 		{"problem", wordField, func(j *fleet.Job, m *match) bool { return m.word(j.Severity.String()) }, false},
 		{"gpus", numberField, func(j *fleet.Job, m *match) bool { return m.num(fleet.Reading(len(j.GPUs))) }, false},
 		{"idle", numberField, func(j *fleet.Job, m *match) bool { return m.num(fleet.Reading(j.IdleGPUs)) }, false},

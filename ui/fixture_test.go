@@ -205,10 +205,13 @@ type testSource struct {
 	snap    *fleet.Snapshot
 	watched []string
 	retried []string
+
+	followed string
 }
 
 func (s *testSource) Snapshot() *fleet.Snapshot { return s.snap }
 func (s *testSource) Watch(nodes []string)      { s.watched = nodes }
+func (s *testSource) Follow(job string)         { s.followed = job }
 func (s *testSource) Retry(node string)         { s.retried = append(s.retried, node) }
 
 // History is a wave with a hole in it, and at the end a fall.

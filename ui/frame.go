@@ -35,7 +35,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
@@ -61,6 +61,10 @@ func (m *Model) drawBody(a area) {
 		m.drawJobs(a)
 	case screenJob:
 		m.drawJob(a)
+	case screenLog:
+		m.drawLog(a)
+	case screenUsers:
+		m.drawUsers(a)
 	case screenNodes:
 		m.drawNodes(a)
 	case screenNode:
@@ -90,6 +94,7 @@ func (m *Model) drawTabs(a area) {
 	}
 	tab("1 Jobs", top == screenJobs)
 	tab("2 Nodes", top == screenNodes)
+	tab("4 Users", top == screenUsers)
 	if crumb := m.crumb(); crumb != "" {
 		x = a.text(x, 0, crumb, fg(colStrong)) + 3
 	}
@@ -99,7 +104,9 @@ func (m *Model) drawTabs(a area) {
 	}
 	words, st := m.chosenWords()
 	if words == "" {
-		words, st = m.checkedWords()
+		if words, st = m.schedulerWords(); words == "" {
+			words, st = m.checkedWords()
+		}
 	}
 	if w := a.width(words); words != "" && x+8 < right {
 		a.cut(x, 0, min(w, right-x-2), words, st)
@@ -125,6 +132,10 @@ func (m *Model) screenWords(s screen) string {
 			return "job " + j.ID
 		}
 		return "job"
+	case screenLog:
+		return "log"
+	case screenUsers:
+		return "Users"
 	case screenNodes:
 		return "Nodes"
 	case screenNode:
@@ -146,7 +157,10 @@ func (m *Model) chosenWords() (string, style) {
 	case screenJobs:
 		tags = len(m.jobs.tagged)
 		if m.jobs.active() {
-			words = strings.TrimSpace(m.jobs.words()) + ": " + strconv.Itoa(len(m.jobs.keys)) + " of " + count(len(m.snap.Jobs), "job") + `  \ all`
+			words = strings.TrimSpace(m.jobs.words()) + ": " + strconv.Itoa(len(m.jobs.keys)) + " of " + count(len(m.jobs.byKey), "job") + `  \ all`
+		}
+		if m.jobs.pending {
+			words = strings.TrimSpace("jobs that wait (p: those that run)  " + words)
 		}
 	case screenNodes:
 		tags = len(m.nodes.tagged)
@@ -158,6 +172,22 @@ func (m *Model) chosenWords() (string, style) {
 		words = strings.TrimSpace(strconv.Itoa(tags) + " tagged  " + words)
 	}
 	return words, fg(colTagged)
+}
+
+// schedulerWords says that a scheduler does not answer: what it said last is shown, and grows old.
+func (m *Model) schedulerWords() (string, style) {
+	for i := range m.snap.Schedulers {
+		s := &m.snap.Schedulers[i]
+		if s.Problem == nil {
+			continue
+		}
+		words := s.Kind + " does not answer: " + s.Problem.Text
+		if !s.At.IsZero() {
+			words = s.Kind + " as of " + formatAge(m.snap.At.Sub(s.At)) + " ago: " + s.Problem.Text
+		}
+		return words, fg(colWarn)
+	}
+	return "", style{}
 }
 
 // checkedWords says how much of the fleet has been looked at: where neither the kernel log can be read nor the driver tells them, Xids are not checked,

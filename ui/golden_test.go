@@ -53,7 +53,9 @@ type namedFixture struct {
 }
 
 // allFixtures are those of the goldens, and the machines that are not like the others.
-func allFixtures() []namedFixture { return slices.Concat(fixtures, []namedFixture{{"kinds", kinds}}) }
+func allFixtures() []namedFixture {
+	return slices.Concat(fixtures, []namedFixture{{"kinds", kinds}, {"scheduled", scheduled}})
+}
 
 var fixtures = []namedFixture{{"healthy", healthy}, {"hang", hang}, {"connecting", connecting}, {"empty", empty}, {"lost", allLost}}
 
@@ -74,6 +76,43 @@ var screens = []struct {
 	{"jobs", ""}, {"job", "enter"}, {"grid", "tab"}, {"nodes", "2"}, {"node", "2 enter"}, {"kernel", "2 L"}, {"help", "?"},
 	{"node-ports", "2 enter shift+tab shift+tab shift+tab shift+tab"}, {"jobs-temp", "m m m m"}, {"nodes-filter", "2 /"}, {"paused", "Z"},
 	{"gpu", "2 enter enter"}, {"gpu-calls", "2 enter enter right shift+tab t"},
+}
+
+// scheduledScreens are shown of a fleet whose scheduler is asked.
+var scheduledScreens = []struct {
+	name string
+	keys string
+}{
+	{"jobs", ""}, {"waiting", "p"}, {"waiting-job", "p enter"}, {"job", "enter"}, {"ranks", "enter tab tab"}, {"charts", "enter shift+tab"}, {"log", "o"}, {"log-up", "o pgup pgup"}, {"unseen", "down down enter"}, {"ended", "G enter"},
+	{"users", "4"}, {"users-empty", "4 down down"}, {"users-idle", "4 down down down"}, {"nodes", "2"}, {"partition", "P"},
+}
+
+// TestScheduledGoldens holds what a scheduler adds to every screen, at the four sizes.
+func TestScheduledGoldens(t *testing.T) {
+	for _, s := range scheduledScreens {
+		for _, size := range sizes {
+			t.Run(s.name+"/"+size.name, func(t *testing.T) {
+				d := drive(scheduled(), size.w, size.h, Options{})
+				d.keys(strings.Fields(s.keys)...)
+				d.must(t)
+				golden(t, filepath.Join("scheduled", s.name+"-"+size.name), trim(d.text()))
+			})
+		}
+	}
+}
+
+// TestScheduledWithoutColour shows that what a scheduler says is told by shape or word as well, in ASCII too.
+func TestScheduledWithoutColour(t *testing.T) {
+	for _, c := range []struct{ keys, want string }{
+		{"", "! slurm says running"}, {"", "- ended 19 min ago: failed"}, {"p", "Resources"}, {"2", "o drained"}, {"2", "o draining"}, {"2", "X lost 3m "}, {"", "2 drained 1 down"},
+		{"4 down down down", ".7"}, {"4 down down down", "idle for 20m"}, {"enter tab tab", "X failed"}, {"o", "RuntimeError"},
+	} {
+		d := drive(scheduled(), 120, 40, Options{Profile: colorprofile.ASCII, ASCII: true})
+		d.keys(strings.Fields(c.keys)...)
+		if got := d.text(); !strings.Contains(got, c.want) || strings.ContainsFunc(got, func(r rune) bool { return r > 0x7e }) {
+			t.Errorf("after %q: no %q in\n%s", c.keys, c.want, got)
+		}
+	}
 }
 
 var sizes = []struct {

@@ -15,8 +15,10 @@ func (m *Model) drawInfo(a area) {
 	}
 	var lines [][]span
 	switch m.place() {
-	case placeJobs, placeGrid:
+	case placeJobs, placeGrid, placeJob:
 		lines = m.jobInfo(a)
+	case placeRanks:
+		lines = m.rankInfo(a)
 	case placeNodes:
 		lines = m.nodeInfo(a)
 	case placeNode:

@@ -11,7 +11,7 @@ import (
 // drawJobs draws the home screen: the table, and the grid where there is room for one.
 func (m *Model) drawJobs(a area) {
 	table, grid := splitJobs(a.h, len(m.jobs.keys))
-	if len(m.snap.Nodes) == 0 {
+	if len(m.snap.Nodes) == 0 || m.jobs.pending {
 		table, grid = a.h, 0
 	}
 	m.syncGrid()
@@ -49,62 +49,6 @@ func splitJobs(h, n int) (table, grid int) {
 	}
 	rows := min(max(n, 3), max(3, h-2-max(6, h*55/100)))
 	return rows + 1, h - rows - 1
-}
-
-// drawJob draws a job on the whole screen: who and what it is, then its grid.
-func (m *Model) drawJob(a area) {
-	m.syncGrid()
-	j := m.jobs.selectedJob()
-	if j == nil {
-		say(a, "this job is not seen any more", "Esc goes back to the jobs")
-		return
-	}
-	y := 0
-	if a.h >= 8 {
-		y = 3
-	}
-	m.drawGrid(a.sub(0, y, a.w, a.h-y), true)
-	if y > 0 {
-		m.jobHead(a, j)
-	}
-}
-
-// jobHead draws two lines about a job, and leaves one.
-func (m *Model) jobHead(a area, j *fleet.Job) {
-	k := jobMark(j)
-	x := a.text(1, 0, string(k.r)+" "+jobText(j), k.st)
-	if missing := missingRanks(j); missing != "" {
-		a.text(x, 0, " · "+missing, fg(colWarn))
-	}
-	parts := []string{}
-	add := func(s string) {
-		if s != "" {
-			parts = append(parts, s)
-		}
-	}
-	add(j.User)
-	add(strings.TrimSpace(j.Scheduler + " " + j.ID))
-	if j.Partition != "" {
-		add("partition " + j.Partition)
-	}
-	add(j.Framework)
-	add("ranks " + jobRanks(j))
-	add(count(len(j.GPUs), "GPU"))
-	if j.IdleGPUs > 0 {
-		add(strconv.Itoa(j.IdleGPUs) + " idle")
-	}
-	add(count(len(j.Nodes), "node") + " " + m.jobs.fold(j))
-	if !j.Start.IsZero() {
-		add("running " + formatLong(m.snap.At.Sub(j.Start)))
-	}
-	if !j.EndLimit.IsZero() {
-		add(formatLong(j.EndLimit.Sub(m.snap.At)) + " left")
-	}
-	if j.Restarts > 0 {
-		add(count(j.Restarts, "restart"))
-	}
-	a.cut(1, 1, a.w-1, strings.Join(parts, " · "), fg(colDim))
-	m.layoutLine(a, 2, j)
 }
 
 // missingRanks says which ranks are not seen: "8 ranks not seen: 8-15".

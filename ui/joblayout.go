@@ -58,16 +58,15 @@ func (m *Model) arrange() {
 }
 
 // layoutLine says a job's layout, where that comes from, and what the letters of the selected rank's peers mean; where it is not known though something
-// was said of it, why.
-func (m *Model) layoutLine(a area, y int, j *fleet.Job) {
+// was said of it, why. nil: nothing was.
+func (m *Model) layoutLine(a area, j *fleet.Job) []span {
 	l, trouble := m.jobs.layouts.of(j)
 	if l == nil {
 		if trouble != "" {
-			a.cut(1, y, a.w-1, "layout not known: "+trouble+" · "+howLayout, fg(colWarn))
+			return []span{{"layout not known: " + trouble + " · " + howLayout, fg(colWarn)}}
 		}
-		return
+		return nil
 	}
-	x := a.text(1, y, l.String(), fg(colStrong))
 	from := l.From
 	if l.Framework != "" {
 		from = l.Framework + ", " + from
@@ -76,14 +75,14 @@ func (m *Model) layoutLine(a area, y int, j *fleet.Job) {
 	if peers != "" {
 		peers = " · " + peers
 	}
-	if x+a.width(words)+a.width(peers) > a.w {
+	room := a.w - 1 - a.width(l.String())
+	if a.width(words)+a.width(peers) > room {
 		words = " (" + l.From + ")"
 	}
-	if room := a.w - x - a.width(words); a.width(peers) > room {
+	if a.width(words)+a.width(peers) > room {
 		peers = ""
 	}
-	a.cut(x, y, a.w-x, words, fg(colDim))
-	a.text(x+a.width(words), y, peers, fg(colAccent))
+	return []span{{l.String(), fg(colStrong)}, {words, fg(colDim)}, {peers, fg(colAccent)}}
 }
 
 // placeWords say where the selected rank stands: "tp 3 · pp 0 · dp 16".

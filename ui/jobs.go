@@ -25,7 +25,13 @@ type jobsScreen struct {
 
 	byLayout bool // the grid shows a job by its layout, where that is known
 	layouts  jobLayouts
+	// pending shows the jobs that wait in place of those that run.
+	pending bool
+	has     jobsHave
 }
+
+// jobsHave says what some job has, and so which columns there are.
+type jobsHave struct{ limits, logs bool }
 
 // foldedNodes remembers how a list of names was folded.
 type foldedNodes struct {
@@ -33,9 +39,8 @@ type foldedNodes struct {
 	text  string
 }
 
-// jobColumns are the columns of a table w cells wide; limits says that some job has a time limit. The state names the place of what is wrong: room
-// for that comes before the averages.
-func jobColumns(limits bool, w int) []column {
+// jobColumns are the columns of a table w cells wide. The state names the place of what is wrong: room for that comes before the averages.
+func jobColumns(has jobsHave, w int) []column {
 	state, name := 24, 10
 	switch {
 	case w >= 120:
@@ -49,30 +54,42 @@ func jobColumns(limits bool, w int) []column {
 		{id: "user", title: "USER", width: 5, ideal: 10, drop: 5},
 		{id: "ranks", title: "RANKS", width: 9, ideal: 11, right: true, drop: 6, down: true},
 		{id: "nodes", title: "NODES", width: 12, ideal: 20, drop: 12, down: true},
-		{id: "gpu", title: "GPU", width: 4, ideal: 5, right: true, drop: 7, down: true},
+		{id: "gpu", title: "GPU", width: 4, ideal: 5, right: true, drop: 9, down: true},
 		{id: "power", title: "POWER", width: 5, right: true, drop: 4, down: true},
-		{id: "util", title: "UTIL", width: 4, ideal: 5, right: true, drop: 13, down: true},
-		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 15, down: true},
-		{id: "mem", title: "MEM", width: 8, right: true, drop: 10, down: true},
-		{id: "temp", title: "TEMP", width: 4, right: true, drop: 14, down: true},
+		{id: "util", title: "UTIL", width: 4, ideal: 5, right: true, drop: 19, down: true},
+		{id: "tensor", title: "TENSOR", width: 6, right: true, drop: 14, down: true},
+		{id: "mem", title: "MEM", width: 8, right: true, drop: 16, down: true},
+		{id: "temp", title: "TEMP", width: 4, right: true, drop: 20, down: true},
 		{id: "net", title: "NET", width: 9, right: true, drop: 17, down: true},
 	}
-	if limits {
-		columns = append(columns, column{id: "left", title: "LEFT", width: 6, right: true, drop: 16})
+	if has.limits {
+		columns = append(columns, column{id: "left", title: "LEFT", width: 6, right: true, drop: 8})
+	}
+	if has.logs {
+		columns = append(columns, column{id: "log", title: "LOG", width: 4, ideal: 5, right: true, drop: 15, down: true})
 	}
 	return append(columns, column{id: "state", title: "STATE", width: state, ideal: 48, rest: true, down: true})
 }
 
 // refresh takes over a snapshot; force puts the rows in order whatever the cursor does.
 func (s *jobsScreen) refresh(snap *fleet.Snapshot, touched time.Time, force bool) {
-	s.byKey = make(map[string]*fleet.Job, len(snap.Jobs))
-	rows := make([]rowKey, 0, len(snap.Jobs))
-	for _, j := range snap.Jobs {
+	all := snap.Jobs
+	if s.pending {
+		all = snap.Pending
+	}
+	s.byKey, s.has = make(map[string]*fleet.Job, len(all)), jobsHave{}
+	rows := make([]rowKey, 0, len(all))
+	for _, j := range all {
 		s.byKey[j.Key] = j
-		if s.user != "" && j.User != s.user || s.problems && j.Severity < fleet.Warning || !s.filter.holds(j) {
+		s.has.limits, s.has.logs = s.has.limits || !j.EndLimit.IsZero(), s.has.logs || j.Log != nil || j.Told != nil && j.Told.LogFile != ""
+		if s.user != "" && j.User != s.user || s.partition != "" && j.Partition != s.partition || s.problems && j.Severity < fleet.Warning || !s.filter.holds(j) {
 			continue
 		}
-		rows = append(rows, jobRowKey(j, s.sort))
+		if s.pending && s.sort == "state" {
+			rows = append(rows, rowKey{key: j.Key}) // the next to start first, as they come
+			continue
+		}
+		rows = append(rows, jobRowKey(j, s.sort, snap.At))
 	}
 	s.arrange(sortRows(rows, s.descending()), force || s.mayResort(snap.At, touched), snap.At)
 	for k := range s.layouts {
@@ -89,7 +106,7 @@ func (s *jobsScreen) refresh(snap *fleet.Snapshot, touched time.Time, force bool
 
 // descending says whether the greatest come first.
 func (s *jobsScreen) descending() bool {
-	for _, c := range jobColumns(true, 0) {
+	for _, c := range s.columns(0) {
 		if c.id == s.sort {
 			return c.down != s.reverse
 		}
@@ -97,7 +114,7 @@ func (s *jobsScreen) descending() bool {
 	return false
 }
 
-func jobRowKey(j *fleet.Job, by string) rowKey {
+func jobRowKey(j *fleet.Job, by string, at time.Time) rowKey {
 	k := rowKey{key: j.Key, num: math.NaN()}
 	switch by {
 	case "job":
@@ -112,9 +129,9 @@ func jobRowKey(j *fleet.Job, by string) rowKey {
 	case "ranks":
 		k.num = float64(max(len(j.Ranks), j.World))
 	case "nodes":
-		k.num = float64(len(j.Nodes))
+		k.num = float64(jobNodes(j))
 	case "gpu":
-		k.num = float64(len(j.GPUs))
+		k.num = float64(jobGPUs(j))
 	case "power":
 		k.num = float64(j.PowerPct)
 	case "util":
@@ -131,6 +148,20 @@ func jobRowKey(j *fleet.Job, by string) rowKey {
 		if !j.EndLimit.IsZero() {
 			k.num = float64(j.EndLimit.Unix())
 		}
+	case "log":
+		if age, ok := logAge(j, at); ok {
+			k.num = age.Seconds()
+		}
+	case "partition":
+		k.word = j.Partition
+	case "waited":
+		if j.Told != nil && !j.Told.SubmitAt.IsZero() {
+			k.num = at.Sub(j.Told.SubmitAt).Seconds()
+		}
+	case "starts":
+		if j.Told != nil && !j.Told.StartAt.IsZero() {
+			k.num = float64(j.Told.StartAt.Unix())
+		}
 	case "state":
 		k.num = float64(jobRank(j))
 	}
@@ -140,12 +171,17 @@ func jobRowKey(j *fleet.Job, by string) rowKey {
 // jobRank orders jobs by how much they want to be looked at.
 func jobRank(j *fleet.Job) int {
 	rank := int(j.Severity) * 8
+	if !j.Ended.IsZero() {
+		return rank - 100
+	}
 	switch j.State {
 	case fleet.JobSuspect:
 		rank += 5
 	case fleet.JobPartial:
 		rank += 4
 	case fleet.JobUnchecked:
+		rank += 3
+	case fleet.JobUnseen:
 		rank += 3
 	case fleet.JobIdle:
 		rank += 2
@@ -158,20 +194,18 @@ func jobRank(j *fleet.Job) int {
 // selectedJob is the job under the cursor; nil when there is none.
 func (s *jobsScreen) selectedJob() *fleet.Job { return s.byKey[s.selected()] }
 
-// limits says whether any job has a time limit.
-func (s *jobsScreen) limits() bool {
-	for _, j := range s.byKey {
-		if !j.EndLimit.IsZero() {
-			return true
-		}
+// columns are those of the table as it is now.
+func (s *jobsScreen) columns(w int) []column {
+	if s.pending {
+		return pendingColumns(w)
 	}
-	return false
+	return jobColumns(s.has, w)
 }
 
-// drawTable draws the heading and as many rows as a has lines for.
+// drawJobTable draws the heading and as many rows as a has lines for.
 func (m *Model) drawJobTable(a area) {
 	s := &m.jobs
-	s.placed = placeColumns(jobColumns(s.limits(), a.w), a.w)
+	s.placed = placeColumns(s.columns(a.w), a.w)
 	y := 0
 	if a.h > 2 {
 		drawHeader(a, 0, s.placed, s.sort, s.descending())
@@ -192,9 +226,13 @@ func (m *Model) drawJobTable(a area) {
 }
 
 func (m *Model) jobCell(a area, p *placed, j *fleet.Job) {
-	text := func(s string) { a.cut(0, 0, p.cells, s, style{}) }
+	plain, strong := style{}, fg(colStrong)
+	if !j.Ended.IsZero() { // what is past is grey
+		plain, strong = fg(colDim), fg(colDim)
+	}
+	text := func(s string) { a.cut(0, 0, p.cells, s, plain) }
 	num := func(s string) {
-		st := style{}
+		st := plain
 		if s == absent {
 			st = fg(colDim)
 		}
@@ -202,21 +240,25 @@ func (m *Model) jobCell(a area, p *placed, j *fleet.Job) {
 	}
 	switch p.id {
 	case "job":
-		a.cut(0, 0, p.cells, j.ID, fg(colStrong))
+		a.cut(0, 0, p.cells, j.ID, strong)
 	case "name":
 		text(j.Name)
 	case "user":
 		text(j.User)
 	case "ranks":
-		st := style{}
+		st := plain
 		if j.MissingN > 0 {
 			st = fg(colWarn)
 		}
 		a.right(0, 0, p.cells, jobRanks(j), st)
 	case "nodes":
-		text(m.jobs.fold(j))
+		if p.right { // of those that wait, how many they want
+			num(countOr(jobNodes(j)))
+			return
+		}
+		text(m.jobs.nodesWords(j))
 	case "gpu":
-		num(strconv.Itoa(len(j.GPUs)))
+		num(countOr(jobGPUs(j)))
 	case "power":
 		num(formatPct(j.PowerPct))
 	case "util":
@@ -233,13 +275,76 @@ func (m *Model) jobCell(a area, p *placed, j *fleet.Job) {
 		if j.EndLimit.IsZero() {
 			num(absent)
 		} else {
-			num(formatLong(j.EndLimit.Sub(m.snap.At)))
+			num(m.timeLeft(j))
 		}
+	case "log":
+		num(m.logAge(j))
+	case "partition":
+		text(j.Partition)
+	case "waited":
+		num(m.waited(j))
+	case "starts":
+		num(m.starts(j))
 	case "state":
 		k := jobMark(j)
 		a.text(0, 0, string(k.r), k.st)
-		a.cut(2, 0, p.cells-2, jobText(j), k.st)
+		words := jobText(j)
+		if j.State == fleet.JobPending {
+			words = strings.TrimPrefix(words, "waits: ")
+		}
+		a.cut(2, 0, p.cells-2, words, k.st)
 	}
+}
+
+// timeLeft is the rest of a job's time limit; of one that ended there is none.
+func (m *Model) timeLeft(j *fleet.Job) string {
+	if j.EndLimit.IsZero() || !j.Ended.IsZero() {
+		return absent
+	}
+	return formatLong(j.EndLimit.Sub(m.snap.At))
+}
+
+// jobGPUs is how many GPUs a job holds or was given; of one that waits, how many it wants; of one that ended, how many it had; -1 unknown.
+func jobGPUs(j *fleet.Job) int {
+	n := len(j.GPUs)
+	if n == 0 && j.Told != nil {
+		n = j.Told.GPUs
+	}
+	if n == 0 && !j.Ended.IsZero() {
+		for i := range j.Ranks {
+			n += len(j.Ranks[i].GPUs)
+		}
+	}
+	return n
+}
+
+// jobNodes is how many nodes a job has, or wants.
+func jobNodes(j *fleet.Job) int {
+	n := len(j.Nodes)
+	if j.Told != nil {
+		n = max(n, j.Told.NodesN)
+	}
+	return n
+}
+
+// countOr is a number that may not be known.
+func countOr(n int) string {
+	if n < 0 {
+		return absent
+	}
+	return strconv.Itoa(n)
+}
+
+// nodesWords is a job's nodes as a node set, with how many there are that are not watched; of one that waits, how many it wants.
+func (s *jobsScreen) nodesWords(j *fleet.Job) string {
+	if j.State == fleet.JobPending {
+		return countOr(jobNodes(j))
+	}
+	words := s.fold(j)
+	if j.Told != nil && len(j.Told.Elsewhere) > 0 && len(j.Told.Watched) > 0 {
+		words += " +" + strconv.Itoa(len(j.Told.Elsewhere))
+	}
+	return words
 }
 
 // jobRanks is how many ranks are seen of how many there should be.
@@ -272,7 +377,9 @@ func (m *Model) emptyJobs(a area) {
 	live := t.ByState[fleet.Live]
 	pending := t.ByState[fleet.Waiting] + t.ByState[fleet.Connecting] + t.ByState[fleet.Deploying]
 	switch {
-	case s.active() && t.Jobs > 0:
+	case s.pending:
+		m.emptyPending(a)
+	case s.active() && len(m.snap.Jobs) > 0:
 		say(a, "no job is chosen by "+strings.TrimSpace(s.words()), `\ shows all `+count(t.Jobs, "job"))
 	case t.Nodes == 0:
 		m.emptyFleet(a)

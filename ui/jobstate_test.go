@@ -10,11 +10,11 @@ import (
 // TestStateColumn shows that where a job stands still can be read with its place, whatever else has to go.
 func TestStateColumn(t *testing.T) {
 	for _, c := range []struct{ w, least int }{{80, 28}, {100, 28}, {119, 28}, {120, 34}, {160, 34}, {200, 34}} {
-		for _, limits := range []bool{false, true} {
+		for _, limits := range []jobsHave{{}, {limits: true}, {logs: true}, {limits: true, logs: true}} {
 			placed := placeColumns(jobColumns(limits, c.w), c.w)
 			state := placed[len(placed)-1]
 			if state.id != "state" || state.cells < c.least || state.x+state.cells > c.w {
-				t.Errorf("%d columns, limits %v: %s has %d cells from %d, want %d at least", c.w, limits, state.id, state.cells, state.x, c.least)
+				t.Errorf("%d columns, %+v: %s has %d cells from %d, want %d at least", c.w, limits, state.id, state.cells, state.x, c.least)
 			}
 		}
 	}

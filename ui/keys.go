@@ -42,6 +42,10 @@ const (
 	actFold
 	actArrange
 	actCommand
+	actUsers
+	actPending
+	actPartition
+	actLog
 	actHelp
 )
 
@@ -55,11 +59,15 @@ const (
 	placeNode
 	placeGPU    // one GPU
 	placeKernel // the kernel log of a node, alone
+	placeRanks  // the ranks of a job
+	placeJob    // the other sections of a job
+	placeLog    // the end of a job's log
+	placeUsers
 	placeHelp
 	numPlaces
 )
 
-var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Help"}
+var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Help"}
 
 // places is a set of them.
 type places uint16
@@ -87,8 +95,8 @@ type binding struct {
 
 // bindings is every key there is.
 func bindings() []binding {
-	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeHelp)
-	pages := at(placeNode, placeGPU)
+	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers, placeHelp)
+	pages := at(placeNode, placeGPU, placeRanks, placeJob)
 	tables := at(placeJobs, placeNodes)
 	lists := tables | at(placeGrid)
 	return []binding{
@@ -105,48 +113,56 @@ func bindings() []binding {
 		{[]string{"home", "g"}, actFirst, "g", "", "", "to the first", "Move", everywhere},
 		{[]string{"end", "G"}, actLast, "G", "", "", "to the last", "Move", everywhere},
 
-		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "a job: its grid on the whole screen", "Go", at(placeJobs)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "a job: its grid, its ranks, what is known of it", "Go", at(placeJobs)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "node", "the node of the selected GPU", "Go", at(placeGrid)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "the node", "Go", at(placeNodes)},
 		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "all about the selected GPU; in other sections: fold or unfold", "Go", at(placeNode)},
-		{[]string{"t"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeNode)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "node", "the node of the rank", "Go", at(placeRanks)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "open", "its log alone; of other sections: fold or unfold", "Go", at(placeJob)},
+		{[]string{"enter"}, actOpen, "↵", "Enter", "jobs", "the jobs of this person", "Go", at(placeUsers)},
+		{[]string{"t"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeNode, placeJob, placeRanks)},
 		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeGPU)},
-		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeGPU, placeKernel, placeHelp)},
-		{[]string{"esc", "backspace"}, actBack, "Esc", "", "", "ends a range; it never quits", "Go", tables},
+		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeHelp)},
+		{[]string{"esc", "backspace"}, actBack, "Esc", "", "", "ends a range; it never quits", "Go", tables | at(placeUsers)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "grid", "to the grid, then the next view", "Go", at(placeJobs)},
-		{[]string{"tab"}, actNextPane, "Tab", "", "", "to the next part or view", "Go", at(placeGrid, placeNodes)},
+		{[]string{"tab"}, actNextPane, "Tab", "", "", "to the next part or view", "Go", at(placeGrid, placeNodes, placeUsers)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "section", "to the next section", "Go", pages},
-		{[]string{"shift+tab"}, actPrevPane, "Shift-Tab", "", "", "the other way round", "Go", lists | pages},
+		{[]string{"shift+tab"}, actPrevPane, "Shift-Tab", "", "", "the other way round", "Go", lists | pages | at(placeUsers)},
 		{[]string{"1"}, actJobs, "1", "", "", "Jobs", "Go", everywhere},
 		{[]string{"2"}, actNodes, "2", "", "nodes", "Nodes", "Go", at(placeJobs)},
 		{[]string{"2"}, actNodes, "2", "", "", "Nodes", "Go", everywhere &^ at(placeJobs)},
-		{[]string{"L"}, actKernel, "L", "", "log", "kernel log of the node", "Go", at(placeNodes, placeGrid, placeNode, placeGPU)},
+		{[]string{"4"}, actUsers, "4", "", "", "Users: who holds what, and what of it is idle", "Go", everywhere},
+		{[]string{"o"}, actLog, "o", "", "output", "the end of the job's log file", "Go", at(placeJobs, placeGrid, placeRanks, placeJob)},
+		{[]string{"o"}, actBack, "o", "", "", "back from the log", "Go", at(placeLog)},
+		{[]string{"L"}, actKernel, "L", "", "log", "kernel log of the node", "Go", at(placeNodes, placeGrid, placeNode, placeGPU, placeRanks)},
 		{[]string{"L"}, actKernel, "L", "", "", "back to the node", "Go", at(placeKernel)},
 
 		{[]string{"/"}, actFilter, "/", "", "filter", "search and filter: words, or terms such as util<10", "Choose", tables},
 		{[]string{"\\"}, actClear, "\\", "", "", `clear the filter, the user and "problems only"`, "Choose", tables},
 		{[]string{"x"}, actProblems, "x", "", "problems", "problems only", "Choose", tables},
 		{[]string{"u"}, actUser, "u", "", "user", "only the user of this row; again: all", "Choose", tables},
-		{[]string{"<"}, actSortLeft, "<", "", "", "sort by the column to the left", "Choose", tables},
-		{[]string{">"}, actSortRight, "<>", "", "sort", "sort by the column to the right", "Choose", tables},
-		{[]string{"r"}, actReverse, "r", "", "", "reverse the order", "Choose", tables},
+		{[]string{"p"}, actPending, "p", "", "waiting", "the jobs that wait for their scheduler; again: those that run", "Choose", at(placeJobs)},
+		{[]string{"P"}, actPartition, "P", "", "", "only the partition or namespace of this row; again: all", "Choose", at(placeJobs)},
+		{[]string{"<"}, actSortLeft, "<", "", "", "sort by the column to the left", "Choose", tables | at(placeUsers, placeRanks)},
+		{[]string{">"}, actSortRight, "<>", "", "sort", "sort by the column to the right", "Choose", tables | at(placeUsers, placeRanks)},
+		{[]string{"r"}, actReverse, "r", "", "", "reverse the order", "Choose", tables | at(placeUsers, placeRanks)},
 		{[]string{"space"}, actTag, "␣", "Space", "tag", "tag the row and go on", "Choose", tables},
 		{[]string{"V"}, actRange, "V", "", "", "start a range, then move; again: end it", "Choose", tables},
 		{[]string{"U"}, actUntag, "U", "", "", "untag all", "Choose", tables},
 
-		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode)},
-		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode)},
+		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
+		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
 		{[]string{"v"}, actArrange, "v", "", "layout", "the grid by node, or by pipeline stage and replica", "Show", at(placeGrid)},
-		{[]string{"v"}, actArrange, "v", "", "", "the grid by node, or by pipeline stage and replica", "Show", at(placeJobs)},
+		{[]string{"v"}, actArrange, "v", "", "", "the grid by node, or by pipeline stage and replica", "Show", at(placeJobs, placeRanks, placeJob)},
 		{[]string{":"}, actCommand, ":", "", "", "type a command: layout tp=8 pp=4 dp=16, layout auto", "Show", everywhere},
 		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
-		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel)},
+		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeNodes, placeNode)},
-		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeJobs, placeGrid, placeGPU)},
+		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeJobs, placeGrid, placeGPU, placeRanks, placeUsers)},
 		{[]string{"?", "f1"}, actHelp, "?", "", "help", "all keys", "Show", everywhere &^ at(placeHelp)},
 		{[]string{"?", "f1"}, actBack, "?", "", "", "back", "Show", at(placeHelp)},
-		{[]string{"q"}, actQuit, "q", "", "quit", "quit; on a screen opened from another: back", "Show", tables},
-		{[]string{"q"}, actQuit, "q", "", "back", "back", "Show", everywhere &^ tables},
+		{[]string{"q"}, actQuit, "q", "", "quit", "quit; on a screen opened from another: back", "Show", tables | at(placeUsers)},
+		{[]string{"q"}, actQuit, "q", "", "back", "back", "Show", everywhere &^ tables &^ at(placeUsers)},
 		{[]string{"ctrl+c"}, actInterrupt, "Ctrl-c", "", "", "quit, wherever one is", "Show", everywhere},
 	}
 }
@@ -154,17 +170,17 @@ func bindings() []binding {
 // laterKeys belong to what this version cannot do yet: pressed, they say so.
 func laterKeys() map[string]string {
 	return map[string]string{
-		"3": "the Findings view", "4": "the Users view", "5": "the Run view",
+		"3": "the Findings view", "5": "the Run view",
 		"D": "draining a node", "R": "resuming a node", "K": "signalling a process", "C": "cancelling a job",
 		"s": "a shell on the node", "S": "dumping stacks", "!": "running a command", "a": "actions", "f9": "actions",
-		"o": "the job's log file", "[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
+		"[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
 	}
 }
 
 // hintOrder is how the keys with a hint stand on the bottom line, as far as there is room. "?" has a place of its own.
 func hintOrder() []action {
 	return []action{actDown, actRight, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actArrange, actProblems, actQuit, actPause, actFold, actRefresh,
-		actNodes, actTag, actSortRight, actUser, actCopy}
+		actLog, actPending, actNodes, actTag, actSortRight, actUser, actCopy}
 }
 
 // keymap finds what a key does at a place.

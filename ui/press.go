@@ -3,9 +3,7 @@ package ui
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
-	"foretop/config"
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
@@ -51,11 +49,17 @@ func (m *Model) act(do action) tea.Cmd {
 		m.view(screenJobs)
 	case actNodes:
 		m.view(screenNodes)
+	case actUsers:
+		m.view(screenUsers)
+	case actPending:
+		m.togglePending()
+	case actLog:
+		m.openLog()
 	case actNextPane:
 		m.pane(1)
 	case actPrevPane:
 		m.pane(-1)
-	case actFilter, actClear, actProblems, actUser, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
+	case actFilter, actClear, actProblems, actUser, actPartition, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
 		m.choose(do)
 	case actMetric:
 		m.metric = m.metric.step(1)
@@ -89,6 +93,15 @@ func (m *Model) move(do action) {
 		moveList(&m.jobs.list, do, m.jobs.page)
 	case placeNodes:
 		moveList(&m.nodes.list, do, m.nodes.page)
+	case placeUsers:
+		moveList(&m.users.list, do, m.users.page)
+	case placeRanks:
+		moveList(&m.job.ranks.list, do, m.job.ranks.page)
+		m.job.reveal = true
+	case placeJob:
+		m.job.scroll(do)
+	case placeLog:
+		m.job.log.step(do)
 	case placeGrid:
 		m.jobs.view.step(do)
 	case placeNode:
@@ -175,8 +188,11 @@ func (m *Model) pane(d int) {
 	case screenGPU:
 		m.gpu.focus(d)
 		return
+	case screenJob:
+		m.job.focus(d)
+		return
 	}
-	if m.screen != screenJobs && m.screen != screenNodes {
+	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers {
 		return
 	}
 	at := 0
@@ -185,12 +201,14 @@ func (m *Model) pane(d int) {
 		at = 1
 	case placeNodes:
 		at = 2
+	case placeUsers:
+		at = 3
 	}
-	at = (at + d + 3) % 3
-	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && grid == 0 {
-		at = (at + d + 3) % 3 // there is no room for the grid: Enter shows it alone
+	at = (at + d + 4) % 4
+	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && (grid == 0 || m.jobs.pending) {
+		at = (at + d + 4) % 4 // there is no room for the grid: Enter shows it alone
 	}
-	m.view([]screen{screenJobs, screenJobs, screenNodes}[at])
+	m.view([]screen{screenJobs, screenJobs, screenNodes, screenUsers}[at])
 	m.jobs.inGrid = at == 1
 }
 
@@ -202,7 +220,17 @@ func (m *Model) open() {
 			m.notice = "no job is selected: 2 shows the nodes"
 			return
 		}
-		m.push(screenJob)
+		m.openJob()
+	case placeUsers:
+		m.openUser()
+	case placeRanks:
+		m.openRank()
+	case placeJob:
+		if m.job.focused == secJobLog && !m.job.folded[secJobLog] {
+			m.openLog()
+			return
+		}
+		m.job.fold()
 	case placeGrid:
 		ref := m.jobs.view.at(m.jobs.view.cursor())
 		if ref == nil {
@@ -235,6 +263,10 @@ func (m *Model) fold() {
 		m.gpu.fold()
 		return
 	}
+	if m.screen == screenJob {
+		m.job.fold()
+		return
+	}
 	m.node.fold()
 }
 
@@ -263,8 +295,11 @@ func (m *Model) kernel() {
 		m.push(screenKernel)
 	default:
 		name := m.nodes.selected()
-		if m.place() == placeGrid {
+		switch m.place() {
+		case placeGrid:
 			name = m.jobs.view.nodeName()
+		case placeRanks:
+			name = m.job.ranks.node()
 		}
 		if name == "" {
 			m.notice = "no node is selected"
@@ -306,68 +341,4 @@ func (m *Model) refresh() tea.Cmd {
 	}
 	m.notice = "dialling " + count(down, "node") + " not live"
 	return m.retryCmd("")
-}
-
-// copy hands what is tagged, or else selected, to the terminal's clipboard.
-func (m *Model) copy() tea.Cmd {
-	var what []string
-	switch m.place() {
-	case placeJobs:
-		what = m.jobs.tags()
-		if len(what) == 0 && m.jobs.selected() != "" {
-			what = []string{m.jobs.selected()}
-		}
-		for i, k := range what {
-			what[i] = jobID(k)
-		}
-	case placeNodes:
-		what = m.nodes.tags()
-		if len(what) == 0 && m.nodes.selected() != "" {
-			what = []string{m.nodes.selected()}
-		}
-		what = config.Fold(what)
-	case placeGrid:
-		if name := m.jobs.view.nodeName(); name != "" {
-			what = []string{name}
-		}
-	case placeNode:
-		what = []string{m.node.name}
-		if n := m.index.node(m.node.name); n != nil && explained(n) {
-			m.notice = "copied why " + n.Name + " is " + n.State.String() + ", and what to do"
-			return tea.SetClipboard(copyWhy(n))
-		}
-	case placeGPU:
-		what = []string{m.gpu.who}
-	case placeKernel:
-		return m.copyLog()
-	}
-	if len(what) == 0 {
-		m.notice = "nothing to copy: no row is selected"
-		return nil
-	}
-	text := strings.Join(what, ",")
-	m.notice = "copied " + text
-	return tea.SetClipboard(text)
-}
-
-func (m *Model) copyLog() tea.Cmd {
-	n := m.index.node(m.node.name)
-	if n == nil || len(n.Kernel) == 0 {
-		m.notice = "nothing to copy: no kernel line is known"
-		return nil
-	}
-	var b strings.Builder
-	for i := range n.Kernel {
-		k := &n.Kernel[i]
-		b.WriteString(k.At.In(m.opt.Location).Format("2006-01-02 15:04:05 "))
-		if k.N() > 1 {
-			fmt.Fprintf(&b, "(×%d since %s) ", k.N(), k.Since().In(m.opt.Location).Format("15:04:05"))
-		}
-		b.WriteString(k.Text + "\n")
-		for _, more := range k.More {
-			b.WriteString("                    " + more + "\n")
-		}
-	}
-	m.notice = "copied " + count(len(n.Kernel), "kernel line")
-	return tea.SetClipboard(b.String())
 }

@@ -17,6 +17,8 @@ type Source interface {
 	History(fleet.Query) []float64
 	// Watch says which nodes are on screen in full: they, and only they, are to be asked for the detail level.
 	Watch(nodes []string)
+	// Follow says whose job's log is on screen, by the job's key; "" none. Only that one is read.
+	Follow(job string)
 	// Retry asks for a node to be dialled now; "" means every node that is not live.
 	Retry(node string)
 }

@@ -155,6 +155,14 @@ func (m *Model) titleStates() phrase {
 		one := span{" " + strconv.Itoa(n) + " " + s.String(), st}
 		full, short = append(full, one), append(short, one)
 	}
+	if t.Drained > 0 {
+		one := span{" " + strconv.Itoa(t.Drained) + " drained", style{}}
+		full, short = append(full, one), append(short, one)
+	}
+	if t.Down > 0 {
+		one := span{" " + strconv.Itoa(t.Down) + " down", fg(colWarn)}
+		full, short = append(full, one), append(short, one)
+	}
 	short[0].text = short[0].text[1:]
 	few := []span{{strconv.Itoa(live) + "/" + strconv.Itoa(t.Nodes) + " live", style{}}}
 	return phrase{full, short, few, {{strconv.Itoa(live) + "/" + strconv.Itoa(t.Nodes), style{}}}}

@@ -41,6 +41,8 @@ type Model struct {
 	back   []screen // where Esc leads
 	metric metric
 	jobs   jobsScreen
+	job    jobScreen
+	users  usersScreen
 	nodes  nodesScreen
 	node   nodeScreen
 	gpu    gpuScreen
@@ -48,7 +50,8 @@ type Model struct {
 	prompt prompt
 	notice string // said on the bottom line until the next key
 
-	watch watcher
+	watch  watcher
+	follow follower
 
 	canvas canvas
 	frame  tea.View
@@ -63,7 +66,9 @@ type screen uint8
 
 const (
 	screenJobs screen = iota
-	screenJob         // a job's grid on the whole screen
+	screenJob         // one job: its grid, its ranks and what is known of it
+	screenLog         // the end of that job's log
+	screenUsers
 	screenNodes
 	screenNode
 	screenGPU // one GPU of that node
@@ -78,7 +83,7 @@ func New(opt Options) *Model {
 	}
 	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true, settling: settling}
 	m.jobs.fields, m.nodes.fields = jobFields(), nodeFields()
-	m.jobs.sort, m.nodes.sort = "state", "state"
+	m.jobs.sort, m.nodes.sort, m.users.sort, m.job.ranks.sort = "state", "state", "gpus", "unlike"
 	m.setTheme()
 	return m
 }
@@ -107,6 +112,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.node.takeHistory(msg)
 	case watchedMsg:
 		m.watch.done(msg)
+	case jobHistoryMsg:
+		m.job.charts.take(msg)
+	case followedMsg:
+		m.follow.done(msg)
 	case tea.KeyPressMsg:
 		cmd = m.press(msg)
 	case tea.PasteMsg:
@@ -126,7 +135,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		m.dirty = false
 	}
-	return m, tea.Batch(cmd, m.watchCmd(), m.historyCmd())
+	return m, tea.Batch(cmd, m.watchCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd())
 }
 
 // View draws what changed since it was last called, if anything did.
@@ -171,6 +180,8 @@ func (m *Model) show(s *fleet.Snapshot) {
 	m.tally = tallyOf(s)
 	m.jobs.refresh(s, m.touched, false)
 	m.nodes.refresh(s, m.touched, false)
+	m.users.refresh(s, m.touched, false)
+	m.refreshJob(false)
 }
 
 // place is where the keyboard is.
@@ -182,7 +193,17 @@ func (m *Model) place() place {
 		}
 		return placeJobs
 	case screenJob:
-		return placeGrid
+		switch {
+		case m.job.focused == secJobGrid || m.job.plain:
+			return placeGrid
+		case m.job.focused == secJobRanks:
+			return placeRanks
+		}
+		return placeJob
+	case screenLog:
+		return placeLog
+	case screenUsers:
+		return placeUsers
 	case screenNodes:
 		return placeNodes
 	case screenNode:

@@ -5,14 +5,17 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/schedulers"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
-// nodeSeverity ranks a node by the worst of how it is reached and what is wrong on it.
+// nodeSeverity ranks a node by the worst of how it is reached and what is wrong on it. Of one that is out of service all that is known: it is no news.
 func nodeSeverity(n *fleet.Node) fleet.Severity {
 	s := reachSeverity(n)
-	if p := n.Worst(); p != nil {
+	if p := n.Worst(); p != nil && n.OutOfService() {
+		s = max(s, min(p.Severity, fleet.Notice))
+	} else if p != nil {
 		s = max(s, p.Severity)
 	}
 	return s
@@ -24,7 +27,11 @@ func reachSeverity(n *fleet.Node) fleet.Severity {
 	if n.State == fleet.NeedsTrust && strings.HasPrefix(n.Cause, "HOST KEY") {
 		return fleet.Critical
 	}
-	return stateSeverity(n.State)
+	s := stateSeverity(n.State)
+	if n.OutOfService() { // somebody knows
+		s = min(s, fleet.Notice)
+	}
+	return s
 }
 
 // stateSeverity ranks the ways in which a node is not live. Waiting for its turn is nothing wrong.
@@ -66,22 +73,60 @@ func nodeMark(n *fleet.Node) mark {
 	case fleet.NeedsTrust, fleet.NeedsAuth:
 		return severityMark(reachSeverity(n))
 	case fleet.Lost, fleet.Refused, fleet.Misbehaving:
+		if n.OutOfService() {
+			return severityMark(reachSeverity(n))
+		}
 		return mark{markCritical, fg(colCrit)}
 	}
 	return mark{markIdle, fg(colDim)}
 }
 
-// nodeState is the state in words, with how long where that says something: "lost 3m".
+// conditionWord is what a node's scheduler says of it where new work would not start there; "" where it would, or nothing is said.
+func conditionWord(n *fleet.Node) string {
+	switch c := n.Condition(); c {
+	case schedulers.Unknown, schedulers.Usable:
+		return ""
+	default:
+		return c.String()
+	}
+}
+
+// conditionReason is why, as somebody wrote it; "" where nobody did.
+func conditionReason(n *fleet.Node) string {
+	for i := range n.Scheduled {
+		s := n.Scheduled[i].Node
+		if s == nil || s.Reason == "" || s.Condition <= schedulers.Usable {
+			continue
+		}
+		words := `"` + s.Reason + `"`
+		if s.ReasonBy != "" {
+			words += ", " + s.ReasonBy
+		}
+		return words
+	}
+	return ""
+}
+
+// nodeState is the state in words, with how long where that says something, and what its scheduler says of it: "lost 3m, drained".
 func nodeState(n *fleet.Node, at time.Time) string {
-	s := n.State.String()
+	s, condition := n.State.String(), conditionWord(n)
+	if n.State == fleet.Live && n.OutOfService() {
+		return condition // that it is live can be seen by its age
+	}
+	switch {
+	case condition == "" || n.State.Out() && n.Condition() == schedulers.Unreachable: // both say the same
+		condition = ""
+	default:
+		condition = ", " + condition
+	}
 	if n.Since.IsZero() || n.State == fleet.Live || n.State == fleet.Waiting {
-		return s
+		return s + condition
 	}
 	since := n.Since
 	if n.State == fleet.Stale && !n.LastFrame.IsZero() {
 		since = n.LastFrame
 	}
-	return s + " " + formatShort(at.Sub(since))
+	return s + " " + formatShort(at.Sub(since)) + condition
 }
 
 // formatShort is formatAge in whole seconds, so that it takes little room and changes once a second.
@@ -109,10 +154,20 @@ func nodeNote(n *fleet.Node, at time.Time) string {
 			}
 			note += "next try in " + formatShort(n.NextTry.Sub(at))
 		}
+		if why := conditionReason(n); why != "" {
+			if note != "" {
+				note += " · "
+			}
+			note += conditionWord(n) + ": " + why
+		}
 		return note
 	}
 	if p := n.Worst(); p != nil {
-		return p.Text
+		note := p.Text
+		if why := conditionReason(n); why != "" && !strings.Contains(note, why) && n.OutOfService() {
+			note = conditionWord(n) + ": " + why + " · " + note
+		}
+		return note
 	}
 	return ""
 }
@@ -207,7 +262,7 @@ func sourceMark(s facts.SourceState) mark {
 
 // jobWord is a job's condition as filters name it.
 func jobWord(s fleet.JobState) string {
-	words := [...]string{"running", "starting", "partial", "idle", "suspect", "unchecked", "ended"}
+	words := [...]string{"running", "starting", "partial", "idle", "suspect", "unchecked", "ended", "pending", "unseen"}
 	if int(s) < len(words) {
 		return words[s]
 	}
@@ -225,8 +280,12 @@ func jobMark(j *fleet.Job) mark {
 		return mark{markStale, fg(colAccent)}
 	case fleet.JobPartial, fleet.JobSuspect:
 		return mark{markWarning, fg(colWarn)}
-	case fleet.JobUnchecked:
+	case fleet.JobUnchecked, fleet.JobUnseen:
 		return mark{markUnknown, fg(colStale)}
+	case fleet.JobPending:
+		return mark{markIdle, fg(colDim)}
+	case fleet.JobEnded:
+		return mark{markAbsent, fg(colDim)}
 	}
 	return mark{markNotice, fg(colDefault)} // idle, and what there is no shape of its own for
 }

@@ -179,3 +179,4 @@ func (s still) Snapshot() *fleet.Snapshot   { return s.snapshot }
 func (still) History(fleet.Query) []float64 { return nil }
 func (still) Watch([]string)                {}
 func (still) Retry(string)                  {}
+func (still) Follow(string)                 {}
