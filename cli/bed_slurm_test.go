@@ -101,8 +101,8 @@ func TestBedSlurmMine(t *testing.T) {
 
 	id, err := slurm.Submit("ann", "--job-name", "pair", "-w", "node[002-003]", "-N2", "--ntasks-per-node=1", "--wrap", "srun sleep 600")
 	must(t, err)
-	s := f.await("the job's nodes", func(s *fleet.Snapshot) bool { return slices.Equal(liveNodes(s), []string{"node002", "node003", login}) })
-	s = f.await("the job", func(s *fleet.Snapshot) bool { return s.Job("slurm/"+id) != nil && s.Job("slurm/"+id).Told != nil })
+	f.await("the job's nodes", func(s *fleet.Snapshot) bool { return slices.Equal(liveNodes(s), []string{"node002", "node003", login}) })
+	s := f.await("the job", func(s *fleet.Snapshot) bool { return s.Job("slurm/"+id) != nil && s.Job("slurm/"+id).Told != nil })
 	if j := s.Job("slurm/" + id); j.Name != "pair" || j.User != "ann" || len(j.Nodes) != 2 {
 		t.Errorf("job %+v", j)
 	}
