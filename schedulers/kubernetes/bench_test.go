@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"foretop/schedulers"
+	"foretop/scripts/testbed"
 )
 
 // large fills a cluster with nodes of 8 GPUs and ten pods each, one of them of a job with accelerators over 8 nodes, as its watch would.
@@ -58,6 +59,54 @@ func BenchmarkPicture(b *testing.B) {
 	}
 	b.ReportMetric(float64(kept)/5000, "B/node")
 	runtime.KeepAlive(c)
+}
+
+// A cluster of 1,000 nodes and 8,000 pods on a real API server, whose kubelets kwok plays: the time from nothing to a picture, what is kept, and what a watch costs while kubelets report.
+func BenchmarkThousandNodes(b *testing.B) {
+	k := testbed.StartKube(b)
+	const nodes, each = 1000, 8
+	k.Kwok()
+	k.Apply(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"ml"}}`)
+	k.ApplyMany(nodes*(1+each), func(i int) string {
+		name := fmt.Sprintf("gpu%04d", i/(1+each))
+		if i%(1+each) == 0 {
+			return fmt.Sprintf(`{"apiVersion":"v1","kind":"Node","metadata":{"name":%q,"labels":{"topology.kubernetes.io/zone":"a"}},"status":{"allocatable":{"cpu":"192","pods":"110","nvidia.com/gpu":"8"},"capacity":{"cpu":"192","pods":"110","nvidia.com/gpu":"8"}}}`, name)
+		}
+		return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"namespace":"ml","name":"p%d","labels":{"training.kubeflow.org/job-name":"job-%d","training.kubeflow.org/replica-type":"worker","training.kubeflow.org/replica-index":"%d"}},
+"spec":{"nodeName":%q,"containers":[{"name":"main","image":"i","resources":{"limits":{"nvidia.com/gpu":"1"}}}]}}`, i, i/72, i%72, name)
+	})
+	whole := func(p *schedulers.Picture) bool {
+		running := 0
+		for _, j := range p.Jobs {
+			if j.Phase == schedulers.Running {
+				running++
+			}
+		}
+		usable := 0
+		for _, n := range p.Nodes {
+			if n.Condition == schedulers.Usable && n.GPUsUsed == each {
+				usable++
+			}
+		}
+		return usable == nodes && running == len(p.Jobs)
+	}
+	settled := New(Options{Kubeconfig: k.Kubeconfig})
+	if !quietly(b.Context(), settled, whole) {
+		b.Fatal("kwok's nodes do not become ready")
+	}
+	var kept uint64
+	for b.Loop() {
+		before := heap()
+		c := New(Options{Kubeconfig: k.Kubeconfig})
+		c.pace.tell = 10 * time.Millisecond
+		if !quietly(b.Context(), c, whole) {
+			b.Fatal("no picture")
+		}
+		kept = heap() - before
+		runtime.KeepAlive(c)
+	}
+	b.ReportMetric(float64(kept)/(1<<20), "MiB-kept")
+	b.ReportMetric(float64(k.APIMemory())/(1<<20), "MiB-apiserver")
 }
 
 // heap is what lives on the heap.
