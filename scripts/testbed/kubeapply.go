@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"golang.org/x/sync/errgroup"
 )
 
 // Do asks the API server as its administrator; an answer of 300 and above is an error with its words.
@@ -94,9 +95,31 @@ func (k *Kube) apply(o object, body []byte) {
 		}
 	}
 	k.must(err)
+	if o.Kind == "Namespace" {
+		k.namespaces[o.Metadata.Name] = true
+	}
 	if o.Status != nil {
 		k.SetStatus(o.path()+"/"+o.Metadata.Name, fmt.Sprintf(`{"status":%s}`, o.Status))
 	}
+}
+
+// ApplyMany creates n objects, which make gives as JSON, several at a time.
+func (k *Kube) ApplyMany(n int, make func(i int) string) {
+	k.t.Helper()
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range n {
+		group.Go(func() error {
+			body := []byte(make(i))
+			var o object
+			if err := json.Unmarshal(body, &o); err != nil {
+				return err
+			}
+			_, err := k.Do(http.MethodPost, o.path(), jsonType, body)
+			return err
+		})
+	}
+	k.must(group.Wait())
 }
 
 const jsonType = "application/json"

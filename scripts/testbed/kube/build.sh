@@ -1,15 +1,21 @@
 #!/bin/sh
-# build.sh FOLDER: builds the API server and kwok into FOLDER, once: some minutes the first time. Parallel runs wait for each other.
+# build.sh: builds the API server and kwok into the user's cache folder, once for each state of this folder, and prints where they are. The first time takes minutes; parallel runs wait for each other.
 set -eu
 cd "$(dirname "$0")"
-out=$1
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/foretop
+out=$cache/kube-$(cat go.mod go.sum build.sh | sha256sum | cut -c1-16)
 mkdir -p "$out"
 exec 9>"$out/lock"
 flock 9
-[ ! -e "$out/built" ] || exit 0
-version=$(sed -n 's,^.*k8s.io/kubernetes \(v[0-9.]*\).*,\1,p' go.mod)
-export GOWORK=off GOFLAGS= CGO_ENABLED=0
-is=k8s.io/component-base/version
-go build -trimpath -buildvcs=false -o "$out/" -ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
-	k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok
+if [ ! -e "$out/built" ]; then
+	version=$(sed -n 's,^.*k8s.io/kubernetes \(v[0-9.]*\).*,\1,p' go.mod)
+	is=k8s.io/component-base/version
+	echo "building the Kubernetes API server $version for the tests: minutes, this once" >&2
+	GOWORK=off GOFLAGS='' CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$out/" \
+		-ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
+		k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok >&2
+fi
 touch "$out/built"
+# Those of other states go when nobody used them for a month.
+find "$cache" -maxdepth 2 -name built -path '*/kube-*' -mtime +30 -exec sh -c 'rm -rf "${1%/built}"' sh {} \;
+echo "$out"
