@@ -18,7 +18,7 @@ import (
 type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
-	logs *jobLogs
+	logs *jobLogs // nil: none are read
 	stop context.CancelFunc
 	// onClose ends what else watches with it; nil: nothing does.
 	onClose context.CancelFunc
@@ -92,13 +92,19 @@ func (s *station) Retry(node string) {
 }
 
 // Follow says whose job's log is on screen.
-func (s *station) Follow(job string) { s.logs.Follow(job) }
+func (s *station) Follow(job string) {
+	if s.logs != nil {
+		s.logs.Follow(job)
+	}
+}
 
 // publish puts out snapshots until ctx ends and announces each; an announcement that takes long delays the next one, never the fleet. A panic in
 // it ends the publishing and is handed to failed, so that the terminal can be given back before its words are printed.
 func (s *station) publish(ctx context.Context, every time.Duration, announce func(*fleet.Snapshot), failed func(error)) {
 	ctx, s.stop = context.WithCancel(ctx)
-	s.tasks.Go(func() { s.logs.work(ctx) })
+	if s.logs != nil {
+		s.tasks.Go(func() { s.logs.work(ctx) })
+	}
 	s.tasks.Add(1)
 	go func() {
 		defer s.tasks.Done()

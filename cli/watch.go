@@ -99,7 +99,9 @@ func show(ctx context.Context, s *station, cfg config.Config, name string, looke
 		Source: s, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
 	})
 	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithFilter(out.filter))
-	s.logs.look(cfg.LogPatterns)
+	if s.logs != nil {
+		s.logs.look(cfg.LogPatterns)
+	}
 	failed := make(chan error, 1)
 	s.publish(ctx, cfg.Refresh, func(snap *fleet.Snapshot) {
 		looked(snap)
