@@ -12,6 +12,7 @@ import (
 type world struct {
 	job   *fleet.Job
 	nodes map[string]*fleet.Node
+	was   bool // its processes were seen before
 }
 
 func newWorld() *world {

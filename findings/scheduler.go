@@ -12,9 +12,11 @@ import (
 
 // How long a scheduler and the processes may disagree before it is told: a prolog fetches an image, an epilog cleans up, a picture is half a minute old.
 const (
-	unseenFor     = 2 * time.Minute  // a job runs, says its scheduler, and no process of it is there
+	unseenFirst   = 15 * time.Second // a job runs, says its scheduler, and no process of it is there: until that is looked at
+	unseenFor     = 2 * time.Minute  // until it is told, where processes of it were there before, or it started so short a time ago
 	unseenLong    = 10 * time.Minute // the same as a warning
 	leftoverFor   = time.Minute      // processes outlive their job
+	livesFor      = time.Minute      // a node is down to its scheduler, and live
 	strangerFor   = time.Minute      // processes hold GPUs with no job of the scheduler there
 	completingFor = 5 * time.Minute  // it ends, and does not come to an end
 )
@@ -22,7 +24,10 @@ const (
 // Names in a Memory.
 const (
 	rememberStrangers = "strangers"
+	rememberLives     = "lives, to " // and the kind of scheduler
 	rememberLeftover  = "leftover"
+	rememberSeen      = "seen"
+	rememberUnseen    = "unseen"
 )
 
 // scheduledProblems says what a node's scheduler says of it, and where that differs from what is seen. Whether there is such a node for a scheduler that is asked is
@@ -34,7 +39,8 @@ func scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fle
 			found = append(found, problem(fleet.Notice, s.Kind+": not checked, "+s.Why))
 			continue
 		}
-		if p, ok := conditionProblem(s, n.State, at); ok {
+		lives := m.Since(rememberLives+s.Kind, n.State == fleet.Live && s.Node.Condition >= schedulers.Unreachable, at)
+		if p, ok := conditionProblem(s, lives, at); ok {
 			found = append(found, p)
 		}
 	}
@@ -42,12 +48,13 @@ func scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fle
 }
 
 // conditionProblem is what a node's condition in its scheduler means to somebody who looks for the reason why nothing starts there.
-func conditionProblem(s *fleet.ScheduledNode, state fleet.State, at time.Time) (fleet.Problem, bool) {
+// lives is for how long it has been live here though its scheduler does not use it.
+func conditionProblem(s *fleet.ScheduledNode, lives time.Duration, at time.Time) (fleet.Problem, bool) {
 	p := problem(fleet.Notice, s.Kind+": "+s.Node.Condition.String())
 	switch s.Node.Condition {
 	case schedulers.Draining, schedulers.Drained:
 	case schedulers.Down, schedulers.Unreachable:
-		if state == fleet.Live { // it is not down at all
+		if lives >= livesFor { // it is not down at all
 			p.Severity = fleet.Warning
 			p.Text += ", though it is live here"
 		}
@@ -131,6 +138,10 @@ func scheduled(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fle
 	seen := len(j.Ranks) > 0 || holdsAny(j)
 	gone := j.Asked == fleet.AskedNone || t != nil && t.Phase == schedulers.Ended
 	over := m.Since(rememberLeftover, gone && seen, at)
+	if seen {
+		m.Since(rememberSeen, true, at)
+	}
+	absent := m.Since(rememberUnseen, !seen && t != nil && t.Phase == schedulers.Running, at)
 	var out []fleet.Verdict
 	say := func(state fleet.JobState, s fleet.Severity, format string, args ...any) {
 		out = append(out, fleet.Verdict{State: state, Severity: s, Text: fmt.Sprintf(format, args...)})
@@ -159,7 +170,7 @@ func scheduled(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fle
 		out = append(out, v)
 	}
 	if t.Phase == schedulers.Running && !seen {
-		out = append(out, unseen(j, nodes, at))
+		out = append(out, unseen(j, nodes, at, m, absent))
 	}
 	if len(t.Elsewhere) > 0 && len(t.Watched) > 0 {
 		out = append(out, elsewhere(j))
@@ -176,8 +187,8 @@ func holdsAny(j *fleet.Job) bool {
 	return false
 }
 
-// unseen says of a job of which only its scheduler tells whether its processes should be seen. They are where it has GPUs, and its nodes were asked.
-func unseen(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) fleet.Verdict {
+// unseen says of a job of which only its scheduler tells, for so long, whether its processes should be seen. They are where it has GPUs, and its nodes were asked.
+func unseen(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory, absent time.Duration) fleet.Verdict {
 	asked, blind := 0, 0
 	for _, name := range j.Nodes {
 		n := nodes(name)
@@ -197,6 +208,14 @@ func unseen(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) fleet.Ve
 		return fleet.Verdict{State: fleet.JobUnseen, Text: "running · it has no GPU, processes not checked"}
 	case t.StartAt.IsZero() || since < unseenFor:
 		return fleet.Verdict{State: fleet.JobStarting, Text: "starting: no process seen yet"}
+	case absent < unseenFirst:
+		return fleet.Verdict{State: fleet.JobUnseen, Text: "no process of it seen so far"}
+	}
+	if _, was := m[rememberSeen]; was {
+		if since = absent; since < unseenFor {
+			return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("its processes are gone for %s, %s says that it runs", long(since), t.Kind)}
+		}
+		return fleet.Verdict{State: fleet.JobUnseen, Severity: fleet.Warning, Text: fmt.Sprintf("its processes are gone for %s, %s says that it runs on %s", long(since), t.Kind, list(j.Nodes))}
 	}
 	v := fleet.Verdict{State: fleet.JobUnseen, Severity: fleet.Notice, Text: fmt.Sprintf("%s says running for %s, no process of it holds a GPU on %s", t.Kind, long(since), list(j.Nodes))}
 	if since >= unseenLong && blind == 0 && t.GPUs > 0 {
@@ -272,7 +291,7 @@ func inBrackets(s string) string {
 // long is "41 s", "12 min", "3 h", "2 d".
 func long(d time.Duration) string {
 	switch d = max(0, d); {
-	case d < time.Minute:
+	case d < 2*time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%d min", d/time.Minute)

@@ -26,6 +26,7 @@ type jobBook struct {
 	ranks       map[string]map[processKey]placed // by node
 	on          map[string][]string              // jobs by node
 	memory      map[string]Memory                // of the rules, by job
+	faded       map[string]Memory                // as it was before the jobs were last assembled
 	layoutRules []LayoutRule
 	plans       []plan
 	ghosts      []plan            // jobs of which only their scheduler tells
@@ -114,7 +115,7 @@ func (b *jobBook) index() {
 		slices.Sort(on)
 		b.on[node] = slices.Compact(on)
 	}
-	b.memory = memory
+	b.memory, b.faded = memory, b.memory
 }
 
 // views makes the snapshot's jobs, worst first.

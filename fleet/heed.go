@@ -150,6 +150,7 @@ func (b *jobBook) heed(s *scheduleBook, now time.Time) {
 		case schedulers.Running, schedulers.Suspended, schedulers.Completing:
 			b.ghosts = append(b.ghosts, ghostPlan(t))
 			runs[t.Key] = true
+			b.recall(t.Key)
 		case schedulers.Ended:
 			if !t.EndAt.IsZero() && now.Sub(t.EndAt) < endedFor && !b.hasEnded(t.Key) {
 				b.ended = append(b.ended, ending{plan: ghostPlan(t), at: t.EndAt})
@@ -171,6 +172,19 @@ func (b *jobBook) heed(s *scheduleBook, now time.Time) {
 		e.back = runs[e.plan.job.Key]
 	}
 	b.ended = b.ended[max(0, len(b.ended)-maxEnded):]
+}
+
+// recall keeps the rules' memory of a job whose processes are gone, though it runs.
+func (b *jobBook) recall(key string) {
+	switch {
+	case b.memory == nil:
+		b.memory = map[string]Memory{key: {}}
+	case b.memory[key] != nil:
+	case b.faded[key] != nil:
+		b.memory[key] = b.faded[key]
+	default:
+		b.memory[key] = Memory{}
+	}
 }
 
 func (b *jobBook) has(key string) bool {
