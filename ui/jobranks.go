@@ -2,7 +2,6 @@ package ui
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -13,25 +12,31 @@ import (
 // low value is as often the victim's as the culprit's.
 type rankTable struct {
 	list
-	rows   map[string]*rankRow
+	rows   []rankRow
+	at     map[string]int32 // rows by key
+	of     []int32          // the row of each of the job's GPUs
+	ranks  []fleet.Rank     // that the rows were made of
 	placed []placed
 	page   int
-	median [numCompared]float64
 }
 
 // rankRow is a rank, or a GPU of the job without one.
 type rankRow struct {
+	key    string
 	rank   *fleet.Rank // nil: none is known
 	ref    *fleet.GPURef
-	refs   []*fleet.GPURef
+	gpus   int
+	node   string                     // of its first GPU
 	values [numCompared]fleet.Reading // means over its GPUs
+	known  [numCompared]int
 	mem    fleet.Reading
 	memAll fleet.Reading
 	temp   fleet.Reading
 	net    fleet.Reading
 	mark   rune    // the worst of its GPUs; 0: none
 	score  float64 // how unlike its peers it is, in percent points
-	how    string
+	differ int     // in what: one of those compared; -1: in nothing
+	by     float64
 }
 
 // What is compared between peers, in percent.
@@ -65,46 +70,36 @@ func rankColumns() []column {
 	}
 }
 
-// refresh takes over a job's ranks.
+// refresh takes over a job's ranks. Which rows there are seldom changes: then only their numbers are read anew.
 func (t *rankTable) refresh(j *fleet.Job, snap *fleet.Snapshot, touched time.Time, force bool) {
-	t.rows = make(map[string]*rankRow, len(j.Ranks))
-	order := make([]*rankRow, 0, len(j.Ranks))
-	keys := make([]string, 0, len(j.Ranks))
-	at := make(map[gpuKey]*rankRow, len(j.GPUs))
-	add := func(key string, r *rankRow) {
-		if t.rows[key] == nil {
-			t.rows[key] = r
-			order, keys = append(order, r), append(keys, key)
-		}
+	same := t.fits(j)
+	if !same {
+		t.build(j)
 	}
-	for i := range j.Ranks {
-		r := &j.Ranks[i]
-		row := &rankRow{rank: r}
-		for _, g := range r.GPUs {
-			if k := (gpuKey{r.Node, g}); at[k] == nil {
-				at[k] = row
-			}
-		}
-		add("rank "+strconv.Itoa(r.Rank), row)
+	t.read(j)
+	t.compare()
+	if same && !force && !t.mayResort(snap.At, touched) {
+		return
 	}
-	for i := range j.GPUs {
-		ref := &j.GPUs[i]
-		row := at[gpuKey{ref.Node, ref.Index}]
-		if row == nil {
-			row = &rankRow{}
-			add(ref.Node+" GPU "+strconv.Itoa(ref.Index), row)
-		}
-		row.refs = append(row.refs, ref)
-	}
-	for _, r := range order {
-		r.sum()
-	}
-	t.compare(order)
-	rows := make([]rowKey, len(order))
-	for i, r := range order {
-		rows[i] = r.key(keys[i], t.sort)
+	rows := make([]rowKey, len(t.rows))
+	for i := range t.rows {
+		rows[i] = t.rows[i].sortKey(t.sort)
 	}
 	t.arrange(sortRows(rows, t.descending()), force || t.mayResort(snap.At, touched), snap.At)
+}
+
+// fits says whether the rows are those of the job as it is now.
+func (t *rankTable) fits(j *fleet.Job) bool {
+	if len(t.of) != len(j.GPUs) || len(t.ranks) != len(j.Ranks) || len(t.rows) == 0 || len(j.Ranks) > 0 && &t.ranks[0] != &j.Ranks[0] {
+		return false
+	}
+	for i := range j.GPUs {
+		r := &t.rows[t.of[i]]
+		if ref := &j.GPUs[i]; r.rank == nil && (r.node != ref.Node || r.ref == nil || r.ref.Index != ref.Index) || r.rank != nil && r.rank.Node != ref.Node {
+			return false
+		}
+	}
+	return true
 }
 
 type gpuKey struct {
@@ -112,69 +107,132 @@ type gpuKey struct {
 	gpu  int
 }
 
-// sum fills in what a rank's GPUs come to.
-func (r *rankRow) sum() {
-	read := [numCompared]func(*fleet.GPU) fleet.Reading{(*fleet.GPU).PowerPct, func(g *fleet.GPU) fleet.Reading { return g.UtilPct },
-		func(g *fleet.GPU) fleet.Reading { return g.TensorActivityPct }, (*fleet.GPU).ClockPct}
-	r.mem, r.memAll, r.temp, r.net = fleet.None(), fleet.None(), fleet.None(), fleet.None()
-	var known [numCompared]int
-	for _, ref := range r.refs {
-		if r.ref == nil {
-			r.ref = ref
-		}
-		if k := gpuMark(ref.GPU, ref.State); markRank(k) > markRank(r.mark) {
-			r.mark = k
-		}
-		g := ref.GPU
-		if g == nil || ref.State != fleet.Live {
-			continue
-		}
-		for i := range read {
-			if v := read[i](g); v.Known() && g.Stale == 0 {
-				r.values[i] += v
-				known[i]++
+// build makes the rows: one a rank, and one for each GPU that no rank has.
+func (t *rankTable) build(j *fleet.Job) {
+	t.ranks, t.rows, t.of = j.Ranks, make([]rankRow, 0, max(len(j.Ranks), len(j.GPUs))), make([]int32, len(j.GPUs))
+	owner := make(map[gpuKey]int32, len(j.GPUs))
+	for i := range j.Ranks {
+		r := &j.Ranks[i]
+		for _, g := range r.GPUs {
+			if _, taken := owner[gpuKey{r.Node, g}]; !taken {
+				owner[gpuKey{r.Node, g}] = int32(len(t.rows))
 			}
 		}
-		r.mem, r.memAll = sum(r.mem, g.MemUsedBytes), sum(r.memAll, g.MemTotalBytes)
-		r.net = sum(r.net, sum(g.NetRxBytesPerS, g.NetTxBytesPerS))
-		if g.TempC.Known() && !(r.temp >= g.TempC) {
-			r.temp = g.TempC
-		}
+		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node})
 	}
-	for i := range r.values {
-		if r.values[i] /= fleet.Reading(known[i]); known[i] == 0 {
-			r.values[i] = fleet.None()
+	for i := range j.GPUs {
+		ref := &j.GPUs[i]
+		row, ok := owner[gpuKey{ref.Node, ref.Index}]
+		if !ok {
+			row = int32(len(t.rows))
+			owner[gpuKey{ref.Node, ref.Index}] = row
+			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node})
+		}
+		t.of[i] = row
+	}
+	t.at = make(map[string]int32, len(t.rows))
+	for i := range t.rows {
+		t.at[t.rows[i].key] = int32(i)
+	}
+}
+
+// row finds a row by its key; nil when it is gone.
+func (t *rankTable) row(key string) *rankRow {
+	if i, ok := t.at[key]; ok {
+		return &t.rows[i]
+	}
+	return nil
+}
+
+// read fills in what each row's GPUs come to.
+func (t *rankTable) read(j *fleet.Job) {
+	none := fleet.None()
+	for i := range t.rows {
+		r := &t.rows[i]
+		*r = rankRow{key: r.key, rank: r.rank, node: r.node, mem: none, memAll: none, temp: none, net: none, differ: -1}
+	}
+	for i := range j.GPUs {
+		t.rows[t.of[i]].add(&j.GPUs[i])
+	}
+	for i := range t.rows {
+		r := &t.rows[i]
+		for k, n := range r.known {
+			if r.values[k] /= fleet.Reading(n); n == 0 {
+				r.values[k] = none
+			}
 		}
 	}
 }
 
+func (r *rankRow) add(ref *fleet.GPURef) {
+	if r.gpus++; r.ref == nil {
+		r.ref = ref
+	}
+	if k := gpuMark(ref.GPU, ref.State); markRank(k) > markRank(r.mark) {
+		r.mark = k
+	}
+	g := ref.GPU
+	if g == nil || ref.State != fleet.Live {
+		return
+	}
+	if g.Stale == 0 {
+		for i, v := range [numCompared]fleet.Reading{g.PowerPct(), g.UtilPct, g.TensorActivityPct, g.ClockPct()} {
+			if v.Known() {
+				r.values[i] += v
+				r.known[i]++
+			}
+		}
+	}
+	r.mem, r.memAll = sum(r.mem, g.MemUsedBytes), sum(r.memAll, g.MemTotalBytes)
+	r.net = sum(r.net, sum(g.NetRxBytesPerS, g.NetTxBytesPerS))
+	if g.TempC.Known() && !(r.temp >= g.TempC) {
+		r.temp = g.TempC
+	}
+}
+
 // compare says of each rank how far it is from the middle of all, where there are peers to speak of.
-func (t *rankTable) compare(rows []*rankRow) {
-	for i := range t.median {
-		t.median[i] = math.NaN()
-		var list []float64
-		for _, r := range rows {
-			if r.values[i].Known() {
-				list = append(list, float64(r.values[i]))
+func (t *rankTable) compare() {
+	for k := range numCompared {
+		middle := t.middle(k)
+		for i := range t.rows {
+			if r := &t.rows[i]; math.Abs(float64(r.values[k])-middle) > r.score {
+				r.by = float64(r.values[k]) - middle
+				r.score, r.differ = math.Abs(r.by), k
 			}
 		}
-		if len(list) >= 3 {
-			slices.Sort(list)
-			t.median[i] = list[len(list)/2]
+	}
+}
+
+// middle is the median of what the rows have of one thing, to the half percent; NaN where fewer than three have it. It is found by counting: ten thousand values are
+// not sorted for each picture.
+func (t *rankTable) middle(k int) float64 {
+	const steps = 512 // up to 256 %
+	var count [steps]int
+	n := 0
+	for i := range t.rows {
+		if v := t.rows[i].values[k]; v.Known() {
+			count[max(0, min(steps-1, int(2*v+0.5)))]++
+			n++
 		}
 	}
-	for _, r := range rows {
-		for i := range t.median {
-			if d := float64(r.values[i]) - t.median[i]; math.Abs(d) > math.Abs(r.score) {
-				r.score = d
-				r.how = comparedWords[i] + " " + signed(d)
-			}
-		}
-		if math.Abs(r.score) < unlikeLeast {
-			r.how = ""
-		}
-		r.score = math.Abs(r.score)
+	if n < 3 {
+		return math.NaN()
 	}
+	seen := 0
+	for i, c := range count {
+		if seen += c; seen > n/2 {
+			return float64(i) / 2
+		}
+	}
+	return math.NaN()
+}
+
+// how is in what a rank differs from its peers: "power -62"; "" where it does not.
+func (r *rankRow) how() string {
+	if r.score < unlikeLeast || r.differ < 0 {
+		return ""
+	}
+	return comparedWords[r.differ] + " " + signed(r.by)
 }
 
 // signed is "+12" or "−12".
@@ -185,15 +243,15 @@ func signed(d float64) string {
 	return "+" + formatWhole(d)
 }
 
-func (r *rankRow) key(key, by string) rowKey {
-	k := rowKey{key: key, num: math.NaN()}
+func (r *rankRow) sortKey(by string) rowKey {
+	k := rowKey{key: r.key, num: math.NaN()}
 	switch by {
 	case "rank":
 		if r.rank != nil {
 			k.num = float64(r.rank.Rank)
 		}
 	case "node":
-		k.word = r.nodeName()
+		k.word = r.node
 	case "gpu":
 		if r.ref != nil {
 			k.num = float64(r.ref.Index)
@@ -222,16 +280,6 @@ func (r *rankRow) key(key, by string) rowKey {
 	return k
 }
 
-func (r *rankRow) nodeName() string {
-	switch {
-	case r.rank != nil:
-		return r.rank.Node
-	case r.ref != nil:
-		return r.ref.Node
-	}
-	return ""
-}
-
 func (t *rankTable) descending() bool {
 	for _, c := range rankColumns() {
 		if c.id == t.sort {
@@ -243,8 +291,8 @@ func (t *rankTable) descending() bool {
 
 // node is that of the selected rank; "" when there is none.
 func (t *rankTable) node() string {
-	if r := t.rows[t.selected()]; r != nil {
-		return r.nodeName()
+	if r := t.row(t.selected()); r != nil {
+		return r.node
 	}
 	return ""
 }
@@ -261,140 +309,4 @@ func (t *rankTable) title() string {
 		words += ", " + strconv.Itoa(t.top+1) + "–" + strconv.Itoa(min(t.top+t.page, len(t.keys))) + " of " + strconv.Itoa(len(t.keys))
 	}
 	return words
-}
-
-// openRank goes to the node of the selected rank.
-func (m *Model) openRank() {
-	r := m.job.ranks.rows[m.job.ranks.selected()]
-	if r == nil {
-		m.notice = "no rank is selected"
-		return
-	}
-	gpu := -1
-	if r.ref != nil {
-		gpu = r.ref.Index
-	}
-	m.openNode(screenNode, r.nodeName(), gpu)
-}
-
-// rankInfo is the selected rank in full: its process, and its GPU.
-func (m *Model) rankInfo(a area) [][]span {
-	r := m.job.ranks.rows[m.job.ranks.selected()]
-	if r == nil {
-		return nil
-	}
-	who := []span{{r.nodeName(), fg(colStrong)}}
-	rank := -1
-	if r.rank != nil && r.rank.Rank >= 0 {
-		rank = r.rank.Rank
-		who = append(who, span{" rank " + strconv.Itoa(rank), fg(colStrong)})
-	}
-	n := m.index.node(r.nodeName())
-	if r.ref == nil || r.ref.GPU == nil || n == nil {
-		return [][]span{append(who, span{"  no GPU of it is known; the node is " + m.index.state(r.nodeName()).String(), fg(colStale)})}
-	}
-	who = append(who, span{" GPU " + strconv.Itoa(r.ref.Index), fg(colStrong)})
-	words, numbers := append(who, gpuWords(n, r.ref.GPU, rank, false)...), []span{{" " + gpuNumbers(r.ref.GPU), style{}}}
-	if all := append(words[:len(words):len(words)], numbers...); a.h == 1 || spansWidth(a, all) < a.w {
-		return [][]span{all}
-	}
-	return [][]span{words, numbers}
-}
-
-// drawRanks draws the table.
-func (m *Model) drawRanks(a area) {
-	t := &m.job.ranks
-	if len(t.keys) == 0 {
-		t.page = 0
-		a.cut(tableIndent, 0, a.w-tableIndent, "no rank and no GPU of it is seen", fg(colDim))
-		return
-	}
-	t.placed = placeColumns(rankColumns(), a.w)
-	drawHeader(a, 0, t.placed, t.sort, t.descending())
-	t.page = max(1, a.h-1)
-	top, at := t.scroll(t.page), t.list.index()
-	focused := m.place() == placeRanks
-	for i, y := top, 1; i < len(t.keys) && y < a.h; i, y = i+1, y+1 {
-		r := t.rows[t.keys[i]]
-		if r == nil {
-			continue
-		}
-		drawRow(a, y, t.placed, i == at && focused, false, focused, func(box area, p *placed) { t.cell(box, p, r) })
-		m.hit(a, y, func() { t.moveTo(i); m.job.focused = secJobRanks })
-	}
-}
-
-func (t *rankTable) cell(a area, p *placed, r *rankRow) {
-	num := func(s string) {
-		st := style{}
-		if s == absent {
-			st = fg(colDim)
-		}
-		a.right(0, 0, p.cells, s, st)
-	}
-	switch p.id {
-	case "rank":
-		if r.rank == nil || r.rank.Rank < 0 {
-			num(absent)
-			return
-		}
-		a.right(0, 0, p.cells, strconv.Itoa(r.rank.Rank), fg(colStrong))
-	case "node":
-		a.cut(0, 0, p.cells, tail(r.nodeName(), p.cells), style{})
-	case "gpu":
-		switch {
-		case r.ref == nil:
-			num(absent)
-		case len(r.refs) > 1:
-			num(strconv.Itoa(r.ref.Index) + "+" + strconv.Itoa(len(r.refs)-1))
-		default:
-			num(strconv.Itoa(r.ref.Index))
-		}
-	case "pid":
-		if r.rank == nil {
-			num(absent)
-			return
-		}
-		num(strconv.Itoa(int(r.rank.PID)))
-	case "power":
-		num(formatPct(r.values[comparePower]))
-	case "util":
-		num(formatPct(r.values[compareUtil]))
-	case "tensor":
-		num(formatPct(r.values[compareTensor]))
-	case "clock":
-		num(formatPct(r.values[compareClock]))
-	case "mem":
-		num(formatUsed(r.mem, r.memAll))
-	case "net":
-		num(formatRate(r.net))
-	case "temp":
-		num(formatUnit(r.temp, "°"))
-	case "unlike":
-		t.drawUnlike(a, p, r)
-	}
-}
-
-// drawUnlike draws what is wrong with a rank's GPU, and how it differs from the others.
-func (t *rankTable) drawUnlike(a area, p *placed, r *rankRow) {
-	x := 0
-	if r.mark != 0 {
-		st := fg(colStale)
-		switch r.mark {
-		case markCritical:
-			st = fg(colCrit)
-		case markWarning:
-			st = fg(colWarn)
-		case markIdle:
-			st = style{}
-		}
-		words := map[rune]string{markCritical: "failed", markWarning: "warning", markStale: "not renewed", markUnknown: "not known", markIdle: "idle"}[r.mark]
-		if r.ref != nil && r.ref.Empty {
-			words = "no process"
-		}
-		x = a.text(0, 0, string(r.mark)+" "+words+" ", st)
-	} else if r.ref != nil && r.ref.Empty {
-		x = a.text(0, 0, string(markIdle)+" no process ", style{})
-	}
-	a.cut(x, 0, p.cells-x, r.how, fg(colWarn))
 }
