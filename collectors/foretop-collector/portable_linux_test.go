@@ -116,10 +116,8 @@ for f in $fields; do
 	esac
 	row="$row${row:+, }$v"
 done
-while :; do
-	echo "$row"
-	sleep 1
-done
+# It ends with its reader, and with its root: a loop whose sleep is gone would spin for ever.
+while echo "$row" && sleep 1; do :; done
 `
 
 // Where the reader cannot start, the collector says why and streams nvidia-smi by itself: on a system whose C library is musl, with and without a musl that
