@@ -15,6 +15,8 @@ type board struct {
 	everyMS atomic.Int64 // the pace that the front end asked for; 0 = the usual
 	moved   atomic.Bool  // an accelerator changed hands: processes are to be looked at before their time
 	crowd   atomic.Int32 // how many collectors run on this node, as far as they can be seen
+	slower  atomic.Int64 // by how much readings are taken seldomer; 0 = not yet known: not at all
+	easedMS int64        // since when by so much
 
 	mu         sync.Mutex
 	state      telemetry.State
@@ -34,8 +36,9 @@ type board struct {
 
 // Where many users watch one node, their collectors together cost it little more than a few: readings come seldomer while nobody looks closely.
 const (
-	company     = 5 // so many read at the usual pace
-	mostStretch = 4 // seconds between readings: what is older than 5 s reads as stale
+	company     = 5  // so many read at the usual pace; beyond, readings of one are half a second apart for each
+	mostStretch = 10 // seconds between readings
+	firstStep   = 3  // seconds: whoever sees a pace for the first time takes what is older than 5 s for stale
 )
 
 // stretch is by how much readings are taken seldomer.
@@ -43,7 +46,27 @@ func (b *board) stretch() int64 {
 	if b.detail.Load() {
 		return 1
 	}
-	return min(max((int64(b.crowd.Load())+company-1)/company, 1), mostStretch)
+	return max(b.slower.Load(), 1)
+}
+
+// ease slows readings down step by step, two of them at each pace, so that none is late by the pace of those before it; it is asked once a tick, at the node's
+// monotonic time. They are as quick as wanted at once.
+func (b *board) ease(nowMS int64) {
+	want, crowd := int64(1), int64(b.crowd.Load())
+	if crowd > company && !b.detail.Load() {
+		want = min(crowd/2, mostStretch)
+	}
+	is := max(b.slower.Load(), 1)
+	if want > is {
+		if nowMS-b.easedMS < 2*1000*is {
+			return
+		}
+		want = min(want, max(firstStep, 2*is))
+	}
+	if want != is {
+		b.slower.Store(want)
+		b.easedMS = nowMS
+	}
 }
 
 // paceMS is how often accelerators are read: as the front end asked, never faster than once a second.

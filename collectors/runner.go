@@ -53,6 +53,7 @@ func (r *runner) tick(ctx context.Context, every time.Duration) {
 		r.hurry("process")
 	}
 	now := r.m.clock.MonoMS()
+	r.m.board.ease(now)
 	stretch := r.m.board.stretch()
 	waiting := 0
 	for i, w := range r.workers {

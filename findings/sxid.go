@@ -2,10 +2,8 @@ package findings
 
 import (
 	_ "embed"
-	"encoding/csv"
 	"strconv"
 	"strings"
-	"sync"
 
 	"foretop/fleet"
 )
@@ -29,34 +27,18 @@ func LookupSXid(code int) (SXid, bool) {
 	return x, ok
 }
 
-var sxidTable = sync.OnceValue(func() map[int]SXid {
-	table, err := parseSXids(sxidCSV)
-	if err != nil {
-		panic("embedded SXid table: " + err.Error()) // a test reads it
-	}
-	return table
-})
+var sxidTable = embedded("SXid", sxidCSV, parseSXids)
 
 func parseSXids(text string) (map[int]SXid, error) {
-	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	table := make(map[int]SXid, len(rows))
-	for _, r := range rows[1:] {
-		code, err := strconv.Atoi(r[0])
-		if err != nil {
-			return nil, err
-		}
+	return codeTable(text, func(code int, r []string) (SXid, bool) {
 		switch r[2] {
 		case "", "always_fatal", "potentially_fatal", "non_fatal":
 		default:
-			return nil, strconv.ErrSyntax
+			return SXid{}, false
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(r[1], "NVSWITCH_ERR_HW_"), "NVSWITCH_ERR_")
-		table[code] = SXid{Code: code, Name: strings.ToLower(strings.ReplaceAll(name, "_", " ")), Class: r[2]}
-	}
-	return table, nil
+		return SXid{Code: code, Name: strings.ToLower(strings.ReplaceAll(name, "_", " ")), Class: r[2]}, true
+	})
 }
 
 // readSXid reads an NVSwitch's report. Each is three lines; the first tells what it is, and only it counts.

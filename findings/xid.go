@@ -2,10 +2,8 @@ package findings
 
 import (
 	_ "embed"
-	"encoding/csv"
 	"strconv"
 	"strings"
-	"sync"
 
 	"foretop/fleet"
 )
@@ -33,33 +31,14 @@ func LookupXid(code int) (Xid, bool) {
 	return x, ok
 }
 
-var xidTable = sync.OnceValue(func() map[int]Xid {
-	table, err := parseXids(xidCSV)
-	if err != nil {
-		panic("embedded Xid table: " + err.Error()) // a test reads it
-	}
-	return table
-})
+var xidTable = embedded("Xid", xidCSV, parseXids)
 
 func parseXids(text string) (map[int]Xid, error) {
-	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	table := make(map[int]Xid, len(rows))
-	for _, r := range rows[1:] {
-		code, err := strconv.Atoi(r[0])
-		if err != nil {
-			return nil, err
-		}
+	return codeTable(text, func(code int, r []string) (Xid, bool) {
 		s, ok := severityNamed(r[2])
 		cause, known := causeNamed(r[3])
-		if !ok || !known {
-			return nil, strconv.ErrSyntax
-		}
-		table[code] = Xid{Code: code, Name: r[1], Severity: s, Cause: cause, Action: r[4]}
-	}
-	return table, nil
+		return Xid{Code: code, Name: r[1], Severity: s, Cause: cause, Action: r[4]}, ok && known
+	})
 }
 
 func severityNamed(word string) (fleet.Severity, bool) {

@@ -36,7 +36,7 @@ func netLines(n *fleet.Node) (lines [][]span) {
 			continue
 		}
 		if lines == nil {
-			lines = append(lines, []span{{fmt.Sprintf("net  %-11s %6s %9s %9s %6s %6s %7s %6s %6s  %s", "", "LINK", "▲", "▼", "ERRORS", "DROPS", "PAUSE/s", "CRC", "FEC", "OF"), fg(colDim)}})
+			lines = append(lines, []span{{fmt.Sprintf("net  %-11s %6s %9s %9s %6s %6s %7s %6s %6s  %s", "", "LINK", "↑", "↓", "ERRORS", "DROPS", "PAUSE/s", "CRC", "FEC", "OF"), fg(colDim)}})
 		}
 		lines = append(lines, netLine(d))
 	}

@@ -36,7 +36,7 @@ func nodeColumns(gpus int) []column {
 		{id: "power", title: "POWER", width: 6, right: true, drop: 8, down: true},
 		{id: "cpu", title: "CPU", width: 4, right: true, drop: 7, down: true},
 		{id: "ram", title: "MEM", width: 10, right: true, drop: 12, down: true},
-		{id: "net", title: "NET ▲▼ GB/s", width: 11, right: true, drop: 11, down: true},
+		{id: "net", title: "NET ↑↓ GB/s", width: 11, right: true, drop: 11, down: true},
 		{id: "xid", title: "XID", width: 4, right: true, drop: 5, down: true},
 		{id: "note", title: "NOTE", width: 24, ideal: 50, rest: true},
 	}

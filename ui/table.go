@@ -88,9 +88,9 @@ func drawHeader(a area, y int, columns []placed, sorted string, descending bool)
 	for _, p := range columns {
 		title, s := p.title, st
 		if p.id == sorted && sorted != "" {
-			arrow := "▲"
+			arrow := "↑"
 			if descending {
-				arrow = "▼"
+				arrow = "↓"
 			}
 			if title, s = strings.TrimSpace(title)+arrow, st.with(bold); a.width(title) > p.cells {
 				title = arrow

@@ -75,9 +75,9 @@ func TestTwentyCollectors(t *testing.T) {
 		}
 	}
 	each("word of its company", func(n *fleet.Node) bool {
-		return strings.HasSuffix(source(n, "self").Text, " collectors run on this node: each reads it every 4 s while nobody looks at it closely")
+		return strings.HasSuffix(source(n, "self").Text, " collectors run on this node: each reads it every 10 s while nobody looks at it closely")
 	})
-	const pace = 4 * time.Second
+	const pace = 10 * time.Second
 	check := func() {
 		t.Helper()
 		time.Sleep(2 * pace)

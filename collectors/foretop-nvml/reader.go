@@ -113,6 +113,7 @@ func (r *reader) loop(set pipe.Settings, settings <-chan pipe.Settings) pipe.Sta
 	reinit, reinitAt := firstReinit, time.Time{}
 	tick := time.NewTicker(fast)
 	defer tick.Stop()
+	r.watch.beat.Store(int64(pipe.Beat(fast)))
 	for ; ; r.round++ {
 		start := time.Now()
 		r.fastRound(start)
@@ -168,6 +169,7 @@ func (r *reader) loop(set pipe.Settings, settings <-chan pipe.Settings) pipe.Sta
 		case set = <-settings:
 			fast = every(set.FastMS, fast)
 			tick.Reset(fast)
+			r.watch.beat.Store(int64(pipe.Beat(fast)))
 			r.setDetail(set.Detail)
 		}
 	}

@@ -5,22 +5,21 @@ package main
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"foretop/collectors/nvml/pipe"
 	"foretop/telemetry"
 )
 
-const (
-	heartbeat  = time.Second
-	stuckAfter = 3 * time.Second
-)
+const stuckAfter = 3 * time.Second
 
 // watch knows which call into the driver is out, and tells the collector when it is late: the one word that still gets out when the
 // driver does not answer. It also keeps what each call cost.
 type watch struct {
 	out  *output
 	mark mark
+	beat atomic.Int64 // of now, in nanoseconds; 0: as often as at the usual pace
 
 	mu      sync.Mutex
 	call    call
@@ -100,15 +99,17 @@ func (w *watch) put(s *telemetry.State) {
 	}
 }
 
-// run writes a status whenever nothing else was written for a second: which call is out, or (health unknown) just that all is quiet.
+// run writes a status whenever nothing else was written for a beat: which call is out, or (health unknown) just that all is quiet.
 func (w *watch) run() {
-	for range time.Tick(heartbeat) {
+	for {
+		beat := max(time.Duration(w.beat.Load()), pipe.Beat(0))
+		time.Sleep(beat)
 		w.mu.Lock()
 		s := pipe.Status{Health: pipe.OK, Call: w.call.String(), GPU: w.gpu}
 		out := time.Since(w.since)
 		busy := !w.since.IsZero()
 		w.mu.Unlock()
-		if w.out.silentFor() < heartbeat*9/10 {
+		if w.out.silentFor() < beat*9/10 {
 			continue
 		}
 		switch {

@@ -30,7 +30,7 @@ type Options struct {
 const readerName = "foretop-nvml"
 
 const (
-	silentAfter = 3 * time.Second // the reader says something each second
+	silentAfter = 3 * time.Second // the reader says something each second, or where it is asked to be slow once a beat
 	firstPause  = 5 * time.Second // before a dead child is started again; doubled each time
 	mostPause   = 5 * time.Minute
 	livedLong   = 5 * time.Minute // one that lived that long starts the pauses anew
@@ -118,7 +118,7 @@ func (s *Source) Report(into *telemetry.State) Report {
 			}
 		}
 		r.Remedy = stuckRemedy
-	case silent > s.slack:
+	case silent > max(s.slack, 3*pipe.Beat(s.opt.Fast)):
 		r.Health, r.StuckFor = Stuck, silent
 		r.Text = s.rep.Via + " says nothing"
 		r.Remedy = stuckRemedy

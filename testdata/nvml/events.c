@@ -44,7 +44,7 @@ static nvmlReturn_t wait_for(const char *name, nvmlEventSet_t s, nvmlEventData_t
     if (r == NVML_SUCCESS && !next(s, e)) r = play_mono() >= until ? NVML_ERROR_TIMEOUT : NVML_ERROR_IRQ_ISSUE;
     pthread_mutex_unlock(&play_lock);
     if (r != NVML_ERROR_IRQ_ISSUE) return r;
-    play_nap(200000); /* the real one sleeps in the kernel */
+    play_await(until); /* the real one sleeps in the kernel */
   }
 }
 EXPORT nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t s, nvmlEventData_t *e, unsigned int timeout_ms) { return wait_for(__func__, s, e, timeout_ms); }

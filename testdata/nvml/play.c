@@ -310,6 +310,27 @@ void play_nap(int us) {
   while (nanosleep(&t, &left) == -1) t = left;
 }
 
+/* Sleeps until the profile changed, at most until then. It costs nothing meanwhile, as the real wait in the kernel. */
+void play_await(double until) {
+  static __thread int fd = -1;
+  const char *path = getenv("FORETOP_PLAY_NVML");
+  char text[4096];
+  double left = until - play_mono();
+  if (left <= 0) return;
+  if (fd < 0) {
+    left = left < .2 ? left : .2; /* what changed before the watch began */
+    if (path && (fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) >= 0) {
+      snprintf(text, sizeof text, "%s", path);
+      if (inotify_add_watch(fd, dirname(text), IN_CLOSE_WRITE | IN_MOVED_TO) < 0) close(fd), fd = -1;
+    }
+  }
+  struct pollfd p = {fd, POLLIN, 0};
+  if (poll(&p, 1, (int)(left * 1000) + 1) <= 0) return;
+  while (read(fd, text, sizeof text) > 0) {
+  }
+  play_nap(25000); /* reload looks no sooner again */
+}
+
 void play_pass(int us) {
   if (us <= 0) return;
   int spin = P.spin || us < 50; /* for so short a time nothing sleeps */

@@ -50,14 +50,18 @@
 #define NVML_NO_UNVERSIONED_FUNC_DEFS 1
 #include "nvml.h"
 #include <fcntl.h>
+#include <libgen.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define MAX_GPUS 64
@@ -162,6 +166,7 @@ double play_now(void);
 double val(const struct gpu *g, enum key k);
 int play_fault(int field);
 void play_nap(int us);  /* sleeps; the lock must not be held */
+void play_await(double until); /* the same, until the profile changed */
 void play_pass(int us); /* lets time pass as the profile says, with the lock given back meanwhile */
 int play_field_latency(int entries);
 nvmlReturn_t play_enter(const char *name, nvmlDevice_t d, int mig);

@@ -3,13 +3,14 @@
 //
 // To the collector go samples (telemetry.Encoder over a State with the scopes GPU, GPULink, GPUPart, Call and Group, everything at detail level) and the types
 // of this package.
-// To foretop-nvml go [Settings]; end of input means exit. A frame of some kind comes at least once a second, also while a call into the
+// To foretop-nvml go [Settings]; end of input means exit. A frame of some kind comes at least once a [Beat], also while a call into the
 // driver does not return. It is a package of its own so that the reader links nothing of what starts it.
 package pipe
 
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"foretop/telemetry"
 )
@@ -38,6 +39,10 @@ type Settings struct {
 	Name        string // of the reader's process, at most MaxMark bytes
 	Known       []GPU  // the GPUs of an earlier run, in their order, so that each keeps its index
 }
+
+// Beat is how often the reader says something at least, at a pace of its fast readings: once a second, and seldomer where these are slow, for waking two
+// programs costs as much as a reading.
+func Beat(fast time.Duration) time.Duration { return max(time.Second, fast/4) }
 
 // Scopes are those of a sample on the pipe, besides telemetry.ScopeGroup.
 var Scopes = [...]telemetry.Scope{telemetry.ScopeGPU, telemetry.ScopeGPULink, telemetry.ScopeGPUPart, telemetry.ScopeCall}
