@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh: builds the API server and kwok into the user's cache folder, once for each state of this folder, and prints where they are. The first time takes minutes; parallel runs wait for each other.
+# build.sh: builds the API server, etcd and kwok into the user's cache folder, once for each state of this folder, and prints where they are. The first time takes minutes; parallel runs wait for each other.
 set -eu
 cd "$(dirname "$0")"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/foretop
@@ -13,7 +13,8 @@ if [ ! -e "$out/built" ]; then
 	echo "building the Kubernetes API server $version for the tests: minutes, this once" >&2
 	GOWORK=off GOFLAGS='' CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$out/" \
 		-ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
-		k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok >&2
+		k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok go.etcd.io/etcd/server/v3 >&2
+	mv "$out/server" "$out/etcd"
 fi
 touch "$out/built"
 # Those of other states go when nobody used them for a month.
