@@ -52,11 +52,10 @@ metadata: {name: gpu002}
 
 	died := time.Now()
 	k.StopAPI()
-	o.reaches("gpu001", fleet.Lost, "", died, time.Minute)
+	lost := o.reaches("gpu001", fleet.Lost, "the API server closed the connection", died, time.Minute)
 	k.RestartAPI()
-	back := time.Now()
 	o.pool.Retry("gpu001")
-	o.reaches("gpu001", fleet.Live, "", back, 2*time.Minute)
+	o.reaches("gpu001", fleet.Live, "", lost.at, 2*time.Minute)
 
 	o.pool.Remove("gpu001")
 	for end := time.Now().Add(time.Minute); ; time.Sleep(look) {
