@@ -100,8 +100,11 @@ func (k *Kube) User(name, namespace string) string {
 
 // Kwok has kwok play the kubelets of all nodes that there are and come: nodes become ready, pods bound to them run.
 func (k *Kube) Kwok() {
-	p := k.start("kwok", []string{"HOME=" + k.Dir}, filepath.Join(k.programs, "kwok"), "--kubeconfig="+k.Kubeconfig, "--manage-all-nodes=true", "--server-address=", "--node-lease-duration-seconds=0")
+	port := freePort(k.t)
+	p := k.start("kwok", []string{"HOME=" + k.Dir}, filepath.Join(k.programs, "kwok"), "--kubeconfig="+k.Kubeconfig, "--config="+filepath.Join(k.programs, "stages.yaml"),
+		"--manage-all-nodes=true", fmt.Sprintf("--server-address=127.0.0.1:%d", port), "--node-lease-duration-seconds=0")
 	k.t.Cleanup(p.kill)
+	k.waitFor("kwok", &http.Client{}, local(port)+"/healthz", p)
 }
 
 // APIMemory is the resident memory of the API server in bytes: what its clients cost it.

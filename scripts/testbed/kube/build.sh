@@ -15,6 +15,12 @@ if [ ! -e "$out/built" ]; then
 		-ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
 		k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok go.etcd.io/etcd/server/v3 >&2
 	mv "$out/server" "$out/etcd"
+	# What kwok's kubelets do: its own stages of nodes that become ready and report, and of pods that run at once.
+	stages=$(GOWORK=off GOFLAGS='' go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)/kustomize/stage
+	for file in "$stages"/node/fast/node-*.yaml "$stages"/node/heartbeat/node-*.yaml "$stages"/pod/fast/pod-*.yaml; do
+		echo ---
+		cat "$file"
+	done >"$out/stages.yaml"
 fi
 touch "$out/built"
 # Those of other states go when nobody used them for a month.
