@@ -11,7 +11,8 @@ if [ ! -e "$out/built" ]; then
 	version=$(sed -n 's,^.*k8s.io/kubernetes \(v[0-9.]*\).*,\1,p' go.mod)
 	is=k8s.io/component-base/version
 	echo "building the Kubernetes API server $version for the tests: minutes, this once" >&2
-	GOWORK=off GOFLAGS='' CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$out/" \
+	# Without the compiler's optimisations a quarter faster to build.
+	GOWORK=off GOFLAGS='' CGO_ENABLED=0 go build -gcflags 'all=-N -l' -trimpath -buildvcs=false -o "$out/" \
 		-ldflags "-s -w -X $is.gitVersion=$version -X $is.gitMajor=1 -X $is.gitMinor=$(echo "$version" | cut -d. -f2)" \
 		k8s.io/kubernetes/cmd/kube-apiserver sigs.k8s.io/kwok/cmd/kwok go.etcd.io/etcd/server/v3 >&2
 	mv "$out/server" "$out/etcd"
