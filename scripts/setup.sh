@@ -33,7 +33,6 @@ need openssh-server sshd
 need openssh-client ssh ssh-keygen ssh-agent ssh-add
 need iproute2 ip
 need util-linux mount pivot_root nsenter setsid unshare setpriv flock
-need etcd-server etcd
 need procps pgrep ps
 need tmux tmux
 need gcc gcc

@@ -22,6 +22,9 @@ import (
 	"foretop/schedulers"
 )
 
+// slow is how long a server may take to tell everything before that is said.
+const slow = 30 * time.Second
+
 // errNoWatch stands for a request that was closed or not answered in time: client-go makes an empty watch of it, as if all were well.
 var errNoWatch = fmt.Errorf("the watch was not answered: %w", io.ErrUnexpectedEOF)
 
@@ -38,10 +41,11 @@ type link struct {
 	mu    sync.Mutex
 	err   error
 	since time.Time // of the first failure since it worked
+	began time.Time
 	whole time.Time // when it last had everything
 }
 
-// note takes the result of a request. What no wait mends ends the session: it begins anew with a look at what is allowed.
+// note takes the result of a request; one that brings everything anew is well only when that is there: see synced. What no wait mends ends the session: it begins anew with a look at what is allowed.
 func (l *link) note(ctx context.Context, err error) {
 	if ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) {
 		return // a watch from too far back is begun anew, a server without watch-list is asked for a list: no failure
@@ -64,7 +68,7 @@ func (l *link) note(ctx context.Context, err error) {
 // synced notes that the store has everything.
 func (l *link) synced() {
 	l.mu.Lock()
-	l.whole = time.Now()
+	l.whole, l.err = time.Now(), nil
 	l.mu.Unlock()
 }
 
@@ -79,6 +83,9 @@ func (l *link) complete() bool {
 func (l *link) trouble(cluster string) *schedulers.Problem {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.err == nil && l.whole.IsZero() && time.Since(l.began) > slow {
+		return &schedulers.Problem{Text: "the API server of " + cluster + " has not told all its " + l.name + " in " + slow.String(), Remedy: "it may be overloaded: what it knows is shown once it is whole", Since: l.began}
+	}
 	if l.err == nil {
 		return nil
 	}
@@ -99,8 +106,8 @@ func reflector[T any](c *client, into *scope[T], example apiruntime.Object, l *l
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (apiruntime.Object, error) {
 			list, err := c.list(ctx, q, o)
-			l.note(ctx, err)
 			if err != nil {
+				l.note(ctx, err)
 				return nil, err
 			}
 			return trimmed(list, into.trim), nil
@@ -112,7 +119,9 @@ func reflector[T any](c *client, into *scope[T], example apiruntime.Object, l *l
 			if err == nil && reflect.TypeOf(w) == reflect.TypeOf(watch.NewEmptyWatch()) {
 				w, err = nil, errNoWatch
 			}
-			l.note(ctx, err)
+			if err != nil || o.SendInitialEvents == nil {
+				l.note(ctx, err)
+			}
 			return w, err
 		},
 	}
@@ -129,10 +138,11 @@ func (c *client) request(q query) *rest.Request {
 	return c.core.Get().MaxRetries(retries).NamespaceIfScoped(q.namespace, q.namespace != "").Resource(q.resource)
 }
 
-// list asks for one page. What a reflector asks for first, any state that the server has at hand, comes all at once whatever the limit: so it is asked for the newest, which comes in pages.
+// list asks for one page of the newest state. The states that a reflector asks for by itself do not go with pages: any that the server has at hand ("0") comes all at once, and a version that was seen
+// before comes exactly as it was then, from where no server that has just begun can go on.
 func (c *client) list(ctx context.Context, q query, o metav1.ListOptions) (apiruntime.Object, error) {
 	o.LabelSelector = q.selector
-	if o.Limit > 0 && o.ResourceVersion == "0" {
+	if o.Limit > 0 && o.Continue == "" {
 		o.ResourceVersion = ""
 	}
 	return c.request(q).VersionedParams(&o, c.codec).Do(ctx).Get()

@@ -144,6 +144,32 @@ func TestRealServer(t *testing.T) {
 	t.Run("away", func(t *testing.T) { goesAway(t, k, admin) })
 }
 
+// Nodes whose kubelets kwok plays: they become ready and run what is bound to them.
+func TestKwok(t *testing.T) {
+	k := testbed.StartKube(t)
+	k.Kwok()
+	w := look(t, Options{Kubeconfig: k.Kubeconfig})
+	for i := range 8 {
+		k.Apply(fmt.Sprintf(`{apiVersion: v1, kind: Node, metadata: {name: gpu%[1]d}, status: {allocatable: {cpu: "96", pods: "110", nvidia.com/gpu: "8"}, capacity: {cpu: "96", pods: "110", nvidia.com/gpu: "8"}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {namespace: ml, name: vllm-%[1]d, labels: {leaderworkerset.sigs.k8s.io/name: vllm, leaderworkerset.sigs.k8s.io/group-index: "0", leaderworkerset.sigs.k8s.io/worker-index: "%[1]d"}},
+ spec: {nodeName: gpu%[1]d, containers: [{name: main, image: i, resources: {limits: {nvidia.com/gpu: "8"}}}]}}
+`, i))
+	}
+	p := w.await("eight nodes and a job that runs on them", func(p *schedulers.Picture) bool {
+		j := findJob(p, "ml/leaderworkerset/vllm")
+		return len(p.Nodes) == 8 && j.State == "Running" && len(j.Pods) == 8
+	})
+	for _, n := range p.Nodes {
+		if n.Condition != schedulers.Usable || n.GPUs != 8 || n.GPUsUsed != 8 {
+			t.Errorf("%s: %v, %d of %d given out", n.Name, n.Condition, n.GPUsUsed, n.GPUs)
+		}
+	}
+	if j := findJob(p, "ml/leaderworkerset/vllm"); j.GPUs != 64 || j.NodesN != 8 || j.Pods[0].Role != "leader-0" || j.Pods[7].Index != 7 {
+		t.Errorf("%+v", j)
+	}
+}
+
 func uidOf(t *testing.T, k *testbed.Kube, namespace, name string) string {
 	b, err := k.Do(http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods/"+name, "", nil)
 	must(t, err)

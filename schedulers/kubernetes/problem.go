@@ -67,6 +67,8 @@ func explain(err error, cluster string) cause {
 		return cause{away, the + " does not answer in time: " + words, "check the network or the VPN; foretop tries again by itself"}
 	case utilnet.IsProbableEOF(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || utilnet.IsConnectionReset(err):
 		return cause{away, the + " closed the connection: " + words, "it may be restarting; foretop tries again by itself"}
+	case strings.Contains(words, "abnormal closure"): // a WebSocket's words for the same
+		return cause{away, the + " closed the connection", "it may be restarting; foretop tries again by itself"}
 	case apierrors.IsTooManyRequests(err):
 		return cause{away, the + " is overloaded: " + words, "foretop slows down by itself"}
 	}

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -28,6 +29,10 @@ func (c *Cluster) follow(ctx context.Context) {
 		files, err := c.session(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errHurry) {
+			wait = c.pace.first
+			continue
 		}
 		if err != nil {
 			c.fail(err)
@@ -152,7 +157,7 @@ func (c *Cluster) watchAll(ctx context.Context, client *client, s sight, files [
 	links := map[string]*link{}
 	podScopes, nodeScopes := map[string]bool{}, map[string]bool{}
 	newLink := func(name string) *link {
-		l := &link{name: name, changed: c.changed, end: cancel}
+		l := &link{name: name, changed: c.changed, end: cancel, began: time.Now()}
 		links[name] = l
 		return l
 	}
@@ -164,11 +169,11 @@ func (c *Cluster) watchAll(ctx context.Context, client *client, s sight, files [
 	}
 	for _, name := range s.scopes {
 		podScopes[name] = true
-		l := newLink("pods " + name)
+		l := newLink(strings.TrimSpace("pods " + name))
 		run = append(run, reflector(client, &scope[pod]{c.pods, name, l.synced}, &corev1.Pod{}, l, query{resource: "pods", namespace: name}))
 	}
 	c.mu.Lock()
-	c.version, c.unseen, c.partial, c.links, c.problem = s.version, s.unseen, !podScopes[everywhere], links, nil
+	c.version, c.unseen, c.partial, c.links = s.version, s.unseen, !podScopes[everywhere], links
 	c.mu.Unlock()
 	c.pods.keepScopes(podScopes)
 	c.nodes.keepScopes(nodeScopes)
@@ -178,7 +183,7 @@ func (c *Cluster) watchAll(ctx context.Context, client *client, s sight, files [
 	for _, r := range run {
 		tasks.Go(func() { r(ctx) })
 	}
-	before := fileStates(files)
+	before, told := fileStates(files), false
 	look := time.NewTicker(c.pace.first)
 	defer look.Stop()
 	for ctx.Err() == nil {
@@ -189,9 +194,14 @@ func (c *Cluster) watchAll(ctx context.Context, client *client, s sight, files [
 				cancel(errHurry)
 			}
 		case <-look.C:
+			bad := c.trouble() != nil
+			if bad != told { // a server that is only slow says nothing by itself
+				told = bad
+				c.changed()
+			}
 			if now := fileStates(files); now != before {
 				before = now
-				if c.trouble() != nil {
+				if bad {
 					cancel(errHurry)
 				}
 			}
@@ -208,10 +218,14 @@ func (c *Cluster) watchAll(ctx context.Context, client *client, s sight, files [
 func (c *Cluster) trouble() *schedulers.Problem {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var first *schedulers.Problem
-	if c.problem != nil {
-		first = c.problem
+	whole := len(c.links) > 0
+	for _, l := range c.links {
+		whole = whole && l.complete()
 	}
+	if whole {
+		c.problem = nil // what was wrong before this session is over when it has everything
+	}
+	first := c.problem
 	for _, l := range c.links {
 		if p := l.trouble(c.name); p != nil && (first == nil || p.Since.Before(first.Since)) {
 			first = p

@@ -46,14 +46,15 @@ const kubeStart = 4 * time.Minute
 // StartKube starts a cluster that ends with the test. What it lacks ends the test: see require.
 func StartKube(t testing.TB) *Kube {
 	t.Helper()
-	Need(t, "etcd", "flock", "go")
+	Need(t, "flock", "go")
 	k := &Kube{Dir: t.TempDir(), t: t, programs: kubePrograms(t), namespaces: map[string]bool{"default": true}}
 	k.Kubeconfig = filepath.Join(k.Dir, "admin.kubeconfig")
 	k.port = freePort(t)
 	k.Server = fmt.Sprintf("https://127.0.0.1:%d", k.port)
 	k.writeFiles()
 	client, peer := freePort(t), freePort(t)
-	k.etcd = k.start("etcd", nil, "etcd", "--name", "etcd", "--data-dir", filepath.Join(k.Dir, "etcd"), "--unsafe-no-fsync", "--log-level", "warn",
+	// Not Debian's etcd, which is too old to let an API server stream its lists (RequestWatchProgress).
+	k.etcd = k.start("etcd", nil, filepath.Join(k.programs, "etcd"), "--name", "etcd", "--data-dir", filepath.Join(k.Dir, "etcd"), "--unsafe-no-fsync", "--log-level", "warn",
 		"--listen-client-urls", local(client), "--advertise-client-urls", local(client),
 		"--listen-peer-urls", local(peer), "--initial-advertise-peer-urls", local(peer), "--initial-cluster", "etcd="+local(peer))
 	k.waitFor("etcd", &http.Client{}, local(client)+"/health", k.etcd)
@@ -99,8 +100,11 @@ func (k *Kube) User(name, namespace string) string {
 
 // Kwok has kwok play the kubelets of all nodes that there are and come: nodes become ready, pods bound to them run.
 func (k *Kube) Kwok() {
-	p := k.start("kwok", []string{"HOME=" + k.Dir}, filepath.Join(k.programs, "kwok"), "--kubeconfig="+k.Kubeconfig, "--manage-all-nodes=true", "--server-address=", "--node-lease-duration-seconds=0")
+	port := freePort(k.t)
+	p := k.start("kwok", []string{"HOME=" + k.Dir}, filepath.Join(k.programs, "kwok"), "--kubeconfig="+k.Kubeconfig, "--config="+filepath.Join(k.programs, "stages.yaml"),
+		"--manage-all-nodes=true", fmt.Sprintf("--server-address=127.0.0.1:%d", port), "--node-lease-duration-seconds=0")
 	k.t.Cleanup(p.kill)
+	k.waitFor("kwok", &http.Client{}, local(port)+"/healthz", p)
 }
 
 // APIMemory is the resident memory of the API server in bytes: what its clients cost it.

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// kubePrograms gives the folder that holds kube-apiserver and kwok. They are built from the module in scripts/testbed/kube where they are not yet.
+// kubePrograms gives the folder that holds kube-apiserver, etcd and kwok. They are built from the module in scripts/testbed/kube where they are not yet.
 func kubePrograms(t testing.TB) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", filepath.Join(moduleRoot(t), "scripts", "testbed", "kube", "build.sh"))
