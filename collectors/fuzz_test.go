@@ -43,7 +43,7 @@ func FuzzParsers(f *testing.F) {
 		parseCgroup(b)
 		env, _ := parseEnviron(b, keys)
 		for k, v := range env {
-			if !slices.Contains(telemetry.EnvKeys, k) || telemetry.Clean(v, telemetry.MaxEnvValueBytes) != v {
+			if !slices.Contains(telemetry.EnvKeys, k) || telemetry.Clean(v, telemetry.EnvValueBytes(k)) != v {
 				t.Errorf("environment holds %q=%q", k, v)
 			}
 		}
@@ -68,6 +68,8 @@ func FuzzParsers(f *testing.F) {
 		parseRate(b)
 		maskCommand(splitArgs(b))
 		isLauncher(splitArgs(b))
+		spawned(splitArgs(b))
+		titledRank(splitArgs(b))
 		if !bytes.Equal(b, before) {
 			t.Error("a parser wrote to its input")
 		}

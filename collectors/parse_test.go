@@ -128,7 +128,8 @@ func TestParseEnviron(t *testing.T) {
 		{"a title", "ray::train_fn\x00\x00\x00", nil, facts.EnvState_ENV_CLOBBERED},
 		{"empty", "", nil, facts.EnvState_ENV_READ},
 		{"control characters", "RANK=\x1b[31m1\x00", map[string]string{"RANK": "�[31m1"}, facts.EnvState_ENV_READ},
-		{"too long", "RANK=" + strings.Repeat("1", 5000) + "\x00", map[string]string{"RANK": strings.Repeat("1", telemetry.MaxEnvValueBytes-3) + "…"}, facts.EnvState_ENV_READ},
+		{"too long", "RANK=" + strings.Repeat("1", 5000) + "\x00", map[string]string{"RANK": strings.Repeat("1", telemetry.EnvValueBytes("RANK")-3) + "…"}, facts.EnvState_ENV_READ},
+		{"a long list of hosts", "SLURM_JOB_NODELIST=" + strings.Repeat("n", 2000) + "\x00RANK=1\x00", map[string]string{"SLURM_JOB_NODELIST": strings.Repeat("n", 2000), "RANK": "1"}, facts.EnvState_ENV_READ},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env, state := parseEnviron([]byte(c.in), keys)
@@ -155,6 +156,8 @@ func TestIsLauncher(t *testing.T) {
 		"":                                                      false,
 		"python3":                                               false,
 		"python3 -m":                                            false,
+		"python3 -m accelerate.commands.accelerate_cli launch x":      true,
+		"/opt/mvapich2/bin/mpirun_rsh -np 4 -hostfile h ./a":          true,
 		"/usr/lib/x86_64-linux-gnu/openmpi/bin/mpirun.openmpi -n 2 x": true,
 	} {
 		var args []string
@@ -163,6 +166,29 @@ func TestIsLauncher(t *testing.T) {
 		}
 		if got := isLauncher(args); got != want {
 			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
+func TestSpawned(t *testing.T) {
+	for _, c := range []struct {
+		args            []string
+		spawned, titled bool
+	}{
+		// CPython 3.8 to 3.13, spawn and forkserver
+		{[]string{"/usr/bin/python3", "-c", "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)", "--multiprocessing-fork"}, true, false},
+		{[]string{"/usr/bin/python3", "-X", "dev", "-u", "-c", "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)"}, true, false},
+		{[]string{"python", "-c", "from multiprocessing.forkserver import main; main(3, 4, ['__main__'], **{})"}, true, false},
+		{[]string{"python", "-c", "from multiprocessing.resource_tracker import main;main(4)"}, false, false},
+		{[]string{"python", "-c"}, false, false},
+		{[]string{"ray::RayTrainWorker"}, false, true},
+		{[]string{"ray::_RayTrainWorker__execute.get_next"}, false, true},
+		{[]string{"ray::IDLE"}, false, false},
+		{[]string{"x", "ray::RayTrainWorker"}, false, false},
+		{nil, false, false},
+	} {
+		if s, r := spawned(c.args), titledRank(c.args); s != c.spawned || r != c.titled {
+			t.Errorf("%q: spawned %v, titled %v", c.args, s, r)
 		}
 	}
 }

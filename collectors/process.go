@@ -36,6 +36,8 @@ type proc struct {
 	envState  facts.EnvState
 	cgroup    string
 	launcher  bool
+	spawned   bool   // a child of Python's multiprocessing
+	titled    bool   // its title says that it is a rank
 	rank      string // the words of rankOf
 	fact      *facts.Process
 	usageSeen bool
@@ -43,6 +45,7 @@ type proc struct {
 	cpuTicks  uint64 // at the last look for usage
 	usageMS   int64
 	visited   uint64 // number of the walk that saw it last
+	chosen    uint64 // and of the last one that chose it to be told
 	looked    uint64 // and of the one that looked at it last
 	lookMS    int64  // when to look at it again, by the node's uptime
 	holds     bool   // an accelerator
@@ -237,7 +240,7 @@ func (r *processReader) look(p *proc) {
 	p.known, p.cmdSum = true, answer.sum
 	args := splitArgs(answer.cmdline)
 	p.command = telemetry.Clean(maskCommand(args), maxCommandBytes)
-	p.launcher = isLauncher(args)
+	p.launcher, p.spawned, p.titled = isLauncher(args), spawned(args), titledRank(args)
 	env, state := parseEnviron(answer.environ, r.keys)
 	if answer.denied {
 		env, state = nil, facts.EnvState_ENV_DENIED

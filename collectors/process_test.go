@@ -143,6 +143,58 @@ func TestTitleAndExec(t *testing.T) {
 	}
 }
 
+// The parent of multiprocessing's children that hold an accelerator is told beside them, though it holds none and says nothing; a worker of Ray Train is
+// known by its title. Who has lost its parent says so at once.
+func TestSpawnedAndAdopted(t *testing.T) {
+	root := kernfs.Root(t.TempDir())
+	write(t, root, "proc/uptime", "1000000.0 1\n")
+	child := func(pid, ppid int) {
+		fakeProc(t, root, pid, ppid, "python3", "", "", "/", 100)
+		write(t, root, fmt.Sprintf("proc/%d/cmdline", pid), "/usr/bin/python3\x00-c\x00from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)\x00--multiprocessing-fork\x00")
+	}
+	fakeProc(t, root, 1, 0, "systemd", "/sbin/init", "", "/", 1)
+	fakeProc(t, root, 10, 1, "python3", "python3 train.py", "", "/", 50)
+	child(11, 10)
+	child(12, 10)
+	child(13, 10) // holds nothing
+	fakeProc(t, root, 20, 1, "raylet", "/opt/raylet --gcs-address=10.0.0.1:6379", "", "/", 50)
+	fakeProc(t, root, 21, 20, "ray::IDLE", "ray::IDLE", "", "/", 60)
+	fakeProc(t, root, 22, 20, "ray::RayTrainWo", "ray::RayTrainWorker.run", "", "/", 60)
+	p := play(t, root, sourcesOf("process"))
+	p.hold(accelerators.Holder{PID: 11, GPU: 0}, accelerators.Holder{PID: 12, GPU: 1})
+	p.walk()
+	if d := cmp.Diff([]string{"10 -", "11 -", "12 -", "20 launcher", "22 -"}, p.told()); d != "" {
+		t.Fatal(d)
+	}
+	parents := func() (list []string) {
+		for _, f := range p.m.board.processes {
+			list = append(list, fmt.Sprint(f.Pid, " ", f.Parent, " ", f.ParentInit))
+		}
+		return list
+	}
+	if d := cmp.Diff([]string{"10 systemd true", "11 python3 false", "12 python3 false", "20 systemd true", "22 raylet false"}, parents()); d != "" {
+		t.Error(d)
+	}
+	p.walk()
+	if p.m.board.told != 1 {
+		t.Error("told again without a change")
+	}
+	os.RemoveAll(root.Path("proc/10")) // old processes: none of them is due to be looked at
+	child(11, 1)
+	child(12, 1)
+	p.walk()
+	if d := cmp.Diff([]string{"11 systemd true", "12 systemd true", "20 systemd true", "22 raylet false"}, parents()); d != "" {
+		t.Error(d)
+	}
+	// In a container, its first process adopts.
+	write(t, root, "proc/20/status", "Uid:\t0\t0\t0\t0\nNSpid:\t20\t1\n")
+	fakeProc(t, root, 23, 20, "python3", "python3 t.py", "RANK=0 LOCAL_RANK=0", "/", 100)
+	p.walk()
+	if got := parents(); got[len(got)-1] != "23 raylet true" {
+		t.Errorf("got %v", got)
+	}
+}
+
 // Reading the memory of a process that hangs in the kernel may not return: the process is told without its words, the walk goes on.
 func TestHangingProcess(t *testing.T) {
 	root := kernfs.Root(t.TempDir())

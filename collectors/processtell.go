@@ -26,13 +26,18 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 		if p.envState == facts.EnvState_ENV_DENIED {
 			foreign++
 		}
-		if len(held[p.pid]) > 0 || p.launcher || r.isRank(p) || r.isTask(p) {
+		if len(held[p.pid]) > 0 || p.launcher || p.titled || r.isRank(p) || r.isTask(p) {
+			p.chosen = r.walk
 			chosen = append(chosen, p)
-		} else {
-			p.fact = nil
 		}
 	}
 	r.m.board.crowd.Store(crowd)
+	chosen = r.withParents(chosen, held)
+	for _, p := range r.procs {
+		if p.chosen != r.walk {
+			p.fact = nil
+		}
+	}
 	slices.SortFunc(chosen, func(a, b *proc) int {
 		if n := cmp.Compare(min(len(held[b.pid]), 1), min(len(held[a.pid]), 1)); n != 0 {
 			return n // those that hold something are told in any case
@@ -40,7 +45,9 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 		return cmp.Compare(a.pid, b.pid)
 	})
 	chosen = chosen[:min(len(chosen), maxTold)]
+	left := maxToldBytes
 	for _, p := range chosen {
+		r.followParent(p)
 		if p.fact == nil || !sameHeld(p.fact.Held, held[p.pid]) {
 			r.describe(p, held[p.pid])
 		} else if p.fact.User == "" {
@@ -48,10 +55,69 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 				r.describe(p, held[p.pid])
 			}
 		}
+		if left -= factBytes(p.fact); left < 0 {
+			break
+		}
 		told = append(told, p.fact)
 	}
 	slices.SortFunc(told, func(a, b *facts.Process) int { return cmp.Compare(a.Pid, b.Pid) })
 	return told, foreign
+}
+
+// maxToldBytes bounds all that is told of processes: less than what a front end takes from one node.
+const maxToldBytes = 3 << 20
+
+// factBytes is about what a front end takes to keep a process.
+func factBytes(f *facts.Process) int {
+	n := 400 + len(f.User) + len(f.Comm) + len(f.Command) + len(f.Cgroup) + len(f.Cwd) + len(f.Parent) + 8*len(f.NsPids) + 80*len(f.Held)
+	for k, v := range f.Env {
+		n += 32 + len(k) + len(v)
+	}
+	return n
+}
+
+// withParents adds the parents of multiprocessing's children that hold an accelerator: they name the program and say that the children belong together.
+func (r *processReader) withParents(chosen []*proc, held map[int32][]*facts.Held) []*proc {
+	for _, p := range chosen {
+		up := r.procs[p.ppid]
+		if p.spawned && up != nil && !up.kernel && p.ppid > 1 && len(held[p.pid]) > 0 && up.chosen != r.walk {
+			up.chosen = r.walk
+			chosen = append(chosen, up)
+		}
+	}
+	return chosen
+}
+
+// followParent notes that a process which is told has another parent now: the one that it had ended.
+func (r *processReader) followParent(p *proc) {
+	if p.ppid <= 1 {
+		return
+	}
+	if up := r.procs[p.ppid]; up != nil && up.start <= p.start {
+		return
+	}
+	var s procStat
+	if r.stat(p.pid, &s) && s.startTicks == p.start && s.ppid != p.ppid {
+		p.ppid, p.fact = s.ppid, nil
+	}
+}
+
+// parent says what a process's parent is, and whether it is the first of a PID namespace.
+func (r *processReader) parent(p *proc) (comm string, isInit bool) {
+	up := r.procs[p.ppid]
+	if up == nil {
+		return "", false
+	}
+	if p.ppid == 1 {
+		return up.comm, true
+	}
+	var err error
+	if r.buf, err = r.m.root.Read(procPath(p.ppid, "status"), r.buf); err == nil {
+		if ns := parseProcStatus(r.buf).nsPIDs; len(ns) > 1 {
+			isInit = ns[len(ns)-1] == 1
+		}
+	}
+	return up.comm, isInit
 }
 
 func (r *processReader) held() map[int32][]*facts.Held {
@@ -135,6 +201,7 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 			f.User = r.m.users.name(st.uid)
 		}
 	}
+	f.Parent, f.ParentInit = r.parent(p)
 	f.PidNamespace = namespaceOf(r.m.root, procPath(p.pid, "ns/pid"))
 	f.Cwd = telemetry.Clean(readLink(r.m.root, procPath(p.pid, "cwd")), maxPath)
 	p.fact = f

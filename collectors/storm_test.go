@@ -234,7 +234,7 @@ func TestHostileProc(t *testing.T) {
 	if pids := slices.Sorted(maps.Keys(f.procs)); !slices.Equal(pids, []int32{10, 11, 13, 14, 18}) {
 		t.Errorf("told are %v", pids)
 	}
-	if p := f.procs[13]; len(p.Env["MASTER_ADDR"]) != telemetry.MaxEnvValueBytes {
+	if p := f.procs[13]; len(p.Env["MASTER_ADDR"]) != telemetry.EnvValueBytes("MASTER_ADDR") {
 		t.Errorf("a value of %d bytes", len(p.Env["MASTER_ADDR"]))
 	}
 	if n := f.note("process"); n.State == facts.SourceState_SOURCE_FAILING {

@@ -16,7 +16,7 @@ const (
 	maxProcessBytes = 4 << 20 // of all, as kept
 	maxHeld         = 64
 	maxNSPids       = 16
-	maxEnv          = 64
+	maxEnv          = 256
 )
 
 type processKey struct {

@@ -6,8 +6,11 @@ import (
 )
 
 // Assemble joins the processes of all nodes to jobs, ordered by key. Whatever the nodes say, its cost grows with the number of processes only.
-func Assemble(nodes []NodeFacts) []Job {
-	a := assembly{nodes: nodes, groups: make(map[groupKey]int32, 64), clusters: clusters{of: make([]string, len(nodes))}}
+func Assemble(nodes []NodeFacts) []Job { return AssembleWith(nodes, nil) }
+
+// AssembleWith is Assemble with what schedulers know; nil is nothing.
+func AssembleWith(nodes []NodeFacts, known *Known) []Job {
+	a := assembly{nodes: nodes, known: known, groups: make(map[groupKey]int32, 64), clusters: clusters{of: make([]string, len(nodes))}}
 	ids := make([][]Identity, len(nodes))
 	for i := range nodes {
 		ids[i] = nodes[i].Identities
@@ -17,8 +20,7 @@ func Assemble(nodes []NodeFacts) []Job {
 	}
 	a.ids = ids
 	a.twice = sameMachines(nodes)
-	a.clusters.learn(ids)
-	a.learnSLUIDs()
+	a.learn()
 	for i := range nodes {
 		a.addNode(int32(i))
 	}
@@ -35,7 +37,9 @@ type assembly struct {
 	nodes    []NodeFacts
 	ids      [][]Identity
 	clusters clusters
-	sluids   map[string]string // Slurm's SLUID to the job's key
+	known    *Known
+	same     map[string]string // other keys of a job, to its key
+	watched  names             // every node; made when first needed
 	twice    *twins
 
 	groups  map[groupKey]int32
@@ -55,7 +59,8 @@ type member struct {
 	inferred   bool
 	rank       int32
 	local      int32
-	id         *claim
+	id         *claim // of its job
+	own        *claim // what it says itself
 }
 
 func (a *assembly) key(node int32, c *claim) groupKey {
@@ -63,13 +68,25 @@ func (a *assembly) key(node int32, c *claim) groupKey {
 	if c.nodeLocal {
 		k.node = a.nodes[node].Node
 	}
-	if c.sluid != "" && k.job == "slurm/"+c.sluid {
-		if job, ok := a.sluids[c.sluid]; ok {
+	if c.strength < scheduledJob {
+		if p := a.known.podOf(c); p != nil && p.Job != "" {
+			k = groupKey{job: p.Job}
+		}
+		return k
+	}
+	if c.sluid != "" && a.known != nil && k.job == "slurm/"+c.sluid {
+		if job, ok := a.known.SLUIDs[c.sluid]; ok {
 			k.job = job
 		}
 	}
-	if c.strength == scheduledJob {
-		k.job = a.clusters.qualify(k.job, node, c)
+	if job, ok := a.same[k.job]; ok {
+		k.job = job
+	}
+	k.job = a.clusters.qualify(k.job, node, c)
+	if a.known != nil {
+		if whole := a.known.Jobs[k.job].PartOf; whole != "" {
+			k.job = whole
+		}
 	}
 	return k
 }
@@ -95,13 +112,13 @@ func (a *assembly) addNode(n int32) {
 		if a.twice.seen(n, procs[i]) {
 			continue
 		}
-		m := member{node: n, proc: int32(i), role: id.Role, rank: -1, local: -1, id: &id.claim}
+		m := member{node: n, proc: int32(i), role: id.Role, rank: -1, local: -1, id: &id.claim, own: &id.claim}
 		c := &id.claim
 		if m.role != RoleRank && c.strength < scheduledJob {
 			if relatives == nil {
 				relatives = kinOf(procs, ids)
 			}
-			if k := relatives.find(int32(i), procs); k != nil && k.strength > c.strength {
+			if k := relatives.find(int32(i), procs); k != nil && (k.strength > c.strength || m.role == RoleLauncher && k.strength == c.strength) {
 				c, m.id = k, k
 				if m.role == RoleNone {
 					m.role = RoleHelper
@@ -121,51 +138,57 @@ func (a *assembly) addNode(n int32) {
 	}
 }
 
-// learnSLUIDs finds out which job a SLUID names: some processes know both.
-func (a *assembly) learnSLUIDs() {
+// learn goes through all claims once: which other keys a job has, for some processes know several, and which clusters there are.
+func (a *assembly) learn() {
 	for n := range a.ids {
 		for i := range a.ids[n] {
 			c := &a.ids[n][i].claim
-			if c.sluid == "" || c.job == "slurm/"+c.sluid || !strings.HasPrefix(c.job, "slurm/") {
-				continue
+			a.clusters.learn(n, c.cluster, c.scheduler)
+			if c.also != "" {
+				a.alike(c.also, c.job)
 			}
-			if a.sluids == nil {
-				a.sluids = map[string]string{}
-			}
-			if _, ok := a.sluids[c.sluid]; !ok {
-				a.sluids[c.sluid] = c.job
+			if c.sluid != "" && strings.HasPrefix(c.job, "slurm/") && c.job != "slurm/"+c.sluid {
+				a.alike("slurm/"+c.sluid, c.job)
 			}
 		}
+	}
+}
+
+// alike notes that two keys are one job's. Who says it first is believed.
+func (a *assembly) alike(other, job string) {
+	if other == job {
+		return
+	}
+	if a.same == nil {
+		a.same = map[string]string{}
+	}
+	if _, ok := a.same[other]; !ok {
+		a.same[other] = job
 	}
 }
 
 // clusters keeps equal job ids of different Slurm clusters apart. Few fleets have two: only then do keys name the cluster.
 type clusters struct {
 	of      []string // by node
+	first   string
 	several bool
 }
 
-func (c *clusters) learn(ids [][]Identity) {
-	first := ""
-	for n := range ids {
-		for i := range ids[n] {
-			name := ids[n][i].claim.cluster
-			if name == "" {
-				continue
-			}
-			if c.of[n] == "" {
-				c.of[n] = name
-			}
-			if first == "" {
-				first = name
-			}
-			c.several = c.several || name != first
-		}
+func (c *clusters) learn(node int, name, scheduler string) {
+	if name == "" || scheduler != "slurm" {
+		return
 	}
+	if c.of[node] == "" {
+		c.of[node] = name
+	}
+	if c.first == "" {
+		c.first = name
+	}
+	c.several = c.several || name != c.first
 }
 
 func (c *clusters) qualify(job string, node int32, of *claim) string {
-	if !c.several {
+	if !c.several || !strings.HasPrefix(job, "slurm/") {
 		return job
 	}
 	name := of.cluster

@@ -10,7 +10,8 @@ import (
 // launchers are programs that start ranks and wait for them.
 var launchers = map[string]bool{
 	"torchrun": true, "srun": true, "slurmstepd": true, "mpirun": true, "mpiexec": true, "mpiexec.hydra": true, "orterun": true, "prterun": true,
-	"orted": true, "prted": true, "hydra_pmi_proxy": true, "deepspeed": true, "horovodrun": true, "pt_elastic": true,
+	"orted": true, "prted": true, "prte": true, "hydra_pmi_proxy": true, "hydra_bstrap_pr": true, "pmi_proxy": true, "mpirun_rsh": true, "mpispawn": true,
+	"jsrun": true, "aprun": true, "flux-shell": true, "deepspeed": true, "horovodrun": true, "pt_elastic": true, "raylet": true,
 }
 
 // launcherModules are the same as `python -m` starts them.
@@ -57,18 +58,72 @@ func isLauncher(p *facts.Process) bool {
 // isWrapper says whether the process only wraps, or serves, the one that works.
 func isWrapper(p *facts.Process) bool { return wrappers[p.GetComm()] }
 
-const maxWords = 12
+const (
+	maxWords   = 12
+	maxOptions = 96 // words of a command line that are looked at for options
+)
+
+// options reads the values of some options, "--nnodes=2" or "--nnodes 2", written with hyphens or underscores, named here with hyphens. What comes after the
+// program's own script is not its launcher's.
+func options(command string, names ...string) map[string]string {
+	found := map[string]string{}
+	for i := 0; i < maxOptions; i++ {
+		var w string
+		if w, command = cutWord(command); w == "" {
+			break
+		}
+		if i > 1 && strings.HasSuffix(w, ".py") {
+			break
+		}
+		if !strings.HasPrefix(w, "-") {
+			continue
+		}
+		name, value, given := strings.Cut(strings.TrimLeft(w, "-"), "=")
+		name = strings.ReplaceAll(name, "_", "-")
+		for _, n := range names {
+			if _, twice := found[n]; n != name || twice {
+				continue
+			}
+			if next, _ := cutWord(command); !given && !strings.HasPrefix(next, "-") {
+				value = next
+			}
+			found[n] = value
+		}
+	}
+	return found
+}
+
+// optionValue finds "--name=value" or "--name value" anywhere in a command line.
+func optionValue(command, name string) string {
+	_, rest, ok := strings.Cut(command, "--"+name)
+	if !ok || rest == "" || rest[0] != '=' && rest[0] != ' ' {
+		return ""
+	}
+	value, _ := cutWord(rest[1:])
+	return value
+}
+
+func cutWord(s string) (word, rest string) {
+	word, rest, _ = strings.Cut(strings.TrimLeft(s, " "), " ")
+	return word, rest
+}
+
+func firstWord(s string) string {
+	word, _ := cutWord(s)
+	return word
+}
+
+func baseName(word string) string { return path.Base(word) }
 
 // firstWords cuts a command line; only its beginning matters.
 func firstWords(command string) []string {
 	var words []string
 	for len(words) < maxWords {
-		command = strings.TrimLeft(command, " ")
-		if command == "" {
+		var w string
+		if w, command = cutWord(command); w == "" {
 			break
 		}
-		w, rest, _ := strings.Cut(command, " ")
-		words, command = append(words, w), rest
+		words = append(words, w)
 	}
 	return words
 }

@@ -9,15 +9,27 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// families is the table of ways to launch and to schedule. Order does not matter: claims carry their strength.
+// families is the table of ways to launch and to schedule. Claims carry their strength; of two that are equally strong the first counts: the scheduler that
+// gave the nodes before one that runs within its job.
 var families = [...]struct {
 	name string
 	find func(*view) claim
 }{
 	{"slurm", slurm},
+	{"pbs", pbs},
+	{"lsf", lsf},
+	{"flux", flux},
 	{"kubernetes", kubernetes},
 	{"torchrun", torchrun},
+	{"torchrun's agent", agentOfTorchrun},
+	{"deepspeed's launcher", deepspeed},
 	{"mpi", mpi},
+	{"hydra", hydra},
+	{"tensorflow", tensorflow},
+	{"jax", jax},
+	{"tpu", tpu},
+	{"ray", ray},
+	{"spawn", spawn},
 }
 
 // strength of what a claim says of the job.
@@ -26,6 +38,7 @@ type strength uint8
 const (
 	saysNothing  strength = iota
 	holdsGPU              // nothing but an accelerator in its hands
+	spawnedRun            // children of one parent
 	localRun              // a run that cannot reach beyond its node
 	onePod                // a pod, which may be one of several of its job
 	sharedRun             // a run that several nodes share
@@ -38,6 +51,9 @@ type rankStrength uint8
 const (
 	noRank rankStrength = iota
 	slurmRank
+	tpuRank
+	jaxRank
+	tensorflowRank
 	mpiRank
 	torchRank
 )
@@ -50,6 +66,20 @@ type claim struct {
 
 	id, name, user, partition, cluster string
 	scheduler, framework               string
+
+	also      string // another key of the same job, as other processes may know it
+	pod       string // uid of the pod that it is in
+	container string // id of the container
+	nodeName  string // what the scheduler calls the node
+	hosts     string // the job's hosts, as Slurm writes lists
+	hostsN    int    // how many there should be; 0 unknown
+	expect    int    // how many ranks a launcher starts, on all nodes; 0 unknown
+	task      string // its place in the framework's own words
+	podRank   int    // one more than a number that may be a pod's or a process's; 0 none
+	podWorld  int
+	launched  bool // what started it stays its parent for as long as it runs
+	spawned   bool // a child of multiprocessing
+	server    bool // serves the ranks and is none of them
 
 	sluid   string // Slurm's other name of the job, where the cgroup has it
 	step    string // of the scheduler's job
@@ -66,15 +96,21 @@ type claim struct {
 
 // view is one process as the families see it.
 type view struct {
-	p   *facts.Process
-	env map[string]string // nil when it could not be read
+	p     *facts.Process
+	env   map[string]string          // nil when it could not be read
+	byPID func(int32) *facts.Process // the node's other processes; may be nil
 }
 
 func viewOf(p *facts.Process) view {
-	if p.GetEnvState() == facts.EnvState_ENV_DENIED || p.GetEnvState() == facts.EnvState_ENV_CLOBBERED {
+	if isUnread(p) {
 		return view{p: p}
 	}
 	return view{p: p, env: p.GetEnv()}
+}
+
+// isUnread says whether a process's environment is hidden or destroyed.
+func isUnread(p *facts.Process) bool {
+	return p.GetEnvState() == facts.EnvState_ENV_DENIED || p.GetEnvState() == facts.EnvState_ENV_CLOBBERED
 }
 
 // number reads a count or an index. Everything that is not one from 0 to MaxWorld is as good as not there.

@@ -20,6 +20,7 @@ const maxAncestors = 16
 // Identify says who a process belongs to. byPID finds the other processes of the same node, nil where one is not told.
 func Identify(p *facts.Process, byPID func(int32) *facts.Process) Identity {
 	v := viewOf(p)
+	v.byPID = byPID
 	c := claims(&v)
 	if c.strength < sharedRun {
 		inherit(&c, p, byPID)
@@ -39,6 +40,8 @@ func Identify(p *facts.Process, byPID func(int32) *facts.Process) Identity {
 		role = RoleNone
 	case c.rankStrength != noRank && !isWrapper(p):
 		role = RoleRank
+	case c.server:
+		role = RoleServer
 	case held:
 		role = RoleWorker
 	}
@@ -93,6 +96,7 @@ func (c *claim) adoptJob(n *claim) {
 
 func (c *claim) adoptRank(n *claim) {
 	c.rankStrength, c.framework, c.run, c.runHere = n.rankStrength, n.framework, n.run, n.runHere
+	c.task = n.task
 	c.rank, c.local, c.world, c.localWorld, c.agent, c.restart = n.rank, n.local, n.world, n.localWorld, n.agent, n.restart
 }
 
@@ -104,8 +108,41 @@ func (c *claim) fill(n *claim) {
 	fill(&c.scheduler, n.scheduler)
 	fill(&c.sluid, n.sluid)
 	fill(&c.step, n.step)
+	fill(&c.also, n.also)
+	fill(&c.pod, n.pod)
+	fill(&c.container, n.container)
+	fill(&c.nodeName, n.nodeName)
+	fill(&c.task, n.task)
+	if c.hosts == "" {
+		c.hosts = n.hosts
+	}
+	c.hostsN = max(c.hostsN, n.hostsN)
+	c.expect = max(c.expect, n.expect)
+	if c.podRank == 0 {
+		c.podRank, c.podWorld = n.podRank, n.podWorld
+	}
+	c.launched = c.launched || n.launched
+	c.spawned = c.spawned || n.spawned
+	c.server = c.server || n.server
+	if c.framework == "" {
+		c.framework = n.framework
+	}
 	c.requeue = max(c.requeue, n.requeue)
 	c.endLimitMS = max(c.endLimitMS, n.endLimitMS)
+}
+
+// own is what an ancestor's claim must not give: it is true of that process alone.
+type own struct {
+	task              string
+	expect, podRank   int
+	launched, spawned bool
+	server            bool
+}
+
+func (c *claim) own() own { return own{c.task, c.expect, c.podRank, c.launched, c.spawned, c.server} }
+
+func (c *claim) keep(o own) {
+	c.task, c.expect, c.podRank, c.launched, c.spawned, c.server = o.task, o.expect, o.podRank, o.launched, o.spawned, o.server
 }
 
 func fill(to *string, from string) {
@@ -128,9 +165,11 @@ func inherit(c *claim, p *facts.Process, byPID func(int32) *facts.Process) {
 		if n.strength <= c.strength {
 			continue
 		}
+		own := c.own()
 		c.adoptJob(&n)
 		c.fill(&n)
-		if c.rankStrength == noRank {
+		c.keep(own)
+		if c.rankStrength == noRank || c.rankStrength == mpiRank && c.runHere && n.strength == sharedRun && n.framework == "mpi" { // Hydra's proxy knows the run
 			c.run, c.runHere, c.framework = n.run, n.runHere, n.framework
 		}
 		return

@@ -26,8 +26,7 @@ func (a *assembly) eliminate(r *run) {
 	for i := range r.others {
 		m := &r.others[i]
 		p := a.process(m)
-		unread := p.GetEnvState() == facts.EnvState_ENV_DENIED || p.GetEnvState() == facts.EnvState_ENV_CLOBBERED
-		if !unread || m.role != RoleWorker && m.role != RoleHelper || isWrapper(p) {
+		if !isUnread(p) || m.role != RoleWorker && m.role != RoleHelper || isWrapper(p) {
 			continue
 		}
 		pid, alive := a.launcherOf(m)
@@ -63,13 +62,7 @@ func (a *assembly) eliminate(r *run) {
 		}
 	}
 	if len(taken) > 0 {
-		rest := r.others[:0]
-		for i, m := range r.others {
-			if !taken[i] {
-				rest = append(rest, m)
-			}
-		}
-		r.others = rest
+		r.drop(taken)
 	}
 }
 
@@ -117,6 +110,11 @@ func (a *assembly) name(j *Job, ranks, others []member) {
 		}
 	}
 	p := a.process(oldest)
+	if oldest.own.spawned { // it bears no name: its parent does
+		if up, ok := a.pids(oldest.node)[p.GetPpid()]; ok {
+			p = a.nodes[oldest.node].Processes[up]
+		}
+	}
 	set(&j.Name, program(p))
 	set(&j.ID, "pid "+strconv.Itoa(int(p.GetPid())))
 	j.Name = telemetry.Clean(j.Name, maxName)

@@ -6,6 +6,7 @@ import "foretop/telemetry/facts"
 // to the run of the workers beside it.
 type kin struct {
 	ofParent map[int32]*claim // by the pid of the parent of ranks: what the first of them says
+	ofSpawn  map[int32]*claim // the same of multiprocessing's children
 	launcher map[int32]bool   // pids of launchers
 }
 
@@ -22,6 +23,13 @@ func kinOf(procs []*facts.Process, ids []Identity) *kin {
 					k.ofParent[pp] = &ids[i].claim
 				}
 			}
+		case RoleWorker:
+			if pp := procs[i].GetPpid(); ids[i].claim.spawned && ids[i].claim.strength == spawnedRun && pp > 1 {
+				if k.ofSpawn == nil {
+					k.ofSpawn = make(map[int32]*claim, 4)
+				}
+				k.ofSpawn[pp] = &ids[i].claim
+			}
 		case RoleLauncher:
 			if k.launcher == nil {
 				k.launcher = make(map[int32]bool, 4)
@@ -34,15 +42,14 @@ func kinOf(procs []*facts.Process, ids []Identity) *kin {
 
 // find gives a relative's claim, nil when there is none to go by.
 func (k *kin) find(i int32, procs []*facts.Process) *claim {
-	if k.ofParent == nil {
-		return nil
-	}
 	p := procs[i]
 	if c := k.ofParent[p.GetPid()]; c != nil {
 		return c
 	}
-	unread := p.GetEnvState() == facts.EnvState_ENV_DENIED || p.GetEnvState() == facts.EnvState_ENV_CLOBBERED
-	if unread && k.launcher[p.GetPpid()] {
+	if c := k.ofSpawn[p.GetPid()]; c != nil {
+		return c
+	}
+	if k.ofParent != nil && isUnread(p) && k.launcher[p.GetPpid()] {
 		return k.ofParent[p.GetPpid()]
 	}
 	return nil
@@ -51,11 +58,21 @@ func (k *kin) find(i int32, procs []*facts.Process) *claim {
 // launcherOf is the process's parent, and whether that is a launcher that lives.
 func (a *assembly) launcherOf(m *member) (pid int32, alive bool) {
 	pp := a.process(m).GetPpid()
-	if pp <= 1 {
+	if pp <= 0 {
 		return 0, false
 	}
 	j, ok := a.pids(m.node)[pp]
 	return pp, ok && a.ids[m.node][j].Role == RoleLauncher
+}
+
+// lost says whether the process's parent is gone: the machine's first process took its place, and that is no launcher.
+func (a *assembly) lost(m *member) bool {
+	pp := a.process(m).GetPpid()
+	if pp != 1 {
+		return pp < 1
+	}
+	_, alive := a.launcherOf(m)
+	return !alive
 }
 
 func (a *assembly) process(m *member) *facts.Process { return a.nodes[m.node].Processes[m.proc] }

@@ -6,23 +6,32 @@ import (
 	"strings"
 
 	"foretop/telemetry"
+	"foretop/telemetry/facts"
 )
 
 // maxName bounds what is shown of a name that a process gave.
 const maxName = 64
 
 // job makes the job of one run.
-func (a *assembly) job(r *run) Job {
+func (a *assembly) job(r *run, key string) Job {
 	a.eliminate(r)
-	world := worldOf(r.members)
+	a.promote(r)
+	world := r.world
+	if world == 0 {
+		world = worldOf(r.members)
+	}
+	if world == 0 {
+		world = expected(r)
+	}
 	ranks := a.choose(r, world)
-	j := Job{World: world, Ranks: make([]Rank, 0, len(ranks)), Others: make([]ProcRef, 0, len(r.others))}
+	r.members = ranks
+	j := Job{Key: key, World: world, Ranks: make([]Rank, 0, len(ranks)), Others: make([]ProcRef, 0, len(r.others))}
 	for i := range ranks {
 		m := &ranks[i]
 		p := a.process(m)
 		j.Ranks = append(j.Ranks, Rank{
 			Rank: int(m.rank), LocalRank: int(m.local), Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(),
-			GPUs: devices(&a.nodes[m.node], p, int(m.local)), Inferred: m.inferred,
+			GPUs: devices(&a.nodes[m.node], p, int(m.local)), Inferred: m.inferred, Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
 		})
 		a.describe(&j, m)
 	}
@@ -31,12 +40,27 @@ func (a *assembly) job(r *run) Job {
 	for i := range r.others {
 		m := &r.others[i]
 		p := a.process(m)
-		j.Others = append(j.Others, ProcRef{Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(), Role: m.role, GPUs: held(&a.nodes[m.node], p)})
+		j.Others = append(j.Others, ProcRef{
+			Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(), Role: m.role, GPUs: held(&a.nodes[m.node], p),
+			Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
+		})
 		if len(ranks) == 0 || m.id.scheduler != "" {
 			a.describe(&j, m)
 		}
 	}
 	a.name(&j, ranks, r.others)
+	named := a.hostsOf(&j, r)
+	j.enrich(a.known)
+	over, here := a.known.over(key, j.Scheduler), len(ranks) > 0 && ranks[0].id.runHere
+	few := j.few(here || named)
+	for i := range ranks {
+		j.Ranks[i].Orphan = a.orphan(&ranks[i], over, few)
+	}
+	for i := range r.others {
+		if len(j.Others[i].GPUs) > 0 {
+			j.Others[i].Orphan = a.orphan(&r.others[i], over, few)
+		}
+	}
 	return j
 }
 
@@ -53,8 +77,12 @@ func (a *assembly) describe(j *Job, m *member) {
 	set(&j.Framework, c.framework)
 	if j.User == "" || j.User == "root" {
 		user := a.process(m).GetUser()
-		if (user == "" || user == "root") && c.user != "" {
-			user = c.user // in a container everybody is root
+		if user == "" || user == "root" { // in a container everybody is root
+			if p := a.known.podOf(m.own); p != nil && p.User != "" {
+				user = p.User
+			} else if c.user != "" {
+				user = c.user
+			}
 		}
 		set(&j.User, user)
 		if j.User == "root" && user != "" {
@@ -70,6 +98,48 @@ func (a *assembly) describe(j *Job, m *member) {
 	if start := a.process(m).GetStartWallMs(); start > 0 && (j.StartMS == 0 || start < j.StartMS) {
 		j.StartMS = start
 	}
+}
+
+// expected is how many ranks the launchers of a run start.
+func expected(r *run) (world int) {
+	for i := range r.others {
+		if m := &r.others[i]; m.role == RoleLauncher {
+			world = max(world, m.own.expect)
+		}
+	}
+	return world
+}
+
+// task is a process's place in its framework's words.
+func (a *assembly) task(m *member) string {
+	if m.own.task == "" {
+		return ""
+	}
+	return telemetry.Clean(m.own.task, maxName)
+}
+
+// podName is what the process's pod is called, or the beginning of its container's id where nobody knows a name.
+func (a *assembly) podName(m *member) string {
+	if p := a.known.podOf(m.own); p != nil && p.Name != "" {
+		return telemetry.Clean(p.Name, maxPodName)
+	}
+	if len(m.own.container) >= shortContainer {
+		return m.own.container[:shortContainer]
+	}
+	return ""
+}
+
+const (
+	maxPodName     = 256 // Kubernetes allows 253
+	shortContainer = 12  // as docker and crictl write ids
+)
+
+// innerPID is the process's number in its own PID namespace, 0 where that is the node's.
+func innerPID(p *facts.Process) int32 {
+	if n := len(p.GetNsPids()); n > 1 {
+		return p.GetNsPids()[n-1]
+	}
+	return 0
 }
 
 func set(to *string, from string) {
@@ -129,6 +199,9 @@ func (a *assembly) choose(r *run, world int) []member {
 			if a.better(&m, &kept[n-1], &role) {
 				loser, kept[n-1] = kept[n-1], m
 			}
+			if role == RoleHelper && loser.own.spawned && len(a.process(&loser).GetHeld()) > 0 {
+				role = RoleWorker // a child of a rank, with an accelerator of its own
+			}
 			loser.role = role
 			r.others = append(r.others, loser)
 			continue
@@ -151,6 +224,10 @@ func (a *assembly) better(x, y *member, loser *Role) bool {
 			}
 			return xAbove
 		}
+		if x.own.spawned && y.own.spawned && p.GetPpid() == q.GetPpid() {
+			*loser = RoleHelper // one parent's, with its words: the first stands for all
+			return cmp.Or(cmp.Compare(q.GetStartTicks(), p.GetStartTicks()), cmp.Compare(q.GetPid(), p.GetPid())) > 0
+		}
 		if x.id.agent == y.id.agent && x.id.restart != y.id.restart {
 			return x.id.restart > y.id.restart
 		}
@@ -158,7 +235,7 @@ func (a *assembly) better(x, y *member, loser *Role) bool {
 	if px != qx {
 		return px
 	}
-	if ox, oy := p.GetPpid() <= 1, q.GetPpid() <= 1; ox != oy {
+	if ox, oy := a.lost(x), a.lost(y); ox != oy {
 		return oy
 	}
 	c := cmp.Compare(p.GetStartWallMs(), q.GetStartWallMs())

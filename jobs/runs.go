@@ -11,6 +11,7 @@ type run struct {
 	members []member // its ranks
 	others  []member
 	newest  int64 // when the youngest of its ranks started
+	world   int   // how many there should be, where no rank says it; 0 unknown
 	stale   bool  // left over: a newer run took its place
 }
 
@@ -31,8 +32,7 @@ func (a *assembly) finish(to []Job, k groupKey, members []member) []Job {
 		key += "@" + k.node
 	}
 	for i := range runs {
-		j := a.job(&runs[i])
-		j.Key = key
+		j := a.job(&runs[i], key)
 		if i > 0 {
 			tell := digest(runs[i].key.job, runs[i].key.node)
 			j.Key += "/" + tell
@@ -145,7 +145,7 @@ func (a *assembly) supersede(runs []run) {
 			newer, ok := agents[nodePID{m.node, pid}]
 			if !alive {
 				newer, ok = here[m.node]
-				ok = ok && a.process(m).GetPpid() <= 1
+				ok = ok && a.lost(m)
 			}
 			if !ok {
 				by = -1

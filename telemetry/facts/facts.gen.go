@@ -1714,6 +1714,8 @@ type Process struct {
 	CpuMs        uint64 // when this was written; kept fresh by Usage at detail level
 	RssBytes     uint64
 	Cwd          string
+	Parent       string // what the kernel calls its parent; "" unknown
+	ParentInit   bool   // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
 }
 
 func (m *Process) GetPid() int32 {
@@ -1849,13 +1851,27 @@ func (m *Process) GetCwd() string {
 	return m.Cwd
 }
 
+func (m *Process) GetParent() string {
+	if m == nil {
+		return ""
+	}
+	return m.Parent
+}
+
+func (m *Process) GetParentInit() bool {
+	if m == nil {
+		return false
+	}
+	return m.ParentInit
+}
+
 func (m *Process) reset() { *m = Process{} }
 
 func (m *Process) shape() (string, int) {
 	if m == nil {
 		return "Process", 0
 	}
-	return "Process", 19
+	return "Process", 21
 }
 
 func (m *Process) field(n int, _ bool) any {
@@ -1898,6 +1914,10 @@ func (m *Process) field(n int, _ bool) any {
 		return &m.RssBytes
 	case 19:
 		return &m.Cwd
+	case 20:
+		return &m.Parent
+	case 21:
+		return &m.ParentInit
 	}
 	return nil
 }

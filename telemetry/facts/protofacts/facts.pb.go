@@ -1681,6 +1681,8 @@ type Process struct {
 	CpuMs         uint64                 `protobuf:"varint,17,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"` // when this was written; kept fresh by Usage at detail level
 	RssBytes      uint64                 `protobuf:"varint,18,opt,name=rss_bytes,json=rssBytes,proto3" json:"rss_bytes,omitempty"`
 	Cwd           string                 `protobuf:"bytes,19,opt,name=cwd,proto3" json:"cwd,omitempty"`
+	Parent        string                 `protobuf:"bytes,20,opt,name=parent,proto3" json:"parent,omitempty"`                            // what the kernel calls its parent; "" unknown
+	ParentInit    bool                   `protobuf:"varint,21,opt,name=parent_init,json=parentInit,proto3" json:"parent_init,omitempty"` // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1846,6 +1848,20 @@ func (x *Process) GetCwd() string {
 		return x.Cwd
 	}
 	return ""
+}
+
+func (x *Process) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *Process) GetParentInit() bool {
+	if x != nil {
+		return x.ParentInit
+	}
+	return false
 }
 
 // Held is one accelerator held by a process.
@@ -3145,7 +3161,7 @@ const file_facts_proto_rawDesc = "" +
 	"ProcessKey\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x1f\n" +
 	"\vstart_ticks\x18\x02 \x01(\x04R\n" +
-	"startTicks\"\xde\x04\n" +
+	"startTicks\"\x97\x05\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x1f\n" +
 	"\vstart_ticks\x18\x02 \x01(\x04R\n" +
@@ -3167,7 +3183,10 @@ const file_facts_proto_rawDesc = "" +
 	"\blauncher\x18\x10 \x01(\bR\blauncher\x12\x15\n" +
 	"\x06cpu_ms\x18\x11 \x01(\x04R\x05cpuMs\x12\x1b\n" +
 	"\trss_bytes\x18\x12 \x01(\x04R\brssBytes\x12\x10\n" +
-	"\x03cwd\x18\x13 \x01(\tR\x03cwd\x1a6\n" +
+	"\x03cwd\x18\x13 \x01(\tR\x03cwd\x12\x16\n" +
+	"\x06parent\x18\x14 \x01(\tR\x06parent\x12\x1f\n" +
+	"\vparent_init\x18\x15 \x01(\bR\n" +
+	"parentInit\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"r\n" +
