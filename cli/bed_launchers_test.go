@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"foretop/export"
+	"foretop/scripts/testbed"
+	"foretop/sshpool"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// These tests start jobs with the launchers themselves, on nodes that share nothing but the machine, and hold the snapshot's JSON against what each rank says of
+// itself. A rank is a program of testdata/launchers: it meets the others through its framework, writes who it is, and waits.
+
+// launchedWithin is how long a job may take until all of its ranks have met: frameworks take their time to load.
+const launchedWithin = 5 * time.Minute
+
+// place is a rank where it should be, and where it is told to be. Local -1: nobody says it.
+type place struct {
+	Rank  int    `json:"rank"`
+	Local int    `json:"local_rank"`
+	Node  string `json:"node"`
+	PID   int    `json:"pid"`
+}
+
+// UnmarshalJSON reads null as a number that is not known.
+func (p *place) UnmarshalJSON(b []byte) error {
+	type plain place
+	p.Local = -1
+	return json.Unmarshal(b, (*plain)(p))
+}
+
+// told is what these tests read of a job in the snapshot's JSON.
+type told struct {
+	Key       string  `json:"key"`
+	ID        string  `json:"id"`
+	Name      string  `json:"name"`
+	User      string  `json:"user"`
+	Framework string  `json:"framework"`
+	Scheduler string  `json:"scheduler"`
+	State     string  `json:"state"`
+	Restarts  int     `json:"restarts"`
+	World     int     `json:"world_size"`
+	Missing   []int   `json:"missing_ranks"`
+	Ranks     []place `json:"ranks"`
+}
+
+// launch is a bed with the programs of testdata/launchers, and a station that watches it.
+type launch struct {
+	t     *testing.T
+	bed   *testbed.Bed
+	out   string // folder where ranks say who they are
+	watch *observed
+}
+
+const (
+	programsAt = "/srv/launchers" // on every node
+	outAt      = "/srv/out"
+	debianPy   = "/usr/bin/python3"
+)
+
+// newLaunch starts nodes, of which all are watched as their login user.
+func newLaunch(t *testing.T, nodes int, opts ...testbed.Option) *launch {
+	t.Helper()
+	l := &launch{t: t, out: t.TempDir()}
+	must(t, os.Chmod(l.out, 0o777))
+	must(t, os.Chmod(filepath.Dir(l.out), 0o755))
+	opts = append(opts, testbed.Bind("../testdata/launchers", programsAt), testbed.Bind(l.out, outAt), testbed.Env(map[string]string{"PYTHONDONTWRITEBYTECODE": "1"}))
+	l.bed = testbed.Nodes(t, nodes, opts...)
+	return l
+}
+
+// look starts to watch, as whoever logs in.
+func (l *launch) look() {
+	l.t.Helper()
+	l.watch = observe(l.t, sshpool.Config{ConfigFile: l.bed.SSHConfig}, named(l.bed.Names()...)...)
+	l.watch.allLive(2*time.Minute, l.bed.Names()...)
+}
+
+// start runs a command on a node as the login user, as a session of ssh leaves it behind with nohup.
+func (l *launch) start(node string, env map[string]string, argv ...string) {
+	l.t.Helper()
+	log := fmt.Sprintf("%s/log-%s-%d", outAt, node, time.Now().UnixNano())
+	_, err := l.bed.Node(node).StartRank(env, append([]string{"/bin/sh", "-c", `exec "$@" >` + log + " 2>&1", "sh"}, argv...)...)
+	must(l.t, err)
+}
+
+// logs is what the launchers and ranks said.
+func (l *launch) logs() string {
+	var b strings.Builder
+	names, _ := filepath.Glob(l.out + "/log-*")
+	for _, name := range names {
+		text, _ := os.ReadFile(name)
+		fmt.Fprintf(&b, "%s:\n%s\n", filepath.Base(name), text[max(0, len(text)-4000):])
+	}
+	return b.String()
+}
+
+// reports are what the ranks of a label have written, by rank.
+func (l *launch) reports(label string) (ranks []place) {
+	names, _ := filepath.Glob(filepath.Join(l.out, label+"-*.json"))
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		p := place{}
+		if err == nil {
+			err = json.Unmarshal(text, &p)
+		}
+		must(l.t, err)
+		ranks = append(ranks, p)
+	}
+	slices.SortFunc(ranks, func(a, b place) int { return a.Rank - b.Rank })
+	return ranks
+}
+
+// met waits until so many ranks of a label have met, and returns what they say.
+func (l *launch) met(label string, world int) (ranks []place) {
+	l.t.Helper()
+	for end := time.Now().Add(launchedWithin); ; time.Sleep(100 * time.Millisecond) {
+		if ranks = l.reports(label); len(ranks) == world {
+			return ranks
+		}
+		if time.Now().After(end) {
+			l.t.Fatalf("%d of %d ranks have met within %v\n%s", len(ranks), world, launchedWithin, l.logs())
+		}
+	}
+}
+
+// jobs are those of the station's snapshot, by its JSON.
+func (l *launch) jobs() []told {
+	l.t.Helper()
+	var text bytes.Buffer
+	must(l.t, export.JSON(&text, l.watch.Snapshot()))
+	var doc struct {
+		Jobs []told `json:"jobs"`
+	}
+	must(l.t, json.Unmarshal(text.Bytes(), &doc))
+	return doc.Jobs
+}
+
+// tells waits until the jobs that have not ended are these, but for keys, in any order.
+func (l *launch) tells(what string, want ...told) {
+	l.t.Helper()
+	byID := func(a, b told) int { return strings.Compare(a.ID, b.ID) }
+	slices.SortFunc(want, byID)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(look) {
+		var got []told
+		for _, j := range l.jobs() {
+			if j.Key = ""; j.State != "ended" {
+				j.State = ""
+				got = append(got, j)
+			}
+		}
+		slices.SortFunc(got, byID)
+		diff := cmp.Diff(want, got)
+		if diff == "" {
+			return
+		}
+		if time.Now().After(end) {
+			l.t.Fatalf("%s: jobs (-started +told):\n%s\n%s", what, diff, l.logs())
+		}
+	}
+}
+
+// kill ends one rank with SIGKILL.
+func (l *launch) kill(p place) {
+	l.t.Helper()
+	_, err := l.bed.Node(p.Node).Exec("kill", "-KILL", fmt.Sprint(p.PID))
+	must(l.t, err)
+}
+
+// signal reaches the launchers on all nodes.
+func (l *launch) signal(pattern string, sig syscall.Signal) {
+	l.t.Helper()
+	for _, n := range l.bed.Nodes {
+		hit, err := n.Signal(pattern, sig)
+		must(l.t, err)
+		if hit == 0 {
+			l.t.Fatalf("%s: no process matches %s", n.Name, pattern)
+		}
+	}
+}
+
+// without is ranks but for one.
+func without(ranks []place, rank int) []place {
+	return slices.DeleteFunc(slices.Clone(ranks), func(p place) bool { return p.Rank == rank })
+}
+
+// spread asserts that the launcher itself put the ranks where the test thinks that it does: so many to each node, counted from 0 there.
+func spread(t *testing.T, ranks []place, nodes []string, perNode int, locals bool) {
+	t.Helper()
+	on := map[string]int{}
+	for _, p := range ranks {
+		if locals && p.Local != on[p.Node] {
+			t.Errorf("rank %d is %d on %s, not %d", p.Rank, p.Local, p.Node, on[p.Node])
+		}
+		on[p.Node]++
+	}
+	for _, n := range nodes {
+		if on[n] != perNode {
+			t.Errorf("%d ranks on %s, not %d", on[n], n, perNode)
+		}
+	}
+}
+
+// needModule ends a test for which Debian's Python lacks a module.
+func needModule(t *testing.T, module, from string) {
+	t.Helper()
+	if !strings.HasPrefix(from, "/") {
+		testbed.Need(t, debianPy)
+		from = "/usr/lib/python3/dist-packages"
+	}
+	if _, err := os.Stat(filepath.Join(from, module)); err != nil {
+		testbed.Require(t, "Python's "+module+" is not installed")
+	}
+}
+
+// venv is the environment that scripts/launchers.sh made for a framework, and its place on the nodes.
+func venv(t *testing.T, name string) (python string, opt testbed.Option) {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	dir := filepath.Join(cache, "foretop-tests", "venv-"+name)
+	if _, err := os.Stat(filepath.Join(dir, "installed")); err != nil {
+		testbed.Require(t, name+" is not there (scripts/launchers.sh installs it)")
+	}
+	return "/opt/" + name + "/bin/python", testbed.Bind(dir, "/opt/"+name)
+}
+
+// torchrun with a rendezvous over two nodes and four ranks on each: a rank that died is missing, though nobody has reaped it yet; when the agents have started all
+// anew there is one restart, and other processes.
+func TestBedTorchrun(t *testing.T) {
+	t.Parallel()
+	needModule(t, "torch", "")
+	l := newLaunch(t, 2)
+	for _, n := range l.bed.Names() {
+		l.start(n, nil, debianPy, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "4", "--rdzv_backend", "c10d", "--rdzv_endpoint", "node001:29400",
+			"--rdzv_id", "llm-7b", "--max_restarts", "2", "--monitor_interval", "1", "--tee", "1", "--log_dir", "/tmp/log", programsAt+"/train_torch.py", "first")
+	}
+	l.look()
+	ranks := l.met("first", 8)
+	spread(t, ranks, l.bed.Names(), 4, true)
+	job := told{ID: "llm-7b", Name: "train_torch.py", User: "ann", Framework: "torchrun", World: 8, Missing: []int{}, Ranks: ranks}
+	l.tells("all ranks", job)
+
+	l.signal(`distributed\.run`, syscall.SIGSTOP)
+	l.kill(ranks[5])
+	dead := job
+	dead.Missing, dead.Ranks = []int{5}, without(ranks, 5)
+	l.tells("without rank 5", dead)
+
+	for _, p := range ranks {
+		must(t, os.Remove(filepath.Join(l.out, fmt.Sprintf("first-%d.json", p.Rank))))
+	}
+	l.signal(`distributed\.run`, syscall.SIGCONT)
+	again := l.met("first", 8)
+	for i := range again {
+		if again[i].Node == ranks[i].Node && again[i].PID == ranks[i].PID {
+			t.Errorf("rank %d is the same process", i)
+		}
+	}
+	job.Ranks, job.Restarts = again, 1
+	l.tells("after the restart", job)
+}
