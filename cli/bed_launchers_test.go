@@ -61,6 +61,8 @@ type launch struct {
 	bed   *testbed.Bed
 	out   string // folder where ranks say who they are
 	watch *observed
+
+	started bool
 }
 
 const (
@@ -91,6 +93,7 @@ func (l *launch) look() {
 func (l *launch) start(node string, env map[string]string, argv ...string) {
 	l.t.Helper()
 	log := fmt.Sprintf("%s/log-%s-%d", outAt, node, time.Now().UnixNano())
+	l.started = true
 	_, err := l.bed.Node(node).StartRank(env, append([]string{"/bin/sh", "-c", `exec "$@" >` + log + " 2>&1", "sh"}, argv...)...)
 	must(l.t, err)
 }
@@ -122,14 +125,27 @@ func (l *launch) reports(label string) (ranks []place) {
 	return ranks
 }
 
+// ended says whether all that was started is gone.
+func (l *launch) ended() bool {
+	if !l.started {
+		return false
+	}
+	for _, n := range l.bed.Nodes {
+		if len(processes(l.t, n, programsAt)) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // met waits until so many ranks of a label have met, and returns what they say.
 func (l *launch) met(label string, world int) (ranks []place) {
 	l.t.Helper()
-	for end := time.Now().Add(launchedWithin); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(launchedWithin); ; time.Sleep(time.Second) {
 		if ranks = l.reports(label); len(ranks) == world {
 			return ranks
 		}
-		if time.Now().After(end) {
+		if time.Now().After(end) || l.ended() {
 			l.t.Fatalf("%d of %d ranks have met within %v\n%s", len(ranks), world, launchedWithin, l.logs())
 		}
 	}
@@ -244,7 +260,7 @@ func TestBedTorchrun(t *testing.T) {
 	l := newLaunch(t, 2)
 	for _, n := range l.bed.Names() {
 		l.start(n, nil, debianPy, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "4", "--rdzv_backend", "c10d", "--rdzv_endpoint", "node001:29400",
-			"--rdzv_id", "llm-7b", "--max_restarts", "2", "--monitor_interval", "1", "--tee", "1", "--log_dir", "/tmp/log", programsAt+"/train_torch.py", "first")
+			"--rdzv_id", "llm-7b", "--max_restarts", "2", "--monitor_interval", "1", "--redirects", "1", "--tee", "1", "--log_dir", "/tmp/log", programsAt+"/train_torch.py", "first")
 	}
 	l.look()
 	ranks := l.met("first", 8)
@@ -270,4 +286,75 @@ func TestBedTorchrun(t *testing.T) {
 	}
 	job.Ranks, job.Restarts = again, 1
 	l.tells("after the restart", job)
+}
+
+// admit lets the login user go from node to node, as mpirun does.
+func (l *launch) admit() {
+	l.t.Helper()
+	key, err := os.ReadFile(l.bed.Key)
+	must(l.t, err)
+	const script = `set -e; umask 077; cd ~ann; mkdir .ssh; cat >.ssh/id_ed25519
+		printf 'StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n' >.ssh/config; chown -R ann:ann .ssh`
+	for _, n := range l.bed.Nodes {
+		cmd, err := n.Command(l.t.Context(), "bash", "-c", script)
+		must(l.t, err)
+		cmd.Stdin = bytes.NewReader(key)
+		must(l.t, said(cmd.CombinedOutput()))
+	}
+}
+
+// mpirun reaches the other node by ssh; its daemons there and its ranks are one job.
+func TestBedMPIRun(t *testing.T) {
+	t.Parallel()
+	testbed.Need(t, "mpirun")
+	needModule(t, "mpi4py", "")
+	l := newLaunch(t, 2)
+	l.admit()
+	l.start("node001", nil, "mpirun", "--host", "node001:4,node002:4", "-np", "8", "--mca", "btl", "tcp,self", "--mca", "pml", "ob1", debianPy, programsAt+"/train_mpi.py", "mpi")
+	l.look()
+	ranks := l.met("mpi", 8)
+	spread(t, ranks, l.bed.Names(), 4, true)
+	var id string
+	for _, j := range l.jobs() {
+		id = j.ID // Open MPI's number of the run, different each time
+	}
+	l.tells("all ranks", told{ID: id, Name: "train_mpi.py", User: "ann", Framework: "mpi", World: 8, Missing: []int{}, Ranks: ranks})
+}
+
+// JAX's processes, told who they are as Kubeflow's Trainer does. One that died is missing; the others wait for it.
+func TestBedJAX(t *testing.T) {
+	t.Parallel()
+	python, opt := venv(t, "jax")
+	l := newLaunch(t, 2, opt)
+	for i := range 4 {
+		l.start(l.bed.Names()[i/2], map[string]string{"JAX_COORDINATOR_ADDRESS": "node001:8476", "JAX_NUM_PROCESSES": "4", "JAX_PROCESS_ID": fmt.Sprint(i)},
+			python, programsAt+"/train_jax.py", "jax")
+	}
+	l.look()
+	ranks := l.met("jax", 4)
+	spread(t, ranks, l.bed.Names(), 2, false)
+	job := told{ID: "node001:8476", Name: "train_jax.py", User: "ann", Framework: "jax", World: 4, Missing: []int{}, Ranks: ranks}
+	l.tells("all ranks", job)
+	l.kill(ranks[2])
+	job.Missing, job.Ranks = []int{2}, without(ranks, 2)
+	l.tells("without rank 2", job)
+}
+
+// TensorFlow's chief and workers, by the cluster that all are given.
+func TestBedTensorFlow(t *testing.T) {
+	t.Parallel()
+	python, opt := venv(t, "tensorflow")
+	l := newLaunch(t, 2, opt)
+	const cluster = `{"cluster":{"chief":["node001:2222"],"worker":["node001:2223","node002:2222","node002:2223"]},"task":{"type":%q,"index":%d}}`
+	for i, config := range []string{fmt.Sprintf(cluster, "chief", 0), fmt.Sprintf(cluster, "worker", 0), fmt.Sprintf(cluster, "worker", 1), fmt.Sprintf(cluster, "worker", 2)} {
+		l.start(l.bed.Names()[i/2], map[string]string{"TF_CONFIG": config}, python, programsAt+"/train_tensorflow.py", "tensorflow")
+	}
+	l.look()
+	ranks := l.met("tensorflow", 4)
+	spread(t, ranks, l.bed.Names(), 2, false)
+	job := told{ID: "node001:2222", Name: "train_tensorflow.py", User: "ann", Framework: "tensorflow", World: 4, Missing: []int{}, Ranks: ranks}
+	l.tells("all ranks", job)
+	l.kill(ranks[3])
+	job.Missing, job.Ranks = []int{3}, without(ranks, 3)
+	l.tells("without rank 3", job)
 }
