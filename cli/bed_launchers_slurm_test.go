@@ -31,7 +31,7 @@ func TestBedSlurmLaunchers(t *testing.T) {
 		return id
 	}
 
-	train := submit("train", `srun --cpus-per-task=4 sh -c 'exec `+debianPy+` -m torch.distributed.run --nnodes 2 --nproc_per_node 4 --node_rank "$SLURM_NODEID" --master_addr node001 --master_port 29501 `+
+	train := submit("train", `srun --cpus-per-task=4 sh -c 'exec `+debianPy+` -m torch.distributed.run --nnodes 2 --nproc_per_node 4 --node_rank "$SLURM_NODEID" --master_addr node001 --master_port 29501 --redirects 1 --tee 1 --log_dir /tmp/log `+
 		programsAt+`/train_torch.py train'`, "--ntasks-per-node=1", "--cpus-per-task=4")
 	array := submit("sweep", `exec srun `+debianPy+` `+programsAt+`/train_srun.py "sweep$SLURM_ARRAY_TASK_ID"`, "--array=1-2", "--ntasks-per-node=2")
 	steps := submit("steps", `srun --exact -n4 `+debianPy+` `+programsAt+`/train_srun.py step0 & sleep 1; srun --exact -n2 `+debianPy+` `+programsAt+`/train_srun.py step1 & wait`, "--ntasks-per-node=4")

@@ -22,14 +22,14 @@ func missingCgroups(o SlurmOptions) []string {
 	return nil
 }
 
-// ownGroup runs a node's daemon in a cgroup of its own, which to it and all that it starts is the root: the cgroups of several nodes stay apart. Whoever looks from
-// outside, such as sshd's sessions, sees the paths below that group.
+// ownGroup runs a node's daemon in a cgroup of its own, which to it and all that it starts is the root: the cgroups of several nodes stay apart. The paths that
+// everybody reads in /proc begin with that group.
 const ownGroup = `set -e
 own=$1
 shift
 mkdir -p "$own"
 echo 0 >"$own/cgroup.procs"
-exec unshare --cgroup --mount sh -c 'mount -t cgroup -o freezer freezer "$0" && exec "$@"' ` + freezer + ` "$@"`
+exec unshare --mount sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$own" ` + freezer + ` "$@"`
 
 // inGroup is the command line of a node's daemon.
 func (b *SlurmBed) inGroup(node string, argv []string) []string {
