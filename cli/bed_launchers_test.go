@@ -151,16 +151,39 @@ func (l *launch) met(label string, world int) (ranks []place) {
 	}
 }
 
-// jobs are those of the station's snapshot, by its JSON.
-func (l *launch) jobs() []told {
+// document is what these tests read of the snapshot's JSON.
+type document struct {
+	Nodes []struct {
+		Name      string `json:"name"`
+		Processes []struct {
+			PID int    `json:"pid"`
+			Job string `json:"job"`
+		} `json:"processes"`
+	} `json:"nodes"`
+	Jobs []told `json:"jobs"`
+}
+
+// now is the station's snapshot.
+func (l *launch) now() (doc document) {
 	l.t.Helper()
 	var text bytes.Buffer
 	must(l.t, export.JSON(&text, l.watch.Snapshot()))
-	var doc struct {
-		Jobs []told `json:"jobs"`
-	}
 	must(l.t, json.Unmarshal(text.Bytes(), &doc))
-	return doc.Jobs
+	return doc
+}
+
+func (l *launch) jobs() []told { return l.now().Jobs }
+
+// jobOf is the key of the job that a process is told to be of.
+func (l *launch) jobOf(p place) string {
+	for _, n := range l.now().Nodes {
+		for _, q := range n.Processes {
+			if n.Name == p.Node && q.PID == p.PID {
+				return q.Job
+			}
+		}
+	}
+	return ""
 }
 
 // tells waits until the jobs that have not ended are these, but for keys, in any order.
@@ -357,4 +380,37 @@ func TestBedTensorFlow(t *testing.T) {
 	l.kill(ranks[3])
 	job.Missing, job.Ranks = []int{3}, without(ranks, 3)
 	l.tells("without rank 3", job)
+}
+
+// Ray Train on two nodes. Its workers overwrite their environment and have their rank in their own memory alone: they are known as workers of the one cluster, each
+// where it is, and are given no number that could be wrong.
+func TestBedRay(t *testing.T) {
+	t.Parallel()
+	python, opt := venv(t, "ray")
+	l := newLaunch(t, 2, opt)
+	env := map[string]string{"PYTHONPATH": programsAt, "RAY_TRAIN_V2_ENABLED": "1", "RAY_memory_monitor_refresh_ms": "0"}
+	begin := []string{python, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "2", "--object-store-memory", "100000000", "--disable-usage-stats"}
+	l.start("node001", env, append(begin, "--head", "--port", "6379", "--include-dashboard", "false")...)
+	head := l.bed.Node("node001").Addr + ":6379"
+	l.start("node002", env, append(begin, "--address", head)...)
+	eventually(t, launchedWithin, func() string {
+		for _, n := range l.bed.Nodes {
+			if len(processes(t, n, `/raylet `)) == 0 {
+				return "no raylet on " + n.Name + "\n" + l.logs()
+			}
+		}
+		return ""
+	})
+	l.start("node001", env, python, programsAt+"/train_ray.py")
+	l.look()
+	ranks := l.met("ray", 4)
+	spread(t, ranks, l.bed.Names(), 2, true)
+	l.tells("the cluster", told{ID: head, Name: "RayTrainWorker", User: "ann", Framework: "ray", Missing: []int{}, Ranks: []place{}})
+	for _, j := range l.jobs() {
+		for _, p := range ranks {
+			if l.jobOf(p) != j.Key {
+				t.Errorf("worker %d is of job %q, not %q", p.PID, l.jobOf(p), j.Key)
+			}
+		}
+	}
 }
