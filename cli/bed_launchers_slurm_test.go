@@ -13,14 +13,15 @@ import (
 	"foretop/sshpool"
 )
 
-// Slurm's own jobs, started with sbatch and srun on two nodes: torchrun in a step, an array, two steps in a job, mpirun. Each is one job with the number that
+// Slurm's own jobs, started with sbatch and srun on two nodes: torchrun in a step, an array, two steps in a job, mpirun, JAX that asks Slurm who it is. Each is one job with the number that
 // Slurm's user knows, and every rank is where it says. To another user, without root, the processes belong to the same jobs.
 func TestBedSlurmLaunchers(t *testing.T) {
 	t.Parallel()
 	needModule(t, "torch", "")
 	needModule(t, "mpi4py", "")
 	testbed.Need(t, "mpirun")
-	l := newLaunch(t, 3)
+	jax, opt := venv(t, "jax")
+	l := newLaunch(t, 3, opt)
 	slurm := testbed.Slurm(t, testbed.SlurmOptions{On: l.bed, GPUs: -1, Cgroups: true})
 	l.look()
 	nodes := l.bed.Names()[:2]
@@ -36,6 +37,7 @@ func TestBedSlurmLaunchers(t *testing.T) {
 	array := submit("sweep", `exec srun `+debianPy+` `+programsAt+`/train_srun.py "sweep$SLURM_ARRAY_TASK_ID"`, "--array=1-2", "--ntasks-per-node=2")
 	steps := submit("steps", `srun --exact -n4 `+debianPy+` `+programsAt+`/train_srun.py step0 & sleep 1; srun --exact -n2 `+debianPy+` `+programsAt+`/train_srun.py step1 & wait`, "--ntasks-per-node=4")
 	mpi := submit("mpi", `exec mpirun --mca btl tcp,self --mca pml ob1 --map-by node `+debianPy+` `+programsAt+`/train_mpi.py slurm-mpi`, "--ntasks-per-node=2")
+	found := submit("jax", `exec srun `+jax+` `+programsAt+`/train_jax.py slurm-jax`, "--ntasks-per-node=2")
 
 	job := func(id, name, framework, label string, world int) told {
 		t.Helper()
@@ -50,6 +52,7 @@ func TestBedSlurmLaunchers(t *testing.T) {
 		job(steps, "steps", "srun", "step0", 4),
 		job(steps+".1", "steps", "srun", "step1", 2),
 		job(mpi, "mpi", "mpi", "slurm-mpi", 4),
+		job(found, "jax", "srun", "slurm-jax", 4),
 	}
 	l.tells("all jobs", want...)
 
@@ -66,7 +69,7 @@ func TestBedSlurmLaunchers(t *testing.T) {
 	must(t, err)
 	numbers := strings.Fields(out) // %A is each array element's own number
 	slices.Sort(numbers)
-	if len(numbers) != 5 {
+	if len(numbers) != 6 {
 		t.Fatalf("%d jobs: %q", len(numbers), out)
 	}
 	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(look) {

@@ -337,10 +337,15 @@ func TestBedMPIRun(t *testing.T) {
 	l.look()
 	ranks := l.met("mpi", 8)
 	spread(t, ranks, l.bed.Names(), 4, true)
-	var id string
-	for _, j := range l.jobs() {
-		id = j.ID // Open MPI's number of the run, different each time
-	}
+	var id string // Open MPI's number of the run, different each time
+	eventually(t, time.Minute, func() string {
+		jobs := l.jobs()
+		if len(jobs) != 1 || jobs[0].ID == "" {
+			return fmt.Sprintf("no one job: %+v", jobs)
+		}
+		id = jobs[0].ID
+		return ""
+	})
 	l.tells("all ranks", told{ID: id, Name: "train_mpi.py", User: "ann", Framework: "mpi", World: 8, Missing: []int{}, Ranks: ranks})
 }
 

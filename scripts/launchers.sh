@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the launchers that Debian does not have, for the tests of cli/bed_launchers_test.go: JAX, TensorFlow and Ray from PyPI, each in a virtual environment
-# of its own under ${XDG_CACHE_HOME:-~/.cache}/foretop-tests, about 2 GB. What is there already stays: a second run does nothing. With names it installs only those.
+# of its own under ${XDG_CACHE_HOME:-~/.cache}/foretop-tests, about 3 GB. What is there already stays: a second run does nothing. With names it installs only those.
 set -eu
 umask 022
 
