@@ -33,6 +33,7 @@ payload-%:
 test: ## install what the tests need, then check and test everything
 	sh scripts/setup.sh
 	sh scripts/testbed/kube/build.sh >/dev/null
+	sh scripts/launchers.sh
 	$(MAKE) --no-print-directory check unit
 
 check: lint cross vulncheck ## everything but the tests

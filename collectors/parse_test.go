@@ -98,6 +98,7 @@ func TestParseCgroup(t *testing.T) {
 		{"v2", "0::/system.slice/x\n", "/system.slice/x"},
 		{"v1", "12:pids:/p\n9:devices:/slurm/uid_1/job_2\n4:freezer:/f\n1:name=systemd:/user.slice\n0::/\n", "/slurm/uid_1/job_2"},
 		{"hybrid", "9:devices:/slurm/uid_1/job_2\n0::/system.slice/slurmstepd.scope/job_2\n", "/system.slice/slurmstepd.scope/job_2"},
+		{"Slurm in one hierarchy", "6:freezer:/slurm_n1/uid_1/job_2/step_0\n5:devices:/system.slice/slurmd.service\n0::/system.slice/slurmd.service\n", "/slurm_n1/uid_1/job_2/step_0"},
 		{"containers' memory", "4:cpu,cpuacct:/c\n3:memory:/kubepods/podx/y\n", "/kubepods/podx/y"},
 		{"colons in a path", "0::/kubepods:cri:x\n", "/kubepods:cri:x"},
 		{"root only", "0::/\n", "/"},

@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -100,6 +101,19 @@ func TestWhichProcesses(t *testing.T) {
 	}
 	if p.m.board.processes[0] != first[0] {
 		t.Error("a process that did not change was described again")
+	}
+	// One that was killed and that its parent has not asked after; then one whose first thread alone has ended.
+	living, _ := root.Read("proc/12/stat", nil)
+	dead := bytes.Replace(living, []byte(" S "), []byte(" Z "), 1)
+	write(t, root, "proc/12/stat", string(dead))
+	p.walk()
+	if d := cmp.Diff([]string{"11 launcher", "14 rank", "16 rank", "30 rank"}, p.told()); d != "" {
+		t.Error(d)
+	}
+	write(t, root, "proc/12/stat", string(bytes.Replace(dead, []byte(" 20 0 1 0 "), []byte(" 20 0 2 0 "), 1)))
+	p.walk()
+	if d := cmp.Diff([]string{"11 launcher", "12 rank", "14 rank", "16 rank", "30 rank"}, p.told()); d != "" {
+		t.Error(d)
 	}
 	// Another process under the same number.
 	fakeProc(t, root, 31000, 1, "vim", "vim", "HOME=/", "/user.slice", 99)

@@ -26,7 +26,7 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 		if p.envState == facts.EnvState_ENV_DENIED {
 			foreign++
 		}
-		if len(held[p.pid]) > 0 || p.launcher || p.titled || r.isRank(p) || r.isTask(p) {
+		if len(held[p.pid]) > 0 || (p.launcher || p.titled || r.isRank(p) || r.isTask(p)) && !r.isZombie(p) {
 			p.chosen = r.walk
 			chosen = append(chosen, p)
 		}
@@ -162,6 +162,13 @@ func (r *processReader) isRank(p *proc) bool {
 		}
 	}
 	return true
+}
+
+// isZombie says whether a process has ended and waits for its parent to ask how, which an agent does every few seconds and one that hangs never does: it is no rank
+// any more. One whose first thread alone has ended lives on.
+func (r *processReader) isZombie(p *proc) bool {
+	var s procStat
+	return r.stat(p.pid, &s) && s.startTicks == p.start && s.state == 'Z' && s.threads <= 1
 }
 
 // hasHeir says whether a wrapper's child is, or leads to, the same rank.

@@ -118,6 +118,8 @@ func parseCgroup(b []byte) string {
 		n := 0
 		switch {
 		case len(path) <= 1: // the root says nothing
+		case ofJob(string(path)): // Slurm may use but one hierarchy, while slurmd's service stands in the others
+			n = 5
 		case len(controllers) == 0:
 			n = 4
 		case hasController(controllers, "devices"), hasController(controllers, "memory"):

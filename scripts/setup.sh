@@ -21,6 +21,11 @@ header() {
 	[ -e "$1" ] || missing="$missing $2"
 }
 
+# module NAME PACKAGE: a module of Debian's Python.
+module() {
+	/usr/bin/python3 -c "import $1" 2>/dev/null || missing="$missing $2"
+}
+
 # Servers live where an ordinary user's PATH does not look.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -63,6 +68,12 @@ need slurmd slurmd
 need slurm-client squeue sbatch scontrol
 need munge munged
 need fuse3 fusermount3
+# The launchers that the tests start; scripts/launchers.sh adds those that Debian does not have.
+need openmpi-bin mpirun
+need python3 /usr/bin/python3
+header /usr/lib/python3/dist-packages/torch/__init__.py python3-torch
+header /usr/lib/python3/dist-packages/mpi4py/__init__.py python3-mpi4py
+module ensurepip python3-venv
 header /usr/include/stdio.h libc6-dev
 
 [ -n "$missing" ] || exit 0

@@ -44,7 +44,7 @@ func ownerGone(name string) bool {
 	return startTime(pid) != start
 }
 
-// reap removes the bridges and folders of beds whose process died without closing them. Their nodes died with it.
+// reap removes the bridges, folders and cgroups of beds whose process died without closing them. Their nodes died with it.
 func reap() {
 	aliases, _ := filepath.Glob("/sys/class/net/ftb*/ifalias")
 	for _, path := range aliases {
@@ -52,6 +52,12 @@ func reap() {
 		if err == nil && ownerGone(strings.TrimSpace(string(alias))) {
 			// Another run may be reaping the same one.
 			_ = ip("link", "del", filepath.Base(filepath.Dir(path)))
+		}
+	}
+	groups, _ := filepath.Glob(filepath.Join(freezer, ownerWord+"*"))
+	for _, dir := range groups {
+		if name := filepath.Base(dir); ownerGone(name) {
+			_ = removeGroups(name)
 		}
 	}
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), ownerWord+"*"))

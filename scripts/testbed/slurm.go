@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,8 @@ type SlurmOptions struct {
 	Model string   // of the GPUs; "h100" where ""
 	Conf  []string // further lines of slurm.conf
 	On    *Bed     // its last node becomes the controller, the others the nodes
+	// Cgroups has Slurm keep jobs in cgroups (proctrack/cgroup), with On only; without it, it follows parents.
+	Cgroups bool
 }
 
 // slurmPlace is where daemons run.
@@ -56,7 +59,7 @@ const slurmTimeout = 90 * time.Second
 // Slurm starts a Slurm and ends it with the test.
 func Slurm(t testing.TB, options SlurmOptions) *SlurmBed {
 	t.Helper()
-	require(t, append(Missing(), missingPrograms("slurmctld", "slurmd", "squeue", "munged", "mount", "nsenter")...))
+	require(t, slices.Concat(Missing(), missingPrograms("slurmctld", "slurmd", "squeue", "munged", "mount", "nsenter", "unshare"), missingCgroups(options)))
 	bed, err := StartSlurm(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -137,12 +140,12 @@ func startSlurm(ctx context.Context, options SlurmOptions) (*SlurmBed, error) {
 func (b *SlurmBed) install(ctx context.Context, p *slurmPlace, conf string, key []byte) (err error) {
 	p.munged.Do(func() {
 		const script = `set -e; umask 022; mkdir -p "$1" "$1/munge" "$1/state" "$1/spool" "$1/gpu" "${2%/*}"; cd "$1"
-			i=0; while [ $i -lt "$3" ]; do ln -sf /dev/null "gpu/$i"; i=$((i+1)); done
-			(umask 077; head -c 128 >munge/key); cat >"$2"; : >"${2%/*}/gres.conf"; : >"${2%/*}/cgroup.conf"
+			i=0; while [ $i -lt "$3" ]; do : >gpu/$i; i=$((i+1)); done
+			(umask 077; head -c 128 >munge/key); cat >"$2"; : >"${2%/*}/gres.conf"; echo "$5" >"${2%/*}/cgroup.conf"
 			[ "$3" -le 0 ] || echo "Name=gpu Type=$4 File=$1/gpu/[0-$(($3-1))]" >"${2%/*}/gres.conf"
 			exec munged --key-file="$1/munge/key" --socket="$1/munge/socket" --pid-file="$1/munge/pid" --log-file="$1/munge/log" --seed-file="$1/munge/seed" --num-threads=2`
 		var cmd *exec.Cmd
-		if cmd, err = p.command(ctx, accounts[0], "sh", "-c", script, "sh", p.dir, p.conf, fmt.Sprint(b.options.GPUs), b.options.Model); err != nil {
+		if cmd, err = p.command(ctx, accounts[0], "sh", "-c", script, "sh", p.dir, p.conf, fmt.Sprint(b.options.GPUs), b.options.Model, b.cgroupConf()); err != nil {
 			return
 		}
 		cmd.Stdin = strings.NewReader(string(key) + conf)
@@ -151,9 +154,12 @@ func (b *SlurmBed) install(ctx context.Context, p *slurmPlace, conf string, key 
 	return err
 }
 
-// slurmConf is the configuration: one that reacts within seconds, and needs neither cgroups nor a database.
+// slurmConf is the configuration: one that reacts within seconds, and needs no database.
 func (b *SlurmBed) slurmConf(controller string, port int, nodes []string) string {
-	gres := ""
+	gres, track := "", "linuxproc"
+	if b.options.Cgroups {
+		track = "cgroup"
+	}
 	if b.options.GPUs > 0 {
 		gres = fmt.Sprintf(" Gres=gpu:%s:%d", b.options.Model, b.options.GPUs)
 	}
@@ -163,7 +169,7 @@ func (b *SlurmBed) slurmConf(controller string, port int, nodes []string) string
 		"StateSaveLocation=" + b.head.dir + "/state", "SlurmdSpoolDir=" + b.head.dir + "/spool/%n",
 		"SlurmctldPidFile=" + b.head.dir + "/slurmctld.pid", "SlurmdPidFile=" + b.head.dir + "/slurmd.%n.pid",
 		"SlurmctldLogFile=" + b.head.dir + "/slurmctld.log", "SlurmdLogFile=" + b.head.dir + "/slurmd.%n.log",
-		"ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "JobAcctGatherType=jobacct_gather/none", "MpiDefault=none", "SwitchType=switch/none",
+		"ProctrackType=proctrack/" + track, "TaskPlugin=task/none", "JobAcctGatherType=jobacct_gather/none", "MpiDefault=none", "SwitchType=switch/none",
 		"AccountingStorageType=accounting_storage/none", "SelectType=select/cons_tres", "SelectTypeParameters=CR_Core", "GresTypes=gpu",
 		"SchedulerType=sched/backfill", "SchedulerParameters=bf_interval=1,sched_min_interval=0", "SlurmdParameters=config_overrides",
 		"SlurmdTimeout=6", "KillWait=1", "MinJobAge=600", "ReturnToService=1", "InactiveLimit=0", "Waittime=0",
@@ -195,7 +201,7 @@ func (b *SlurmBed) KillController() error {
 func (b *SlurmBed) StartNode(name string) error { return b.startNode(name) }
 
 func (b *SlurmBed) startNode(name string) error {
-	return b.daemon(b.place(name), "slurmd", "-N", name)
+	return b.daemon(b.place(name), b.inGroup(name, []string{"slurmd", "-N", name})...)
 }
 
 // KillNode ends a node's slurmd with SIGKILL; its steps run on.

@@ -163,7 +163,7 @@ func (b *Bed) Close() error {
 		b.network = nil
 	}
 	if b.Dir != "" {
-		errs = append(errs, os.RemoveAll(b.Dir))
+		errs = append(errs, removeGroups(filepath.Base(b.Dir)), os.RemoveAll(b.Dir))
 	}
 	return errors.Join(errs...)
 }
