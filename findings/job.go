@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/jobs"
 	"foretop/telemetry"
 )
 
@@ -41,6 +42,7 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 	consider(broken(j, nodes))
 	consider(hurt(j, nodes))
 	consider(missing(j, at, m))
+	consider(leftovers(j, at, m))
 	consider(unlike(seen, at, m))
 	consider(idle(j))
 	switch {
@@ -205,11 +207,46 @@ func missing(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
 	if _, was := m[complete]; !was && j.NodesPending > 0 {
 		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("%d of %d ranks so far, %d nodes still connecting", len(j.Ranks), j.World, j.NodesPending)}
 	}
+	if len(j.Unwatched) > 0 {
+		return fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks seen: %s not watched", len(j.Ranks), j.World, j.UnwatchedText)}
+	}
 	v := fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks not seen: %s", j.MissingN, j.World, ranges(j.Missing, j.MissingN))}
 	if _, was := m[complete]; was {
 		v.Severity = fleet.Warning
 	}
 	return v
+}
+
+// leftovers says which of a job's processes hold GPUs on which they have no business any more. That the whole job is over is said elsewhere, and a job's processes
+// come and go one by one: only what lasts is told.
+func leftovers(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
+	const remember = "orphans"
+	var nodes []string
+	first, processes, gpus := fleet.Leftover{}, 0, 0
+	for _, o := range j.Leftovers {
+		if o.Why == jobs.JobEnded {
+			continue
+		}
+		if processes == 0 {
+			first = o
+		}
+		processes, gpus = processes+1, gpus+o.GPUs
+		if len(nodes) == 0 || nodes[len(nodes)-1] != o.Node {
+			nodes = append(nodes, o.Node)
+		}
+	}
+	if m.Since(remember, processes > 0, at) < leftoverFor || processes == 0 {
+		return fleet.Verdict{}
+	}
+	who := fmt.Sprintf("pid %d holds", first.PID)
+	if processes > 1 {
+		who = fmt.Sprintf("%d processes hold", processes)
+	}
+	what := "1 GPU"
+	if gpus > 1 {
+		what = fmt.Sprintf("%d GPUs", gpus)
+	}
+	return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: fmt.Sprintf("left over: %s %s on %s, %s", who, what, list(nodes), first.Why)}
 }
 
 // idle says how many of the GPUs are held and unused.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/jobs"
 	"foretop/schedulers"
 	"foretop/telemetry/facts"
 
@@ -97,6 +98,19 @@ func TestJobAgainstItsScheduler(t *testing.T) {
 			})
 			w.job.World, w.job.MissingN = 32, 16
 		}, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "16 of 32 ranks seen: gpu[9-10] not watched"}},
+		{"ranks where nobody looks, as their launcher says", time.Hour, func(w *world) {
+			w.job.Unwatched, w.job.UnwatchedText = []string{"gpu9", "gpu10"}, "gpu[9-10]"
+			w.job.World, w.job.MissingN = 32, 16
+		}, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "16 of 32 ranks seen: gpu[9-10] not watched"}},
+		{"processes left over", 2 * time.Minute, func(w *world) {
+			w.job.Leftovers = []fleet.Leftover{{Node: "a", PID: 4, GPUs: 1, Why: jobs.JobEnded}, {Node: "a", PID: 5, GPUs: 1, Why: jobs.LauncherGone}, {Node: "b", PID: 6, GPUs: 2, Why: jobs.LauncherGone}}
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "left over: 2 processes hold 3 GPUs on a, b, launcher gone"}},
+		{"a process left over", 2 * time.Minute, func(w *world) {
+			w.job.Leftovers = []fleet.Leftover{{Node: "b", PID: 6, GPUs: 1, Why: jobs.Superseded}}
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "left over: pid 6 holds 1 GPU on b, superseded"}},
+		{"left over for a moment", 10 * time.Second, func(w *world) {
+			w.job.Leftovers = []fleet.Leftover{{Node: "b", PID: 6, GPUs: 1, Why: jobs.OthersGone}}
+		}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 		{"nodes where nobody looks", 0, func(w *world) {
 			w.told(func(_ *schedulers.Job, t *fleet.Told) { t.Elsewhere, t.ElsewhereText = []string{"gpu9"}, "gpu9" })
 			w.job.World = 0

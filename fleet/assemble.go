@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -28,11 +29,12 @@ type jobBook struct {
 	memory      map[string]Memory                // of the rules, by job
 	faded       map[string]Memory                // as it was before the jobs were last assembled
 	layoutRules []LayoutRule
+	fold        func([]string) string // of names to a node set; nil: the first few
 	plans       []plan
 	ghosts      []plan            // jobs of which only their scheduler tells
 	ended       []ending          // oldest first
 	heeded      [2]uint64         // versions of the jobs and of what schedulers say that were last joined
-	pods        uint64            // version of what schedulers say that the jobs were named by
+	known       uint64            // version of what schedulers know that the jobs were assembled with
 	whole       map[string]ending // jobs of which processes went away, as they were before
 }
 
@@ -48,14 +50,15 @@ func (b *jobBook) update(live []*node, generation uint64, schedule *scheduleBook
 	if now.Sub(b.at) < assemblePause(b.processes) && b.version > 0 {
 		return
 	}
-	dirty := generation != b.generation || b.version == 0 || b.pods != schedule.version && len(schedule.byPod) > 0
+	dirty := generation != b.generation || b.version == 0
+	news := b.known != schedule.version && len(schedule.list) > 0
 	for _, n := range live {
 		n.mu.Lock()
 		n.processes.settle()
 		dirty = dirty || n.processes.dirty
 		n.mu.Unlock()
 	}
-	if !dirty {
+	if !dirty && !news {
 		return
 	}
 	facts := make([]jobs.NodeFacts, 0, len(live))
@@ -63,20 +66,24 @@ func (b *jobBook) update(live []*node, generation uint64, schedule *scheduleBook
 	for _, n := range live {
 		n.mu.Lock()
 		n.processes.dirty = false
-		if n.hello != nil && len(n.processes.ordered) > 0 {
-			nf := jobs.NodeFacts{Node: n.name, BootID: n.hello.BootId, Hostname: n.hello.Hostname,
-				Processes: n.processes.ordered, Identities: n.processes.identities}
+		nf := jobs.NodeFacts{Node: n.name, Names: schedule.namesOf(n.name)} // one that tells nothing yet is watched too
+		if n.hello != nil {
+			nf.BootID, nf.Hostname, nf.Processes, nf.Identities = n.hello.BootId, n.hello.Hostname, n.processes.ordered, n.processes.identities
 			b.processes += len(nf.Processes)
-			if n.inventory != nil {
-				nf.GPUs = n.inventory.Gpus
-			}
-			facts = append(facts, nf)
 		}
+		if n.inventory != nil {
+			nf.GPUs = n.inventory.Gpus
+		}
+		facts = append(facts, nf)
 		n.mu.Unlock()
 	}
-	b.generation, b.at, b.pods = generation, now, schedule.version
+	b.generation, b.at, b.known = generation, now, schedule.version
+	list := jobs.AssembleWith(facts, schedule.known)
+	if !dirty && reflect.DeepEqual(list, b.jobs) {
+		return // what schedulers say of the jobs themselves is joined each time
+	}
 	b.version++
-	b.jobs = schedule.rename(jobs.Assemble(facts), facts)
+	b.jobs = list
 	was, plans := b.ranks, b.plans
 	b.index()
 	b.layOut(facts)
@@ -99,7 +106,7 @@ func (b *jobBook) index() {
 	}
 	for i := range b.jobs {
 		j := &b.jobs[i]
-		b.plans[i] = makePlan(j)
+		b.plans[i] = makePlan(j, b.fold)
 		for _, o := range j.Others {
 			place(j, o.Node, processKey{o.PID, o.StartTicks}, -1)
 		}
@@ -177,11 +184,11 @@ type device struct {
 	gpu, rank int
 }
 
-func makePlan(j *jobs.Job) plan {
+func makePlan(j *jobs.Job, fold func([]string) string) plan {
 	p := plan{job: Job{
 		Key: j.Key, ID: j.ID, Name: j.Name, User: j.User, Framework: j.Framework, Scheduler: j.Scheduler, Partition: j.Partition,
 		Restarts: j.Restarts, World: j.World, Missing: j.Missing, MissingN: j.MissingN, StateText: "running",
-		Ranks: make([]Rank, 0, len(j.Ranks)),
+		Ranks: make([]Rank, 0, len(j.Ranks)), Unwatched: j.Unwatched,
 	}}
 	v := &p.job
 	if j.StartMS > 0 {
@@ -201,12 +208,26 @@ func makePlan(j *jobs.Job) plan {
 			}
 		}
 	}
+	left := func(node string, pid int32, ticks uint64, gpus []int, why jobs.Orphan) {
+		if why != jobs.NotOrphan && len(gpus) > 0 {
+			v.Leftovers = append(v.Leftovers, Leftover{node, pid, ticks, len(gpus), why})
+		}
+	}
 	for _, r := range j.Ranks {
-		v.Ranks = append(v.Ranks, Rank{Rank: r.Rank, LocalRank: r.LocalRank, Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, GPUs: r.GPUs})
+		v.Ranks = append(v.Ranks, Rank{
+			Rank: r.Rank, LocalRank: r.LocalRank, Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, GPUs: r.GPUs,
+			Inferred: r.Inferred, Task: r.Task, Pod: r.Pod, InnerPID: r.InnerPID, Orphan: r.Orphan,
+		})
 		add(r.Node, r.GPUs, r.Rank)
+		left(r.Node, r.PID, r.StartTicks, r.GPUs, r.Orphan)
 	}
 	for _, o := range j.Others {
 		add(o.Node, o.GPUs, -1)
+		left(o.Node, o.PID, o.StartTicks, o.GPUs, o.Orphan)
+	}
+	slices.SortStableFunc(v.Leftovers, func(x, y Leftover) int { return compareNames(x.Node, y.Node) })
+	if len(v.Unwatched) > 0 {
+		v.UnwatchedText = foldNames(v.Unwatched, fold)
 	}
 	v.Nodes = slices.SortedFunc(maps.Keys(nodes), compareNames)
 	return p

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"slices"
 
 	"foretop/jobs"
 	"foretop/jobs/layout"
@@ -53,6 +54,17 @@ func (b *jobBook) layoutOf(j *Job, processes map[string][]*facts.Process) (*layo
 		unread = cmp.Or(unread, said.Unread())
 	}
 	return nil, unread
+}
+
+// processOf finds a process in a list that is in order of pids.
+func processOf(list []*facts.Process, pid int32, ticks uint64) *facts.Process {
+	i, ok := slices.BinarySearchFunc(list, pid, func(p *facts.Process, pid int32) int { return cmp.Compare(p.Pid, pid) })
+	for ; ok && i < len(list) && list[i].Pid == pid; i++ {
+		if list[i].StartTicks == ticks {
+			return list[i]
+		}
+	}
+	return nil
 }
 
 // saidBy is what a process says of its job's layout.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"foretop/jobs"
 	"foretop/schedulers"
 )
 
@@ -30,7 +31,8 @@ type Told struct {
 	Elsewhere     []string // the others, by the scheduler's names
 	ElsewhereText string   // the same as a node set
 
-	here map[string][]string // names here, by the scheduler's
+	here   map[string][]string // names here, by the scheduler's
+	partOf string              // key of the heterogeneous job that it is a later part of
 }
 
 // Asked is what is known of a job from its scheduler.
@@ -85,21 +87,11 @@ type scheduleBook struct {
 	nodes   map[string][]ScheduledNode // by name here
 	told    []*Told                    // of each job that does not wait
 	byKey   map[string]*Told           // nil: several have that key
-	byPod   map[string]podJob          // by uid
+	pods    map[string]podSeen         // by uid, and by the ids of its containers
+	known   *jobs.Known                // the same for package jobs; nil: nobody is asked
 	pending []*Job
 	summary []Scheduler
 }
-
-// podJob is the key of the job of a pod. Pods that the scheduler has forgotten are remembered for a while: their processes end later than they do.
-type podJob struct {
-	key  string
-	seen time.Time
-}
-
-const (
-	forgetPod = 10 * time.Minute
-	maxPods   = 1 << 18
-)
 
 // update joins anew where something changed.
 func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64, now time.Time) {
@@ -122,11 +114,7 @@ func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64, now tim
 	was := b.nodes
 	b.nodes = make(map[string][]ScheduledNode, len(live))
 	b.told, b.byKey, b.pending = nil, map[string]*Told{}, nil
-	for uid, p := range b.byPod {
-		if now.Sub(p.seen) > forgetPod {
-			delete(b.byPod, uid)
-		}
-	}
+	b.forgetPods(now)
 	b.summary = make([]Scheduler, len(list))
 	for i, p := range list {
 		b.summary[i] = Scheduler{Kind: p.Kind, Cluster: p.Cluster, Version: p.Version, At: p.At, Every: p.Every, Problem: p.Problem, Nodes: len(p.Nodes), Cut: p.Cut}
@@ -139,6 +127,7 @@ func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64, now tim
 		}
 	}
 	sortPending(b.pending)
+	b.known = b.tellJobs()
 }
 
 // joinNodes joins a picture's nodes, and gives the fleet's names of each of them.
@@ -221,14 +210,7 @@ func (b *scheduleBook) index(t *Told, now time.Time) {
 			b.put(kind+"/"+t.SLUID, t)
 		}
 	}
-	if len(t.Pods) > 0 && b.byPod == nil {
-		b.byPod = map[string]podJob{}
-	}
-	for i := range t.Pods {
-		if uid := t.Pods[i].UID; uid != "" && len(b.byPod) < maxPods {
-			b.byPod[uid] = podJob{t.Key, now}
-		}
-	}
+	b.seePods(t, now)
 }
 
 func (b *scheduleBook) put(key string, t *Told) {
@@ -249,25 +231,9 @@ func (b *scheduleBook) of(key string) *Told {
 	return nil
 }
 
-// askedSince is how much older than a picture a process must be for the picture to know its job.
-const askedSince = time.Minute
-
-// asked says whether a job that none of the pictures tells of would be told by one: of its scheduler's kind, that answers, is whole, and is younger than the job.
+// asked says whether a job that none of the pictures tells of would be told by one.
 func (b *scheduleBook) asked(scheduler string, start time.Time) Asked {
-	if scheduler == "" {
-		return NotAsked
-	}
-	any := false
-	for _, p := range b.list {
-		if p.Kind != scheduler {
-			continue
-		}
-		if p.Problem != nil || p.Cut > 0 || p.At.IsZero() || start.IsZero() || p.At.Sub(start) < askedSince {
-			return NotAsked
-		}
-		any = true
-	}
-	if !any {
+	if whole := b.whole(scheduler); start.IsZero() || !start.Before(whole) {
 		return NotAsked
 	}
 	return AskedNone

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"foretop/jobs"
 	"foretop/schedulers"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
@@ -32,7 +33,7 @@ func named(t testing.TB, f *Fleet, name, host string, gpus int, at time.Time) *f
 }
 
 func picture(c *clock, jobs ...schedulers.Job) *schedulers.Picture {
-	p := &schedulers.Picture{Kind: "slurm", Cluster: "bay", At: c.now(), Every: 15 * time.Second, Jobs: jobs}
+	p := &schedulers.Picture{Kind: "slurm", Cluster: "bay", At: c.now(), Every: 15 * time.Second, Jobs: jobs, Whole: true}
 	for i := range 4 {
 		p.Nodes = append(p.Nodes, schedulers.Node{Name: fmt.Sprintf("gpu%03d", i+1), Condition: schedulers.Usable, State: "MIXED", GPUs: 8})
 	}
@@ -205,6 +206,69 @@ func TestPodsOfAJobAreOneJob(t *testing.T) {
 	s = tells(t, f, c, "b", pod(6, 200))
 	if len(s.Jobs) != 1 || s.Jobs[0].Key != job.Key || !s.Jobs[0].Ended.IsZero() || len(s.Jobs[0].GPUs) != 2 {
 		t.Fatalf("after a restart: %+v", s.Jobs)
+	}
+}
+
+// The parts of a heterogeneous job are jobs of their own to the controller, and one here, though no environment says so.
+func TestPartsOfAHeterogeneousJobAreOneJob(t *testing.T) {
+	c := newClock()
+	f := New(Options{Now: c.now, StaleAfter: time.Hour})
+	named(t, f, "a", "gpu001", 2, c.now())
+	named(t, f, "b", "gpu002", 2, c.now())
+	step := func(job string, pid int32) *facts.Process {
+		return &facts.Process{Pid: pid, StartTicks: 7, User: "ann", Comm: "python", StartWallMs: c.now().UnixMilli(), EnvState: facts.EnvState_ENV_DENIED,
+			Cgroup: "/system.slice/slurmstepd.scope/job_" + job + "/step_0/user/task_0", Held: []*facts.Held{{Gpu: 0}}}
+	}
+	part := func(key, id, node string) schedulers.Job {
+		return schedulers.Job{Key: "slurm/" + key, ID: id, Name: "het", User: "ann", Phase: schedulers.Running, StartAt: c.now(), Nodes: []string{node}, GPUsOn: map[string][]int{node: {0}}}
+	}
+	f.Scheduled(picture(c, part("105", "105+0", "gpu001"), part("106", "105+1", "gpu002")))
+	tells(t, f, c, "a", step("105", 100))
+	s := tells(t, f, c, "b", step("106", 100))
+	if len(s.Jobs) != 1 || s.Jobs[0].Key != "slurm/105" || strings.Join(s.Jobs[0].Nodes, ",") != "a,b" || len(s.Jobs[0].GPUs) != 2 || len(s.Jobs[0].Unwatched) != 0 {
+		t.Fatalf("%+v", s.Jobs[0])
+	}
+}
+
+// What package jobs finds out about ranks reaches the snapshot: their pods, and those that are left over once their job is over.
+func TestRanksAreDescribed(t *testing.T) {
+	c := newClock()
+	f := New(Options{Now: c.now, StaleAfter: time.Hour, Fold: func(names []string) string { return strings.Join(names, "+") }})
+	named(t, f, "a", "gpu001", 2, c.now())
+	container := strings.Repeat("ab", 32)
+	p := rankOf(100, "0", "2", 0)
+	p.Cgroup, p.NsPids, p.StartWallMs = "/system.slice/cri-containerd-"+container+".scope", []int32{100, 7}, c.now().UnixMilli()
+	p.EnvState, p.Held = facts.EnvState_ENV_READ, []*facts.Held{{Gpu: 0}}
+	kube := picture(c)
+	kube.Kind, kube.Whole = "kubernetes", false
+	kube.Jobs = []schedulers.Job{{Key: "kubernetes/team/PyTorchJob/rlhf", ID: "team/rlhf", User: "ann", Phase: schedulers.Running, Nodes: []string{"gpu001", "gpu009"},
+		Pods: []schedulers.Pod{{UID: "0", Name: "rlhf-worker-0", Containers: []string{container}}}}}
+	f.Scheduled(kube)
+	s := tells(t, f, c, "a", p)
+	if len(s.Jobs) != 1 || s.Jobs[0].Key != "kubernetes/team/PyTorchJob/rlhf" || s.Jobs[0].UnwatchedText != "gpu009" {
+		t.Fatalf("%+v", s.Jobs[0])
+	}
+	if r := s.Jobs[0].Ranks[0]; r.Pod != "rlhf-worker-0" || r.InnerPID != 7 || r.Orphan != jobs.NotOrphan {
+		t.Fatalf("rank %+v", r)
+	}
+	// A job that its scheduler, which tells of all jobs, does not have any more.
+	left := slurmRank("66", 200, "0", "1", 1)
+	left.StartWallMs, left.Held = c.now().UnixMilli(), []*facts.Held{{Gpu: 1}}
+	tells(t, f, c, "a", left)
+	c.tick(2 * askedSince)
+	f.Scheduled(picture(c))
+	c.tick(time.Second)
+	s = f.Publish()
+	j := s.Job("slurm/66")
+	if j == nil || j.Ranks[0].Orphan != jobs.JobEnded || len(j.Leftovers) != 1 || j.Leftovers[0].PID != 200 || j.Leftovers[0].GPUs != 1 {
+		t.Fatalf("%+v", j)
+	}
+	some := picture(c)
+	some.Whole = false
+	f.Scheduled(some)
+	c.tick(time.Second)
+	if j = f.Publish().Job("slurm/66"); j.Ranks[0].Orphan != jobs.NotOrphan || j.Asked != NotAsked {
+		t.Fatalf("a scheduler that may have more: %+v", j)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"foretop/jobs"
 	"foretop/jobs/layout"
 	"foretop/telemetry/facts"
 )
@@ -278,6 +279,9 @@ type Job struct {
 	MissingN      int            // how many
 	NodesPending  int            // nodes of the fleet that have not answered yet: missing ranks may be there
 	Nodes         []string       // names of nodes with ranks of it
+	Unwatched     []string       // hosts where it should be and that no node of the fleet is, by its scheduler's or launcher's names
+	UnwatchedText string         // the same as a node set
+	Leftovers     []Leftover     // by node
 	GPUs          []GPURef       // devices that its ranks hold, or see, by rank
 	Layout        *layout.Layout // where its ranks stand; nil unknown
 	LayoutTrouble string         // why the layout cannot be told though something was said of it; ""
@@ -317,7 +321,21 @@ type Rank struct {
 	Node            string
 	PID             int32
 	StartTicks      uint64
-	GPUs            []int // indices on its node
+	GPUs            []int       // indices on its node
+	Inferred        bool        // its number was found by how it was started: it does not say it itself
+	Task            string      // in its framework's words: "chief 0", "worker 3"; "" none
+	Pod             string      // name of its pod, or the beginning of its container's id; "" in none
+	InnerPID        int32       // its number in its container; 0 the same
+	Orphan          jobs.Orphan // why it should not be there any more
+}
+
+// Leftover is a process of a job that has no business any more on the GPUs that it holds.
+type Leftover struct {
+	Node       string
+	PID        int32
+	StartTicks uint64
+	GPUs       int // that it holds
+	Why        jobs.Orphan
 }
 
 // GPURef names a GPU and the rank on it.

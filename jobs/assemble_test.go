@@ -305,7 +305,7 @@ func BenchmarkRegroup10000(b *testing.B) {
 			}
 		}
 	}
-	pods, known := fleet(1250), &Known{Pods: map[string]KnownPod{}, Jobs: map[string]KnownJob{}, Whole: map[string]bool{"kubernetes": true}}
+	pods, known := fleet(1250), &Known{Pods: map[string]KnownPod{}, Jobs: map[string]KnownJob{}, Whole: map[string]int64{"kubernetes": 1 << 50}}
 	for i := range pods {
 		uid := fmt.Sprintf("0c5a6b0e-1f2a-4b3c-8d9e-%012d", i)
 		job := fmt.Sprintf("kubernetes/team/PyTorchJob/llama-%d", i/32)

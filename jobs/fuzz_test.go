@@ -134,7 +134,7 @@ func FuzzProcesses(f *testing.F) {
 		checkJobs(t, AssembleWith(nodes, &Known{
 			Jobs:   map[string]KnownJob{"slurm/7": {Ended: true, Hosts: []string{"a", "z"}, User: "\x1b[2J"}, "slurm/8": {PartOf: "slurm/7"}, "kubernetes/n/Job/j": {}},
 			Pods:   map[string]KnownPod{pod: {Job: "kubernetes/n/Job/j", Name: "\x00"}},
-			SLUIDs: map[string]string{"sEKNKTV3WPV500": "slurm/8123"}, Whole: map[string]bool{"slurm": true},
+			SLUIDs: map[string]string{"sEKNKTV3WPV500": "slurm/8123"}, Whole: map[string]int64{"slurm": 1 << 50},
 		}), nodes)
 	})
 }

@@ -2,13 +2,12 @@ package jobs
 
 // Known is what schedulers know and processes do not say. Assemble changes none of it; every part may be empty.
 type Known struct {
-	Jobs       map[string]KnownJob // by key, as a scheduler has it: "slurm/8123", "kubernetes/NAMESPACE/KIND/NAME"
-	Pods       map[string]KnownPod // by uid, with hyphens
-	Containers map[string]KnownPod // by id, without the runtime's prefix: where the path of a process names no pod
-	SLUIDs     map[string]string   // of Slurm, to the key of the job
-	// Whole names the schedulers, by their word in Job.Scheduler, whose every running job is in Jobs: a job that one of them does not have is over. Where the fleet has
-	// several clusters of one kind, all of them must be there.
-	Whole map[string]bool
+	Jobs   map[string]KnownJob // by key, as a scheduler has it: "slurm/8123", "kubernetes/NAMESPACE/KIND/NAME"
+	Pods   map[string]KnownPod // by uid, with hyphens, and by the ids of their containers without the runtime's prefix: a process's path may name either
+	SLUIDs map[string]string   // of Slurm, to the key of the job
+	// Whole is of each scheduler, by its word in Job.Scheduler, the Unix time in ms up to which every job that ran is in Jobs: an older one that is not there is over.
+	// Where the fleet has several clusters of one kind, all of them must be there. A scheduler that may have more jobs is not in it.
+	Whole map[string]int64
 }
 
 // KnownJob is a job as its scheduler knows it. What is empty leaves what the processes say.
@@ -36,21 +35,21 @@ func (k *Known) podOf(c *claim) *KnownPod {
 	if p, ok := k.Pods[c.pod]; ok {
 		return &p
 	}
-	if p, ok := k.Containers[c.container]; ok {
+	if p, ok := k.Pods[c.container]; ok {
 		return &p
 	}
 	return nil
 }
 
-// over says whether a job's scheduler says that it has ended, or would know it and does not.
-func (k *Known) over(key, scheduler string) bool {
+// over says whether the scheduler of a job that started then says that it has ended, or would know it and does not.
+func (k *Known) over(key, scheduler string, startMS int64) bool {
 	if k == nil {
 		return false
 	}
 	if j, ok := k.Jobs[key]; ok {
 		return j.Ended
 	}
-	return k.Whole[scheduler]
+	return startMS > 0 && startMS < k.Whole[scheduler]
 }
 
 // enrich puts a scheduler's words before those of the processes.

@@ -76,7 +76,7 @@ func TestKnown(t *testing.T) {
 			[]string{"torchrun/# id=gpu001:29500 name=train.py user=root world=2 hosts=0[] unwatched=[] | 0:a/101 pod=aaaaaaaaaaaa inside=7 | 1:b/101 pod=bbbbbbbbbbbb inside=7"},
 		},
 		{
-			"a job that its scheduler says is over, and one that it does not know", &Known{Jobs: map[string]KnownJob{"slurm/8123": {Ended: true}}, Whole: map[string]bool{"slurm": true}},
+			"a job that its scheduler says is over, and one that it does not know", &Known{Jobs: map[string]KnownJob{"slurm/8123": {Ended: true}}, Whole: map[string]int64{"slurm": 1 << 50}},
 			[]NodeFacts{on("n", holding(in(proc(5, 1, "python x.py", "SLURM_JOB_ID=8123"), v2cgroup), 0), holding(in(proc(6, 1, "python x.py", ""), "/slurm/uid_1/job_9/step_0/task_0"), 1), bare(7, 2))},
 			[]string{
 				"process/#@n id=pid 7 name=serve.py user=ann world=0 hosts=0[] unwatched=[] | worker n/7 pod=",

@@ -51,7 +51,7 @@ func (a *assembly) job(r *run, key string) Job {
 	a.name(&j, ranks, r.others)
 	named := a.hostsOf(&j, r)
 	j.enrich(a.known)
-	over, here := a.known.over(key, j.Scheduler), len(ranks) > 0 && ranks[0].id.runHere
+	over, here := a.known.over(key, j.Scheduler, j.StartMS), len(ranks) > 0 && ranks[0].id.runHere
 	few := j.few(here || named)
 	for i := range ranks {
 		j.Ranks[i].Orphan = a.orphan(&ranks[i], over, few)

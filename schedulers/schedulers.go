@@ -24,6 +24,7 @@ type Picture struct {
 	Nodes   []Node        // by name
 	Jobs    []Job         // by key
 	Cut     int           // jobs beyond MaxJobs that are not told
+	Whole   bool          // every job that ran at that time is in Jobs: one that is not has ended
 	Unseen  []string      // what this user may not see, in words: "nodes: forbidden"; nil: nothing is known to be hidden
 	Problem *Problem      // nil: it answers
 }

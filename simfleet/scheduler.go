@@ -18,7 +18,7 @@ const (
 // Pictures are what the fleet's schedulers know at a moment: Slurm has the nodes of its jobs and those that nothing runs on, Kubernetes those of its pods. What
 // people start by hand runs on nodes of neither.
 func (m *Model) Pictures(at time.Duration) []*schedulers.Picture {
-	slurm := &schedulers.Picture{Kind: "slurm", Cluster: slurmCluster, Version: "24.11.5", At: m.epoch.Add(at), Every: 15 * time.Second}
+	slurm := &schedulers.Picture{Kind: "slurm", Cluster: slurmCluster, Version: "24.11.5", At: m.epoch.Add(at), Every: 15 * time.Second, Whole: true}
 	kube := &schedulers.Picture{Kind: "kubernetes", Cluster: kubeCluster, Version: "1.33.4", At: m.epoch.Add(at)}
 	free := 0
 	for _, n := range m.nodes {

@@ -66,6 +66,7 @@ func rankColumns() []column {
 		{id: "mem", title: "MEM", width: 8, right: true, drop: 7, down: true},
 		{id: "net", title: "NET", width: 9, right: true, drop: 8, down: true},
 		{id: "temp", title: "TEMP", width: 4, right: true, drop: 11, down: true},
+		{id: "task", title: "TASK", width: 10, ideal: 24, drop: 12},
 		{id: "unlike", title: "UNLIKE ITS PEERS", width: 18, rest: true, down: true},
 	}
 }
@@ -134,6 +135,17 @@ func (t *rankTable) build(j *fleet.Job) {
 	for i := range t.rows {
 		t.at[t.rows[i].key] = int32(i)
 	}
+}
+
+// task is a rank's place in its framework's words, and its pod's name.
+func (r *rankRow) task() string {
+	switch {
+	case r.rank == nil:
+		return ""
+	case r.rank.Task == "" || r.rank.Pod == "":
+		return r.rank.Task + r.rank.Pod
+	}
+	return r.rank.Task + " " + r.rank.Pod
 }
 
 // row finds a row by its key; nil when it is gone.
@@ -274,6 +286,8 @@ func (r *rankRow) sortKey(by string) rowKey {
 		k.num = float64(r.net)
 	case "temp":
 		k.num = float64(r.temp)
+	case "task":
+		k.word = r.task()
 	case "unlike":
 		k.num = 1000*float64(markRank(r.mark)) + math.Round(r.score/2)
 	}

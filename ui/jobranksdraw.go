@@ -2,6 +2,8 @@ package ui
 
 import (
 	"strconv"
+
+	"foretop/jobs"
 )
 
 // openRank goes to the node of the selected rank.
@@ -30,6 +32,7 @@ func (m *Model) rankInfo(a area) [][]span {
 		rank = r.rank.Rank
 		who = append(who, span{" rank " + strconv.Itoa(rank), fg(colStrong)})
 	}
+	who = append(who, r.origin()...)
 	n := m.index.node(r.node)
 	if r.ref == nil || r.ref.GPU == nil || n == nil {
 		return [][]span{append(who, span{"  no GPU of it is known; the node is " + m.index.state(r.node).String(), fg(colStale)})}
@@ -40,6 +43,26 @@ func (m *Model) rankInfo(a area) [][]span {
 		return [][]span{all}
 	}
 	return [][]span{words, numbers}
+}
+
+// origin is what is known of a rank beside its number and place: how it is known, its task, its pod, and whether it should be there.
+func (r *rankRow) origin() (out []span) {
+	if r.rank == nil {
+		return nil
+	}
+	if r.rank.Inferred {
+		out = append(out, span{" (its number is inferred, it does not say it)", fg(colDim)})
+	}
+	if word := r.task(); word != "" {
+		out = append(out, span{" " + word, style{}})
+	}
+	if r.rank.InnerPID != 0 {
+		out = append(out, span{" pid " + strconv.Itoa(int(r.rank.InnerPID)) + " in there", fg(colDim)})
+	}
+	if r.rank.Orphan != jobs.NotOrphan {
+		out = append(out, span{" left over: " + r.rank.Orphan.String(), fg(colWarn)})
+	}
+	return out
 }
 
 // drawRanks draws the table.
@@ -79,7 +102,11 @@ func (t *rankTable) cell(a area, p *placed, r *rankRow) {
 			num(absent)
 			return
 		}
-		a.right(0, 0, p.cells, strconv.Itoa(r.rank.Rank), fg(colStrong))
+		word := strconv.Itoa(r.rank.Rank)
+		if r.rank.Inferred {
+			word += "?"
+		}
+		a.right(0, 0, p.cells, word, fg(colStrong))
 	case "node":
 		a.cut(0, 0, p.cells, tail(r.node, p.cells), style{})
 	case "gpu":
@@ -111,6 +138,12 @@ func (t *rankTable) cell(a area, p *placed, r *rankRow) {
 		num(formatRate(r.net))
 	case "temp":
 		num(formatUnit(r.temp, "°"))
+	case "task":
+		if word := r.task(); word != "" {
+			a.cut(0, 0, p.cells, word, style{})
+		} else {
+			a.text(0, 0, absent, fg(colDim))
+		}
 	case "unlike":
 		t.drawUnlike(a, p, r)
 	}
@@ -136,6 +169,9 @@ func (t *rankTable) drawUnlike(a area, p *placed, r *rankRow) {
 		x = a.text(0, 0, string(r.mark)+" "+words+" ", st)
 	} else if r.ref != nil && r.ref.Empty {
 		x = a.text(0, 0, string(markIdle)+" no process ", style{})
+	}
+	if r.rank != nil && r.rank.Orphan != jobs.NotOrphan {
+		x = a.text(x, 0, string(markWarning)+" left over: "+r.rank.Orphan.String()+" ", fg(colWarn))
 	}
 	a.cut(x, 0, p.cells-x, r.how(), fg(colWarn))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -193,15 +194,20 @@ func (s *Slurm) sawCluster(name string) {
 	}
 }
 
-// askCluster asks for the cluster's name, where no other answer told it.
-func (s *Slurm) askCluster(ctx context.Context) {
+// askConfig asks once for the cluster's name, and whether others' jobs are hidden.
+func (s *Slurm) askConfig(ctx context.Context) {
 	out, err := s.run(ctx, s.scontrol, "show", "config")
 	if err != nil {
 		return // asked again with the next picture
 	}
 	for line := range strings.Lines(string(out)) {
-		if key, value, ok := strings.Cut(line, "="); ok && strings.TrimSpace(key) == "ClusterName" {
-			s.sawCluster(strings.TrimSpace(value))
+		key, value, _ := strings.Cut(line, "=")
+		switch value = strings.TrimSpace(value); strings.TrimSpace(key) {
+		case "ClusterName":
+			s.sawCluster(value)
+		case "PrivateData":
+			s.configured = true
+			s.private = slices.Contains(strings.Split(value, ","), "jobs")
 		}
 	}
 }

@@ -207,3 +207,27 @@ func TestLiveLocal(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A cluster that hides others' jobs says so, and nothing is concluded from a job that is not told; who may see all sees that it is all.
+func TestLivePrivate(t *testing.T) {
+	bed := testbed.Slurm(t, testbed.SlurmOptions{Conf: []string{"PrivateData=jobs,usage"}})
+	as := func(user string) *live {
+		s, err := Find(t.Context(), beside{bed, user}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &live{t, bed, s, &newest{}}
+	}
+	ann := as("ann")
+	for _, user := range []string{"ann", "bob"} {
+		ann.submit(user, "-N1", "-n1", "-t", "10", "--wrap", "exec sleep 600")
+	}
+	operator := as("root").until("both jobs", func(p *schedulers.Picture) bool { return len(p.Jobs) == 2 })
+	if !operator.Whole || len(operator.Unseen) != 0 {
+		t.Errorf("root: whole %v, unseen %q", operator.Whole, operator.Unseen)
+	}
+	p := ann.until("ann's job", func(p *schedulers.Picture) bool { return len(p.Jobs) == 1 })
+	if p.Whole || len(p.Unseen) != 1 || p.Jobs[0].User != "ann" {
+		t.Errorf("ann: whole %v, unseen %q, %+v", p.Whole, p.Unseen, p.Jobs)
+	}
+}

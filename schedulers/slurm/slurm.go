@@ -31,6 +31,8 @@ type Slurm struct {
 	// Of the goroutine that watches.
 	jobForm, nodeForm form
 	cluster           string
+	configured        bool // the configuration was read
+	private           bool // PrivateData hides others' jobs from all but operators
 }
 
 // Options are what a user may set; zero is the default.

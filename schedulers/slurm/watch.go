@@ -104,7 +104,7 @@ func (s *Slurm) wait(ctx context.Context, start time.Time, p pace) bool {
 func (s *Slurm) round(ctx context.Context, last *schedulers.Picture) *schedulers.Picture {
 	next := &schedulers.Picture{Kind: "slurm", Version: s.release}
 	if last != nil {
-		next.At, next.Nodes, next.Jobs, next.Cut = last.At, last.Nodes, last.Jobs, last.Cut
+		next.At, next.Nodes, next.Jobs, next.Cut, next.Whole = last.At, last.Nodes, last.Jobs, last.Cut, last.Whole
 	}
 	b := newBuilder()
 	start := time.Now()
@@ -122,9 +122,10 @@ func (s *Slurm) round(ctx context.Context, last *schedulers.Picture) *schedulers
 	}
 	if err == nil {
 		next.At = start
-		if s.cluster == "" {
-			s.askCluster(ctx)
+		if !s.configured {
+			s.askConfig(ctx)
 		}
+		next.Whole = s.configured && next.Cut == 0 && (!s.private || usersOf(jobs) > 1)
 	} else {
 		next.Problem = problem(err)
 		next.Problem.Since = start
@@ -133,7 +134,20 @@ func (s *Slurm) round(ctx context.Context, last *schedulers.Picture) *schedulers
 		}
 	}
 	next.Cluster = s.cluster
+	if s.private && !next.Whole {
+		next.Unseen = []string{"others' jobs: PrivateData=jobs"}
+	}
 	return next
+}
+
+// usersOf counts whose jobs these are: 0, 1, or 2 for more. Who sees another's jobs sees all, whatever PrivateData says: an operator.
+func usersOf(jobs []schedulers.Job) int {
+	for i := range jobs {
+		if jobs[i].User != jobs[0].User {
+			return 2
+		}
+	}
+	return min(len(jobs), 1)
 }
 
 // same is the old list where the new one says the same, so that a reader sees by its address that nothing changed.
@@ -146,7 +160,7 @@ func same[T any](old, new []T) []T {
 
 // differs says whether a reader learns something from the second picture. When it was said alone is no news.
 func differs(a, b *schedulers.Picture) bool {
-	if a.Cluster != b.Cluster || a.Version != b.Version || a.Cut != b.Cut || a.Every != b.Every && (a.Every < b.Every/2 || a.Every > 2*b.Every) {
+	if a.Cluster != b.Cluster || a.Version != b.Version || a.Cut != b.Cut || a.Whole != b.Whole || a.Every != b.Every && (a.Every < b.Every/2 || a.Every > 2*b.Every) {
 		return true
 	}
 	if (a.Problem == nil) != (b.Problem == nil) || a.Problem != nil && *a.Problem != *b.Problem {

@@ -277,7 +277,7 @@ func TestFallsBackToText(t *testing.T) {
 					mark, _, _ = strings.Cut(mark, "@")
 					return asSqueue(mark, map[string]string{"JobID": "5", "JobArrayID": "5", "State": "RUNNING", "NodeList": "n1", "tres-per-node": "gres/gpu:8"}), nil
 				case strings.Contains(line, "show config"):
-					return []byte("Configuration data as of 2026\nClusterName             = west\n"), nil
+					return []byte("Configuration data as of 2026\nClusterName             = west\nPrivateData             = none\n"), nil
 				}
 				asked = append(asked, "scontrol text")
 				return []byte("NodeName=n1 State=MIXED Gres=gpu:8\n"), nil
@@ -285,7 +285,7 @@ func TestFallsBackToText(t *testing.T) {
 			s := p.find(t)
 			for range 2 {
 				picture := s.round(t.Context(), nil)
-				if picture.Problem != nil || len(picture.Jobs) != 1 || len(picture.Nodes) != 1 || picture.Cluster != "west" || len(picture.Jobs[0].GPUsOn["n1"]) != 8 {
+				if picture.Problem != nil || len(picture.Jobs) != 1 || len(picture.Nodes) != 1 || picture.Cluster != "west" || !picture.Whole || len(picture.Jobs[0].GPUsOn["n1"]) != 8 {
 					t.Fatalf("%+v %+v", picture, picture.Problem)
 				}
 			}
