@@ -2,6 +2,7 @@ package ui
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -69,6 +70,15 @@ func rankColumns() []column {
 		{id: "task", title: "TASK", width: 10, ideal: 24, drop: 12},
 		{id: "unlike", title: "UNLIKE ITS PEERS", width: 18, rest: true, down: true},
 	}
+}
+
+// columns are those of a job's ranks: what none of them has is left out.
+func (t *rankTable) columns() []column {
+	all := rankColumns()
+	if !slices.ContainsFunc(t.rows, func(r rankRow) bool { return r.task() != "" }) {
+		all = slices.DeleteFunc(all, func(c column) bool { return c.id == "task" })
+	}
+	return all
 }
 
 // refresh takes over a job's ranks. Which rows there are seldom changes: then only their numbers are read anew.

@@ -32,13 +32,12 @@ func (m *Model) rankInfo(a area) [][]span {
 		rank = r.rank.Rank
 		who = append(who, span{" rank " + strconv.Itoa(rank), fg(colStrong)})
 	}
-	who = append(who, r.origin()...)
 	n := m.index.node(r.node)
 	if r.ref == nil || r.ref.GPU == nil || n == nil {
-		return [][]span{append(who, span{"  no GPU of it is known; the node is " + m.index.state(r.node).String(), fg(colStale)})}
+		return [][]span{append(append(who, r.origin()...), span{"  no GPU of it is known; the node is " + m.index.state(r.node).String(), fg(colStale)})}
 	}
 	who = append(who, span{" GPU " + strconv.Itoa(r.ref.Index), fg(colStrong)})
-	words, numbers := append(who, gpuWords(n, r.ref.GPU, rank, false)...), []span{{" " + gpuNumbers(r.ref.GPU), style{}}}
+	words, numbers := append(append(who, gpuWords(n, r.ref.GPU, rank, false)...), r.origin()...), []span{{" " + gpuNumbers(r.ref.GPU), style{}}}
 	if all := append(words[:len(words):len(words)], numbers...); a.h == 1 || spansWidth(a, all) < a.w {
 		return [][]span{all}
 	}
@@ -73,7 +72,7 @@ func (m *Model) drawRanks(a area) {
 		a.cut(tableIndent, 0, a.w-tableIndent, "no rank and no GPU of it is seen", fg(colDim))
 		return
 	}
-	t.placed = placeColumns(rankColumns(), a.w)
+	t.placed = placeColumns(t.columns(), a.w)
 	drawHeader(a, 0, t.placed, t.sort, t.descending())
 	t.page = max(1, a.h-1)
 	top, at := t.scroll(t.page), t.list.index()

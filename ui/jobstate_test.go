@@ -1,10 +1,12 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"foretop/fleet"
+	"foretop/jobs"
 )
 
 // TestStateColumn shows that where a job stands still can be read with its place, whatever else has to go.
@@ -40,4 +42,23 @@ func TestUnknownJobState(t *testing.T) {
 	if got := jobText(&fleet.Job{State: 99}); strings.TrimSpace(got) == "" {
 		t.Error("a state without words")
 	}
+}
+
+// TestRanksAreDescribed shows what is known of a rank beside its numbers, where anything is.
+func TestRanksAreDescribed(t *testing.T) {
+	snap := scheduled()
+	j := *snap.Jobs[0]
+	j.Ranks = slices.Clone(j.Ranks)
+	r := &j.Ranks[131]
+	r.Inferred, r.Task, r.Pod, r.InnerPID, r.Orphan = true, "worker 131", "llama-worker-131", 77, jobs.LauncherGone
+	snap.Jobs[0] = &j
+	d := drive(snap, 120, 40, Options{})
+	d.keys("enter", "tab", "tab")
+	d.shows(t, "TASK", "131?", "worker 131 …", "▲ left ov")
+	d = drive(snap, 200, 60, Options{})
+	d.keys("enter", "tab", "tab")
+	d.shows(t, "131?", "(its number is inferred, it does not say it)", "worker 131 llama-worker-131", "pid 77 in there")
+	d = drive(snap, 80, 24, Options{})
+	d.keys("enter", "tab", "tab")
+	d.lacks(t, "TASK")
 }
