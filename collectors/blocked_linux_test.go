@@ -115,7 +115,7 @@ var trees = map[string]tree{
 		},
 	},
 	"usage": {
-		paths: []string{"proc/2020/stat"}, words: inACall,
+		paths: []string{"proc/2021/stat"}, words: inACall, // of one that is not told: the walk looks at those itself
 		change: func(t *testing.T, root kernfs.Root, n int) {
 			write(t, root, "proc/2030/stat", fmt.Sprintf("2030 (python3) S 2002 1 1 0 -1 4194304 0 0 0 0 %d 0 0 0 20 0 1 0 500102 0 100 0\n", 1_200_000+n))
 		},

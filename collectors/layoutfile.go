@@ -8,103 +8,13 @@ import (
 	"os"
 	"path"
 	"slices"
-	"sync"
 
 	"foretop/collectors/kernfs"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
-const (
-	maxLayoutFile  = 256 << 10
-	maxLayoutQueue = 256 // processes that wait for their files
-)
-
-// layoutReader reads the configuration files that command lines name, one after another in a goroutine of its own, and only keeps of them what
-// telemetry.LayoutText picks. A file system that does not answer holds that goroutine, and nothing and nobody else: files are told when they were read.
-type layoutReader struct {
-	root  kernfs.Root
-	mu    sync.Mutex
-	queue []layoutQuestion
-	read  map[layoutProcess][]*facts.LayoutFile
-	awake bool // the goroutine runs
-	over  bool
-}
-
-// layoutProcess is a process.
-type layoutProcess struct {
-	pid   int32
-	start uint64
-}
-
-type layoutQuestion struct {
-	layoutProcess
-	files []string // as its command line has them
-}
-
-// ask has the files of a process read; it does not wait. A process too many is not read.
-func (r *layoutReader) ask(pid int32, start uint64, files []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over || len(r.queue) >= maxLayoutQueue {
-		return
-	}
-	r.queue = append(r.queue, layoutQuestion{layoutProcess{pid, start}, files})
-	if !r.awake {
-		r.awake = true
-		go r.serve()
-	}
-}
-
-// take hands over, once, what the files of a process say; ok is false while they were not read.
-func (r *layoutReader) take(pid int32, start uint64) (files []*facts.LayoutFile, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := layoutProcess{pid, start}
-	if files, ok = r.read[key]; ok {
-		delete(r.read, key)
-	}
-	return files, ok
-}
-
-// forget drops what was read for processes that are gone.
-func (r *layoutReader) forget(alive func(pid int32, start uint64) bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for p := range r.read {
-		if !alive(p.pid, p.start) {
-			delete(r.read, p)
-		}
-	}
-}
-
-func (r *layoutReader) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over, r.queue = true, nil
-}
-
-// serve reads until nothing is asked for any more.
-func (r *layoutReader) serve() {
-	for {
-		r.mu.Lock()
-		if len(r.queue) == 0 {
-			r.awake = false
-			r.mu.Unlock()
-			return
-		}
-		q := r.queue[0]
-		r.queue = r.queue[1:]
-		r.mu.Unlock()
-		files := readLayoutFiles(r.root, q.pid, q.files)
-		r.mu.Lock()
-		if r.read == nil {
-			r.read = map[layoutProcess][]*facts.LayoutFile{}
-		}
-		r.read[q.layoutProcess] = files
-		r.mu.Unlock()
-	}
-}
+const maxLayoutFile = 256 << 10
 
 // readLayoutFiles reads what files say of the layout. One that says nothing is left out; one that cannot be read says why.
 func readLayoutFiles(root kernfs.Root, pid int32, names []string) []*facts.LayoutFile {
@@ -183,9 +93,10 @@ func (r *processReader) layoutOf(p *proc) {
 	case len(p.files) == 0 || p.launcher || p.silent:
 	case !p.asked:
 		p.asked = true
-		r.layout.ask(p.pid, p.start, p.files)
+		pid, files := p.pid, p.files
+		r.layout.ask(p.key(), func() []*facts.LayoutFile { return readLayoutFiles(r.m.root, pid, files) })
 	case p.said == nil:
-		if said, ok := r.layout.take(p.pid, p.start); ok {
+		if said, ok := r.layout.take(p.key()); ok {
 			p.said, p.fact = said, nil
 		}
 	}

@@ -12,9 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openNamedFile opens a regular file that a process names, to read. It is found with O_PATH, which opens nothing: no device is woken and no pipe waited
-// for, whatever the name leads to; then that very file is opened. Links lead within the process's root, as they do for itself (openat2(2)).
+// openNamedFile opens a regular file that a process names, to read.
 func openNamedFile(root kernfs.Root, pid int32, name string) (*os.File, error) {
+	return openNamed(root, pid, name, regular, unix.O_NONBLOCK|unix.O_NOCTTY)
+}
+
+// openNamedDir opens a folder that a process names, to list.
+func openNamedDir(root kernfs.Root, pid int32, name string) (*os.File, error) {
+	return openNamed(root, pid, name, func(info os.FileInfo) error {
+		if !info.IsDir() {
+			return unix.ENOTDIR
+		}
+		return nil
+	}, unix.O_DIRECTORY)
+}
+
+// openNamed opens what a process names, to read, if it may be. It is found with O_PATH, which opens nothing: no device is woken and no pipe waited for, whatever
+// the name leads to; then that very file is opened. Links lead within the process's root, as they do for itself (openat2(2)).
+func openNamed(root kernfs.Root, pid int32, name string, may func(os.FileInfo) error, flags int) (*os.File, error) {
 	found, err := findNamedFile(root, pid, name)
 	if err != nil {
 		return nil, err
@@ -23,13 +38,13 @@ func openNamedFile(root kernfs.Root, pid int32, name string) (*os.File, error) {
 	defer handle.Close()
 	info, err := handle.Stat()
 	if err == nil {
-		err = regular(info)
+		err = may(info)
 	}
 	if err != nil {
 		return nil, err
 	}
 	fd, err := kernfs.Retry(func() (int, error) {
-		return unix.Open("/proc/self/fd/"+strconv.Itoa(found), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		return unix.Open("/proc/self/fd/"+strconv.Itoa(found), unix.O_RDONLY|unix.O_CLOEXEC|flags, 0)
 	})
 	if err != nil {
 		return nil, err

@@ -11,3 +11,6 @@ import (
 
 // openNamedFile needs /proc of Linux.
 func openNamedFile(kernfs.Root, int32, string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// openNamedDir needs /proc of Linux.
+func openNamedDir(kernfs.Root, int32, string) (*os.File, error) { return nil, errors.ErrUnsupported }

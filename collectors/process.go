@@ -42,6 +42,8 @@ type proc struct {
 	files     []string            // that its command line names, as it has them
 	asked     bool                // for what they say
 	said      []*facts.LayoutFile // that
+	versions  string              // of the libraries that it has loaded
+	libsAsked int                 // how often it was asked for them
 	rank      string              // the words of rankOf
 	fact      *facts.Process
 	usageSeen bool
@@ -97,14 +99,15 @@ type processReader struct {
 	list   []procEntry
 	buf    []byte
 	prober *prober
-	layout layoutReader
+	layout fileReader[[]*facts.LayoutFile]
+	libs   fileReader[string]
 	last   []*facts.Process
 	any    bool // a list was told: until then an empty one is news as well, for the front end may hold an older
 	hidden bool // /proc shows this user his own processes only
 }
 
 func newProcess(m *machine) reader {
-	return &processReader{m: m, procs: map[int32]*proc{}, keys: toldKeys(), prober: newProber(m.root), layout: layoutReader{root: m.root}, hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
+	return &processReader{m: m, procs: map[int32]*proc{}, keys: toldKeys(), prober: newProber(m.root), hidden: os.Geteuid() != 0 && hidesProcesses(m.root)}
 }
 
 // toldKeys are the variables of an environment that are told.
@@ -119,6 +122,7 @@ func toldKeys() map[string]bool {
 func (r *processReader) close() {
 	r.prober.close()
 	r.layout.close()
+	r.libs.close()
 }
 
 func (r *processReader) read(ctx context.Context) error {
@@ -143,7 +147,9 @@ func (r *processReader) read(ctx context.Context) error {
 			delete(r.procs, pid)
 		}
 	}
-	r.layout.forget(func(pid int32, start uint64) bool { return r.procs[pid] != nil && r.procs[pid].start == start })
+	alive := func(p processKey) bool { return r.procs[p.pid] != nil && r.procs[p.pid].start == p.start }
+	r.layout.forget(alive)
+	r.libs.forget(alive)
 	told, foreign := r.tell()
 	b := r.m.board
 	if b.detail.Load() {

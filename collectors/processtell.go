@@ -49,6 +49,7 @@ func (r *processReader) tell() (told []*facts.Process, foreign int) {
 	for _, p := range chosen {
 		r.followParent(p)
 		r.layoutOf(p)
+		r.librariesOf(p, len(held[p.pid]) > 0)
 		if p.fact == nil || !sameHeld(p.fact.Held, held[p.pid]) {
 			r.describe(p, held[p.pid])
 		} else if p.fact.User == "" {
@@ -195,7 +196,7 @@ func (r *processReader) describe(p *proc, held []*facts.Held) {
 	f := &facts.Process{
 		Pid: p.pid, StartTicks: p.start, Ppid: p.ppid, Comm: p.comm, Command: p.command, Cgroup: p.cgroup,
 		Env: maps.Clone(p.env), EnvState: p.envState, Held: held, Launcher: p.launcher, Rank: p.rank != "" && !p.launcher,
-		StartWallMs: r.startWallMS(p.start), LayoutFlags: maps.Clone(p.flags), LayoutFiles: p.layoutFiles(),
+		StartWallMs: r.startWallMS(p.start), LayoutFlags: maps.Clone(p.flags), LayoutFiles: p.layoutFiles(), Versions: p.versions,
 	}
 	var s procStat
 	if r.stat(p.pid, &s) {

@@ -52,6 +52,7 @@ type writer struct {
 	ended      bool
 }
 
+// processKey is a process.
 type processKey struct {
 	pid   int32
 	start uint64

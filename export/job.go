@@ -48,6 +48,15 @@ type jobDocument struct {
 	Leftovers     []leftoverDoc  `json:"leftovers"`
 	Layout        *layoutDoc     `json:"layout"`
 	LayoutTrouble word           `json:"layout_problem"`
+	Libraries     []libraryDoc   `json:"libraries"`
+}
+
+// libraryDoc is a version of a library that ranks have loaded.
+type libraryDoc struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Ranks   int    `json:"ranks_count"`
+	Node    string `json:"first_node"`
 }
 
 // leftoverDoc is a process that should not hold GPUs any more.
@@ -163,5 +172,6 @@ func jobOf(j *fleet.Job) jobDocument {
 			return leftoverDoc{o.Node, o.PID, o.StartTicks, o.GPUs, o.Why.String()}
 		}),
 		Layout: layoutOf(j.Layout), LayoutTrouble: word(j.LayoutTrouble),
+		Libraries: listOf(j.Libraries, func(l *fleet.Library) libraryDoc { return libraryDoc{l.Name, l.Version, l.Ranks, l.Node} }),
 	}
 }

@@ -105,6 +105,7 @@ type processDoc struct {
 	Job        word              `json:"job"`
 	Rank       index             `json:"rank"`
 	Launcher   bool              `json:"launcher"`
+	Versions   word              `json:"versions"`
 	EnvState   word              `json:"environment_state"`
 	Env        map[string]string `json:"environment"`
 	GPUs       []heldDoc         `json:"gpus"`
@@ -156,7 +157,7 @@ func processOf(n *fleet.Node, p *fleet.Process) processDoc {
 	d := processDoc{
 		PID: p.Pid, StartTicks: p.StartTicks, PPID: p.Ppid, UID: p.Uid, User: p.User, Comm: p.Comm, Command: p.Command, Cgroup: p.Cgroup, Cwd: word(p.Cwd),
 		State: word(p.Status), CPUPct: number(p.CPUPct), RSSBytes: number(p.RSS), Threads: number(p.Threads), Job: word(p.Job), Rank: index(p.Rank),
-		Launcher: p.Launcher, EnvState: environState(p.EnvState), Env: p.Env, GPUs: make([]heldDoc, len(p.Held)),
+		Launcher: p.Launcher, Versions: word(p.Versions), EnvState: environState(p.EnvState), Env: p.Env, GPUs: make([]heldDoc, len(p.Held)),
 	}
 	if p.StartWallMs > 0 {
 		d.Start = stamp(time.UnixMilli(p.StartWallMs))

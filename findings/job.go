@@ -43,6 +43,7 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 	consider(hurt(j, nodes))
 	consider(missing(j, at, m))
 	consider(leftovers(j, at, m))
+	consider(differing(j))
 	consider(unlike(seen, at, m))
 	consider(idle(j))
 	switch {
@@ -247,6 +248,17 @@ func leftovers(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
 		what = fmt.Sprintf("%d GPUs", gpus)
 	}
 	return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: fmt.Sprintf("left over: %s %s on %s, %s", who, what, list(nodes), first.Why)}
+}
+
+// differing says that ranks of a job have loaded different versions of a library: some fail only when they talk to one another.
+func differing(j *fleet.Job) fleet.Verdict {
+	for i := 1; i < len(j.Libraries); i++ {
+		if most, other := j.Libraries[i-1], j.Libraries[i]; most.Name == other.Name {
+			return fleet.Verdict{State: fleet.JobRunning, Severity: fleet.Notice,
+				Text: fmt.Sprintf("%s differs: %s on %d ranks, %s on %d (%s)", most.Name, most.Version, most.Ranks, other.Version, other.Ranks, other.Node)}
+		}
+	}
+	return fleet.Verdict{}
 }
 
 // idle says how many of the GPUs are held and unused.

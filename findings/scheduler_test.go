@@ -108,6 +108,9 @@ func TestJobAgainstItsScheduler(t *testing.T) {
 		{"a process left over", 2 * time.Minute, func(w *world) {
 			w.job.Leftovers = []fleet.Leftover{{Node: "b", PID: 6, GPUs: 1, Why: jobs.Superseded}}
 		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "left over: pid 6 holds 1 GPU on b, superseded"}},
+		{"ranks with another NCCL", 0, func(w *world) {
+			w.job.Libraries = []fleet.Library{{Name: "torch", Version: "2.7.1", Ranks: 16}, {Name: "nccl", Version: "2.26.2", Ranks: 15}, {Name: "nccl", Version: "2.21.5", Ranks: 1, Node: "b"}}
+		}, fleet.Verdict{State: fleet.JobRunning, Severity: fleet.Notice, Text: "nccl differs: 2.26.2 on 15 ranks, 2.21.5 on 1 (b)"}},
 		{"left over for a moment", 10 * time.Second, func(w *world) {
 			w.job.Leftovers = []fleet.Leftover{{Node: "b", PID: 6, GPUs: 1, Why: jobs.OthersGone}}
 		}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},

@@ -18,7 +18,7 @@ type LayoutRule struct {
 // maxLayoutAsked bounds how many ranks of a job are asked for its layout; the first that says something holds.
 const maxLayoutAsked = 64
 
-// layOut finds the layouts of the jobs that were just assembled: they change only with their processes.
+// layOut finds the layouts and libraries of the jobs that were just assembled: they change only with their processes.
 func (b *jobBook) layOut(nodes []jobs.NodeFacts) {
 	byName := make(map[string][]*facts.Process, len(nodes))
 	for i := range nodes {
@@ -26,6 +26,7 @@ func (b *jobBook) layOut(nodes []jobs.NodeFacts) {
 	}
 	for i := range b.plans {
 		j := &b.plans[i].job
+		j.Libraries = librariesOf(j, byName)
 		var err error
 		if j.Layout, err = b.layoutOf(j, byName); err != nil {
 			j.LayoutTrouble = err.Error()

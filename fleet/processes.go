@@ -78,7 +78,7 @@ func (t *processTable) drop(k processKey) {
 
 // sizeOf is about what a process takes in memory.
 func sizeOf(p *facts.Process) int {
-	n := 400 + len(p.User) + len(p.Comm) + len(p.Command) + len(p.Cgroup) + len(p.Cwd) + 8*len(p.NsPids) + 80*len(p.Held)
+	n := 400 + len(p.User) + len(p.Comm) + len(p.Command) + len(p.Cgroup) + len(p.Cwd) + len(p.Versions) + 8*len(p.NsPids) + 80*len(p.Held)
 	for k, v := range p.Env {
 		n += 32 + len(k) + len(v)
 	}

@@ -74,7 +74,7 @@ func shareWords(p *facts.Process) {
 	for _, f := range p.LayoutFiles {
 		f.Keys = sharedMap(f.Keys)
 	}
-	for _, s := range []*string{&p.User, &p.Comm, &p.Command, &p.Cgroup, &p.Cwd} {
+	for _, s := range []*string{&p.User, &p.Comm, &p.Command, &p.Cgroup, &p.Cwd, &p.Versions} {
 		*s = unique.Make(*s).Value()
 	}
 }

@@ -262,9 +262,10 @@ type Job struct {
 	ID            string // as the person knows it: "8123"
 	Name          string
 	User          string
-	Framework     string // torchrun, mpi, …; "" unknown
-	Scheduler     string // slurm, kubernetes, ""
-	Partition     string // or namespace
+	Framework     string    // torchrun, mpi, …; "" unknown
+	Libraries     []Library // versions of what its ranks have loaded, where they tell
+	Scheduler     string    // slurm, kubernetes, ""
+	Partition     string    // or namespace
 	Account       string
 	Asked         Asked
 	Told          *Told    // what its scheduler says of it; nil unless Asked is AskedKnown
@@ -327,6 +328,13 @@ type Rank struct {
 	Pod             string      // name of its pod, or the beginning of its container's id; "" in none
 	InnerPID        int32       // its number in its container; 0 the same
 	Orphan          jobs.Orphan // why it should not be there any more
+}
+
+// Library is a version of a library and how many ranks of a job have loaded it; the one that most have comes first of those of one name.
+type Library struct {
+	Name, Version string
+	Ranks         int
+	Node          string // of the first of these
 }
 
 // Leftover is a process of a job that has no business any more on the GPUs that it holds.

@@ -148,8 +148,20 @@ func (l *launch) workers(parent int32, command string, of func(local int) env) {
 	for local := range l.job.ranks {
 		p := l.add(parent, "python3", command, of(local))
 		p.Rank = true
+		p.Versions = l.libraries()
 		l.hold(p, l.job.device[local*each:(local+1)*each], local*each)
 	}
+}
+
+// libraries is what a rank has loaded, as a collector tells it.
+func (l *launch) libraries() string {
+	switch l.job.launcher {
+	case jaxSlurm:
+		return "jax 0.6.2, nccl 2.26.2, cuda 12.6.77, python 3.11"
+	case kubernetes:
+		return "torch 2.8.0a0+gitba56102, transformer-engine 2.5.0, nccl 2.27.3, cuda 12.9.79, python 3.12"
+	}
+	return "torch 2.7.1+cu126, nccl 2.26.2, cuda 12.6.77, python 3.12"
 }
 
 // hold gives a process its GPUs; first is the place of the first of them among the job's.

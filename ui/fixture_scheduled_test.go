@@ -48,6 +48,7 @@ func scheduled() *fleet.Snapshot {
 	}
 	big := s.Jobs[0]
 	big.Restarts = 1
+	big.Libraries = []fleet.Library{{Name: "torch", Version: "2.7.1+cu126", Ranks: 256, Node: "gpu001"}, {Name: "nccl", Version: "2.26.2", Ranks: 248, Node: "gpu001"}, {Name: "nccl", Version: "2.21.5", Ranks: 8, Node: "gpu003"}}
 	big.Findings = []fleet.Verdict{{State: fleet.JobSuspect, Severity: fleet.Critical, Text: big.StateText}, {State: fleet.JobSuspect, Severity: fleet.Critical, Text: "gpu017 GPU3 lost (rank 131)"}}
 	big.Log = &fleet.LogTail{Path: big.Told.LogFile, Node: "gpu001", At: noon.Add(-time.Second), ModTime: noon.Add(-45 * time.Second), Size: 48 << 20,
 		Numbers: []fleet.LogNumber{{Name: "step", Text: "41233"}, {Name: "loss", Text: "1.8012"}, {Name: "step time", Text: "11.42 s"}, {Name: "tokens/s", Text: "183761"}}}

@@ -287,6 +287,7 @@ func (m *Model) jobFacts(j *fleet.Job) []string {
 	} else if j.Asked == fleet.NotAsked && j.Scheduler != "" {
 		add(j.Scheduler + " not asked")
 	}
+	add(librariesWords(j))
 	return parts
 }
 
@@ -315,4 +316,17 @@ func (m *Model) processOf(r *fleet.Rank) *fleet.Process {
 		}
 	}
 	return nil
+}
+
+// librariesWords is the versions of what most ranks of a job have loaded: "torch 2.7.1+cu126, nccl 2.26.2"; where some have another, that is said.
+func librariesWords(j *fleet.Job) string {
+	var words []string
+	for i, l := range j.Libraries {
+		if i > 0 && j.Libraries[i-1].Name == l.Name {
+			words[len(words)-1] += " (" + l.Version + ": " + count(l.Ranks, "rank") + " from " + l.Node + ")"
+			continue
+		}
+		words = append(words, l.Name+" "+l.Version)
+	}
+	return strings.Join(words, ", ")
 }

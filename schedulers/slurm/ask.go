@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"foretop/schedulers"
 )
@@ -194,19 +195,21 @@ func (s *Slurm) sawCluster(name string) {
 	}
 }
 
-// askConfig asks once for the cluster's name, and whether others' jobs are hidden.
+// askConfig asks for the cluster's name, and whether others' jobs are hidden, until it was told once. While that is not known they may be.
 func (s *Slurm) askConfig(ctx context.Context) {
+	start := time.Now()
+	defer func() { s.aside = time.Since(start) }()
 	out, err := s.run(ctx, s.scontrol, "show", "config")
 	if err != nil {
 		return // asked again with the next picture
 	}
+	s.configured = true
 	for line := range strings.Lines(string(out)) {
 		key, value, _ := strings.Cut(line, "=")
 		switch value = strings.TrimSpace(value); strings.TrimSpace(key) {
 		case "ClusterName":
 			s.sawCluster(value)
 		case "PrivateData":
-			s.configured = true
 			s.private = slices.Contains(strings.Split(value, ","), "jobs")
 		}
 	}

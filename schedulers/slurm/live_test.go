@@ -106,7 +106,7 @@ func TestLiveJobs(t *testing.T) {
 		before := job(l.until("two runs", func(p *schedulers.Picture) bool { return job(p, two).Phase == schedulers.Running }), two)
 		l.run("ann", "scontrol", "requeue", two)
 		l.until("two waits", func(p *schedulers.Picture) bool { return job(p, two).Phase == schedulers.Pending })
-		l.run("root", "scontrol", "update", "JobId="+two, "StartTime=now", "EligibleTime=now")
+		l.run("root", "scontrol", "update", "JobId="+two, "StartTime=now+2", "EligibleTime=now+2") // in the second in which it was requeued, its nodes revoke its credential
 		again := job(l.until("two runs again", func(p *schedulers.Picture) bool { return job(p, two).Phase == schedulers.Running }), two)
 		if again.Restarts != before.Restarts+1 || len(again.Nodes) != 2 {
 			t.Errorf("form %d: %+v", asked, again)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestRecorded(t *testing.T) {
 				}
 				return b
 			}
-			played := &played{version: release + ".2", answer: func(program string, argv []string) ([]byte, error) {
+			played := &played{version: release + ".2", config: "ClusterName = east\n", answer: func(program string, argv []string) ([]byte, error) {
 				if program == "squeue" {
 					return read("jobs"), nil
 				}
@@ -129,7 +130,7 @@ func TestRecorded(t *testing.T) {
 
 // What Debian's 22.05 printed.
 func TestRecordedOld(t *testing.T) {
-	played := &played{version: "22.05.8", answer: func(program string, argv []string) ([]byte, error) {
+	played := &played{version: "22.05.8", config: "ClusterName = bed\n", answer: func(program string, argv []string) ([]byte, error) {
 		kind := map[string]string{"squeue": "jobs", "sinfo": "nodes"}[program]
 		if kind == "" {
 			return nil, &schedulers.ExitError{Status: 1, Words: "asked " + program}
@@ -172,7 +173,8 @@ func TestRecordedOld(t *testing.T) {
 type played struct {
 	version string
 	answer  func(program string, argv []string) ([]byte, error)
-	asked   []string // programs, without finding them
+	asked   []string // programs, without finding them and the configuration
+	config  string
 	limit   int
 }
 
@@ -186,6 +188,9 @@ func (p *played) Run(_ context.Context, limit int, argv ...string) ([]byte, erro
 	for i, a := range argv {
 		if strings.HasPrefix(a, "/usr/bin/") {
 			program := filepath.Base(a)
+			if slices.Contains(argv, "config") && p.config != "" {
+				return []byte("Configuration data as of 2026\n" + p.config), nil
+			}
 			p.asked = append(p.asked, program)
 			out, err := p.answer(program, argv[i:])
 			if len(out) > limit {

@@ -31,8 +31,9 @@ type Slurm struct {
 	// Of the goroutine that watches.
 	jobForm, nodeForm form
 	cluster           string
-	configured        bool // the configuration was read
-	private           bool // PrivateData hides others' jobs from all but operators
+	configured        bool          // the configuration was read
+	private           bool          // PrivateData hides others' jobs from all but operators
+	aside             time.Duration // that reading the configuration took in the last round
 }
 
 // Options are what a user may set; zero is the default.
@@ -95,7 +96,7 @@ func Find(ctx context.Context, runner schedulers.Runner, options Options) (*Slur
 	}
 	return &Slurm{
 		runner: runner, options: options, squeue: lines[0], scontrol: lines[1], sinfo: lines[2], version: v, release: release,
-		hurry: make(chan struct{}, 1), jobForm: formOf(v), nodeForm: formOf(v),
+		hurry: make(chan struct{}, 1), private: true, jobForm: formOf(v), nodeForm: formOf(v),
 	}, nil
 }
 

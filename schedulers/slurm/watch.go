@@ -66,7 +66,7 @@ func (s *Slurm) Watch(ctx context.Context, tell func(*schedulers.Picture)) {
 		if picture.Problem != nil {
 			p.failures++
 		} else {
-			p.failures, p.took = 0, time.Since(start)
+			p.failures, p.took = 0, time.Since(start)-s.aside
 		}
 		picture.Every = p.next()
 		if last == nil || differs(last, picture) {
@@ -108,6 +108,7 @@ func (s *Slurm) round(ctx context.Context, last *schedulers.Picture) *schedulers
 	}
 	b := newBuilder()
 	start := time.Now()
+	s.aside = 0
 	err := s.askJobs(ctx, b)
 	var jobs []schedulers.Job
 	if err == nil {
@@ -125,7 +126,7 @@ func (s *Slurm) round(ctx context.Context, last *schedulers.Picture) *schedulers
 		if !s.configured {
 			s.askConfig(ctx)
 		}
-		next.Whole = s.configured && next.Cut == 0 && (!s.private || usersOf(jobs) > 1)
+		next.Whole = next.Cut == 0 && (!s.private || usersOf(jobs) > 1)
 	} else {
 		next.Problem = problem(err)
 		next.Problem.Since = start
@@ -134,7 +135,7 @@ func (s *Slurm) round(ctx context.Context, last *schedulers.Picture) *schedulers
 		}
 	}
 	next.Cluster = s.cluster
-	if s.private && !next.Whole {
+	if s.configured && s.private && !next.Whole {
 		next.Unseen = []string{"others' jobs: PrivateData=jobs"}
 	}
 	return next

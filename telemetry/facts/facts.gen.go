@@ -1718,6 +1718,7 @@ type Process struct {
 	ParentInit   bool              // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
 	LayoutFlags  map[string]string // of its whole command line, what telemetry.LayoutFlags picks
 	LayoutFiles  []*LayoutFile     // configuration files that its command line names
+	Versions     string            // of the libraries that it has loaded: "torch 2.7.1+cu126, nccl 2.26.2, python 3.12"; "" unknown
 }
 
 func (m *Process) GetPid() int32 {
@@ -1881,13 +1882,20 @@ func (m *Process) GetLayoutFiles() []*LayoutFile {
 	return m.LayoutFiles
 }
 
+func (m *Process) GetVersions() string {
+	if m == nil {
+		return ""
+	}
+	return m.Versions
+}
+
 func (m *Process) reset() { *m = Process{} }
 
 func (m *Process) shape() (string, int) {
 	if m == nil {
 		return "Process", 0
 	}
-	return "Process", 23
+	return "Process", 24
 }
 
 func (m *Process) field(n int, _ bool) any {
@@ -1938,6 +1946,8 @@ func (m *Process) field(n int, _ bool) any {
 		return &m.LayoutFlags
 	case 23:
 		return (*listOfLayoutFile)(&m.LayoutFiles)
+	case 24:
+		return &m.Versions
 	}
 	return nil
 }

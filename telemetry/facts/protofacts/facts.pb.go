@@ -1685,6 +1685,7 @@ type Process struct {
 	ParentInit    bool                   `protobuf:"varint,21,opt,name=parent_init,json=parentInit,proto3" json:"parent_init,omitempty"`                                                                             // its parent is the first process of a PID namespace: the machine's or a container's, which adopt those whose parent ended
 	LayoutFlags   map[string]string      `protobuf:"bytes,22,rep,name=layout_flags,json=layoutFlags,proto3" json:"layout_flags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of its whole command line, what telemetry.LayoutFlags picks
 	LayoutFiles   []*LayoutFile          `protobuf:"bytes,23,rep,name=layout_files,json=layoutFiles,proto3" json:"layout_files,omitempty"`                                                                           // configuration files that its command line names
+	Versions      string                 `protobuf:"bytes,24,opt,name=versions,proto3" json:"versions,omitempty"`                                                                                                    // of the libraries that it has loaded: "torch 2.7.1+cu126, nccl 2.26.2, python 3.12"; "" unknown
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1878,6 +1879,13 @@ func (x *Process) GetLayoutFiles() []*LayoutFile {
 		return x.LayoutFiles
 	}
 	return nil
+}
+
+func (x *Process) GetVersions() string {
+	if x != nil {
+		return x.Versions
+	}
+	return ""
 }
 
 // LayoutFile is what a configuration file says of the parallel layout.
@@ -3238,7 +3246,7 @@ const file_facts_proto_rawDesc = "" +
 	"ProcessKey\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x1f\n" +
 	"\vstart_ticks\x18\x02 \x01(\x04R\n" +
-	"startTicks\"\xe1\x06\n" +
+	"startTicks\"\xfd\x06\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x05R\x03pid\x12\x1f\n" +
 	"\vstart_ticks\x18\x02 \x01(\x04R\n" +
@@ -3265,7 +3273,8 @@ const file_facts_proto_rawDesc = "" +
 	"\vparent_init\x18\x15 \x01(\bR\n" +
 	"parentInit\x12J\n" +
 	"\flayout_flags\x18\x16 \x03(\v2'.foretop.facts.Process.LayoutFlagsEntryR\vlayoutFlags\x12<\n" +
-	"\flayout_files\x18\x17 \x03(\v2\x19.foretop.facts.LayoutFileR\vlayoutFiles\x1a6\n" +
+	"\flayout_files\x18\x17 \x03(\v2\x19.foretop.facts.LayoutFileR\vlayoutFiles\x12\x1a\n" +
+	"\bversions\x18\x18 \x01(\tR\bversions\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
