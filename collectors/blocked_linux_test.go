@@ -278,6 +278,7 @@ func newBlockable(t *testing.T) *blockable {
 	for pid := 2020; pid <= 2030; pid += 10 {
 		fakeProc(t, root, pid, 1, "python3", "python3 t.py", fmt.Sprintf("RANK=%d WORLD_SIZE=99", pid), "/", 500_102)
 	}
+	fakeProc(t, root, 2021, 1, "make", "make all", "", "/", 500_102)
 	b := &blockable{t: t, root: root, fs: testbed.MountHeld(t, string(root))}
 	for _, name := range slices.Sorted(maps.Keys(trees)) {
 		if tr := trees[name]; tr.change != nil {
