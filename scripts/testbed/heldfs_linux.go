@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // HeldFS is a folder seen through a FUSE file system of the test's own, read-only and without any cache: calls on chosen paths do not return for
@@ -54,6 +56,9 @@ func MountHeld(t testing.TB, folder string) *HeldFS {
 		require(t, []string{"mount a FUSE file system: " + err.Error()})
 	}
 	go h.serve()
+	if err := h.noPoll(); err != nil {
+		t.Errorf("poll a file of %s: %v", h.Dir, err)
+	}
 	t.Cleanup(func() {
 		h.Release()
 		if err := syscall.Unmount(h.Dir, syscall.MNT_FORCE|syscall.MNT_DETACH); err != nil {
@@ -64,6 +69,24 @@ func MountHeld(t testing.TB, folder string) *HeldFS {
 	})
 	return h
 }
+
+// noPoll makes the kernel learn that files here cannot be polled, so that it never asks again. Go's runtime adds every file that it opens to its poller, in a call during
+// which it cannot stop the world; were that call ours to answer, a garbage collection at that moment would wait for ever.
+func (h *HeldFS) noPoll() error {
+	fd, err := syscall.Open(filepath.Join(h.Dir, pollName), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return err
+}
+
+// pollName is a file that is there for noPoll alone; no listing has it.
+const (
+	pollName = ".foretop-no-poll"
+	pollNode = 1 << 60
+)
 
 // sweepHeld unmounts what tests left that were killed: a dead mount is a fault of this machine to whoever looks at it next.
 func sweepHeld() {
@@ -154,6 +177,7 @@ func (h *HeldFS) pass(path string) error {
 // The words of the protocol (include/uapi/linux/fuse.h), version 7.31: as far as a read-only tree needs them.
 const (
 	fuseLookup, fuseForget, fuseGetattr, fuseReadlink, fuseOpen, fuseRead, fuseStatfs, fuseRelease = 1, 2, 3, 5, 14, 15, 17, 18
+	fuseFlush, fusePoll                                                                            = 25, 40
 	fuseInit, fuseOpendir, fuseReaddir, fuseReleasedir, fuseInterrupt, fuseBatchForget             = 26, 27, 28, 29, 36, 42
 
 	fuseHeader   = 40
@@ -197,9 +221,15 @@ func (h *HeldFS) answer(op uint32, b []byte) {
 
 // call does what one request asks for.
 func (h *HeldFS) call(op uint32, node uint64, in []byte) ([]byte, error) {
+	if op == fuseFlush || op == fusePoll {
+		return nil, syscall.ENOSYS // for all files and for good
+	}
 	h.mu.Lock()
 	path := h.paths[node]
 	h.mu.Unlock()
+	if node == pollNode || op == fuseLookup && strings.TrimRight(string(in), "\x00") == pollName {
+		return pollFile(op)
+	}
 	if op == fuseLookup {
 		path = filepath.Join(path, strings.TrimRight(string(in), "\x00"))
 	}
@@ -240,6 +270,21 @@ func (h *HeldFS) call(op uint32, node uint64, in []byte) ([]byte, error) {
 		return nil, nil
 	}
 	return nil, syscall.ENOSYS
+}
+
+// pollFile is an empty file.
+func pollFile(op uint32) ([]byte, error) {
+	var out words
+	file := words{}.u64(pollNode, 0, 0, 0, 0, 0).u32(0, 0, 0, syscall.S_IFREG|0o444, 1, 0, 0, 0, 4096, 0)
+	switch op {
+	case fuseLookup:
+		return append(out.u64(pollNode, 0, 0, 0).u32(0, 0), file...), nil
+	case fuseGetattr:
+		return append(out.u64(0).u32(0, 0), file...), nil
+	case fuseOpen:
+		return out.u64(0).u32(fuseDirectIO, 0), nil
+	}
+	return nil, nil
 }
 
 func (h *HeldFS) nodeOf(path string) uint64 {

@@ -140,7 +140,7 @@ func startSlurm(ctx context.Context, options SlurmOptions) (*SlurmBed, error) {
 func (b *SlurmBed) install(ctx context.Context, p *slurmPlace, conf string, key []byte) (err error) {
 	p.munged.Do(func() {
 		const script = `set -e; umask 022; mkdir -p "$1" "$1/munge" "$1/state" "$1/spool" "$1/gpu" "${2%/*}"; cd "$1"
-			i=0; while [ $i -lt "$3" ]; do : >gpu/$i; i=$((i+1)); done
+			i=0; while [ $i -lt "$3" ]; do ln -sf /dev/null "gpu/$i"; i=$((i+1)); done
 			(umask 077; head -c 128 >munge/key); cat >"$2"; : >"${2%/*}/gres.conf"; echo "$5" >"${2%/*}/cgroup.conf"
 			[ "$3" -le 0 ] || echo "Name=gpu Type=$4 File=$1/gpu/[0-$(($3-1))]" >"${2%/*}/gres.conf"
 			exec munged --key-file="$1/munge/key" --socket="$1/munge/socket" --pid-file="$1/munge/pid" --log-file="$1/munge/log" --seed-file="$1/munge/seed" --num-threads=2`
