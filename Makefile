@@ -32,9 +32,9 @@ payload-%:
 
 test: ## install what the tests need, then check and test everything
 	sh scripts/setup.sh
-	sh scripts/testbed/kube/build.sh >/dev/null
-	sh scripts/launchers.sh
-	$(MAKE) --no-print-directory check unit
+	@sh scripts/launchers.sh & launchers=$$!; sh scripts/testbed/kube/build.sh >/dev/null & kube=$$!; \
+		$(MAKE) --no-print-directory check && wait $$launchers && wait $$kube || { kill $$launchers $$kube 2>/dev/null; exit 1; }
+	$(MAKE) --no-print-directory unit
 
 check: lint cross vulncheck ## everything but the tests
 
@@ -52,8 +52,9 @@ cross: ## builds without cgo and for other systems
 vulncheck: ## known vulnerabilities in what is called
 	.ci/vulncheck $(GOVULNCHECK)
 
+# Many tests wait for servers: three packages at once keep two cores busy.
 unit: ## the tests, with the race detector, in random order
-	$(GO) test -race -shuffle=on -p 2 -timeout 25m ./...
+	$(GO) test -race -shuffle=on -p 3 -timeout 25m ./...
 
 bench: ## the benchmarks; BENCH=regexp chooses
 	sh scripts/setup.sh bench
