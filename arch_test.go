@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"schedulers/slurm":             {"telemetry", "schedulers"},
 	"schedulers/kubernetes":        {"telemetry", "schedulers"},
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers"},
+	"actions":                      {"telemetry", "telemetry/facts", "schedulers", "fleet"},
 	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
 	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "config"},

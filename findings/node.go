@@ -97,7 +97,7 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 			continue
 		}
 		p := problem(g.line.Class.Severity, lineText(g.line))
-		p.GPU, p.Since = g.line.GPU, g.since
+		p.GPU, p.Since, p.Cause = g.line.GPU, g.since, g.line.Class.Cause
 		if g.count > 1 {
 			p.Text += fmt.Sprintf(" ×%d", g.count)
 		}

@@ -133,6 +133,7 @@ type Problem struct {
 	GPU      int       // index, -1 for none in particular
 	Port     int       // index in Ports, -1
 	Since    time.Time // zero when unknown
+	Cause    Cause     // what it most likely comes from, of those that a kernel line tells
 }
 
 // Node is what is known of one node.

@@ -1,0 +1,349 @@
+package actions
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"foretop/fleet"
+	"foretop/schedulers"
+	"foretop/telemetry"
+)
+
+// Planner knows how things are done.
+type Planner struct {
+	Actor  func(kind, cluster string) schedulers.Actor // nil: that scheduler takes no orders
+	Door   Door
+	User   string                // who acts: his own work may be acted on with one key
+	Fold   func([]string) string // names to a node set
+	Drain  []string              // for nodes of no scheduler: a command here, with {node} and {reason}; nil none
+	Resume []string              // the same to take it back
+	Quote  func(argv ...string) string
+}
+
+// Preview is what an intent comes to, computed from what is on screen. It is what is confirmed, and then carried out as it is.
+type Preview struct {
+	Intent   Intent
+	Title    string // "drain 3 nodes: gpu[017-019]"
+	Steps    []Step
+	Warnings []string // what the person should know before
+	Affected Affected
+	Count    int    // the number to type; 0: y is enough
+	Trouble  string // why nothing can be done at all; ""
+}
+
+// Affected is whose work an action touches.
+type Affected struct {
+	Jobs   []string // as people know them
+	Users  []string
+	Others []string // Users but who acts
+	GPUs   int      // held by processes
+}
+
+// String is "3 jobs of 2 users, 24 GPUs in use"; "nobody's work" where there is none.
+func (a Affected) String() string {
+	if len(a.Jobs) == 0 && a.GPUs == 0 {
+		return "nobody's work"
+	}
+	var parts []string
+	if len(a.Jobs) > 0 {
+		parts = append(parts, plural(len(a.Jobs), "job")+" of "+plural(len(a.Users), "user"))
+	}
+	return strings.Join(append(parts, plural(a.GPUs, "GPU")+" in use"), ", ")
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// Confirms says whether an answer confirms it.
+func (p *Preview) Confirms(answer string) bool {
+	if p.Count > 0 {
+		return answer == strconv.Itoa(p.Count)
+	}
+	return answer == "y"
+}
+
+// Ready are the steps that may be done.
+func (p *Preview) Ready() (n int) {
+	for i := range p.Steps {
+		if p.Steps[i].Refused == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// maxReason bounds a reason, in bytes: Slurm takes any, screens do not.
+const maxReason = 256
+
+// Preview computes what an intent comes to.
+func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
+	p := &Preview{Intent: in}
+	switch in.Kind {
+	case Drain, Resume:
+		l.nodes(p, s)
+	case Cancel, Requeue:
+		l.job(p, s)
+	case Signal:
+		l.signal(p, s)
+	case Command, Custom:
+		l.commands(p, s)
+	default:
+		p.Trouble = "nobody knows how to " + string(in.Kind)
+	}
+	if n := len(in.Hidden); n > 0 {
+		p.Warnings = append(p.Warnings, plural(n, "target")+" not on screen: "+l.fold(in.Hidden))
+	}
+	if p.Trouble == "" && p.Ready() == 0 {
+		p.Trouble = "nothing can be done"
+		if len(p.Steps) > 0 {
+			p.Trouble = p.Steps[0].Target + ": " + p.Steps[0].Refused
+		}
+	}
+	if n := p.Ready(); len(in.Nodes) > 1 || in.Kind == Signal && n > 1 || len(p.Affected.Others) > 0 {
+		p.Count = n
+	}
+	return p
+}
+
+func (l *Planner) fold(names []string) string {
+	if l.Fold != nil {
+		return l.Fold(names)
+	}
+	return strings.Join(names, ",")
+}
+
+// nodes plans a drain or a resume.
+func (l *Planner) nodes(p *Preview, s *fleet.Snapshot) {
+	in := &p.Intent
+	p.Title = string(in.Kind) + " " + plural(len(in.Nodes), "node") + ": " + l.fold(in.Nodes)
+	in.Reason = telemetry.Clean(strings.TrimSpace(in.Reason), maxReason)
+	if in.Kind == Drain && in.Reason == "" {
+		p.Trouble = "a drain needs a reason"
+	}
+	if in.Undo != nil && time.Now().After(in.Undo.Until) {
+		p.Trouble = "too late to undo: resume it instead"
+	}
+	for _, name := range in.Nodes {
+		n := s.Node(name)
+		if n == nil {
+			p.Steps = append(p.Steps, Step{Target: name, Refused: "no such node is watched"})
+			continue
+		}
+		l.node(p, s, n)
+		if in.Kind == Drain {
+			p.Affected.addNode(s, n)
+		}
+	}
+	p.Affected.settle(l.User)
+}
+
+// node plans the steps of one node: one for each scheduler that it belongs to.
+func (l *Planner) node(p *Preview, s *fleet.Snapshot, n *fleet.Node) {
+	in := &p.Intent
+	known := 0
+	for i := range n.Scheduled {
+		at := &n.Scheduled[i]
+		step := Step{Target: n.Name, Where: strings.TrimSpace(at.Kind + " " + at.Cluster), node: n.Name, reason: in.Reason}
+		known++
+		switch {
+		case at.Node == nil:
+			step.Refused = "it is not known which of " + at.Kind + "'s nodes it is: " + at.Why
+		case !at.Proof.Proven():
+			step.Refused = "that it is " + at.Kind + "'s " + at.Node.Name + " is known from " + at.Proof.String() + " only: connect to it first"
+		default:
+			l.order(&step, in, at)
+			if in.Kind == Resume {
+				p.Warnings = append(p.Warnings, resumeNotes(s, n, at, l.User)...)
+			}
+		}
+		p.Steps = append(p.Steps, step)
+	}
+	if known == 0 {
+		p.Steps = append(p.Steps, l.ownCommand(in, n))
+	}
+}
+
+// order fills in what one scheduler is asked about one of its nodes.
+func (l *Planner) order(step *Step, in *Intent, at *fleet.ScheduledNode) {
+	var actor schedulers.Actor
+	if l.Actor != nil {
+		actor = l.Actor(at.Kind, at.Cluster)
+	}
+	if actor == nil {
+		step.Refused = step.Where + " takes no orders from here"
+		return
+	}
+	o := schedulers.Order{Verb: schedulers.Drain, Node: at.Node.Name, Reason: in.Reason, Append: in.Append, Evict: !in.WhenIdle, EmptyDir: in.EmptyDir, Force: in.Force, Grace: in.Grace, Timeout: in.Timeout}
+	if in.Kind == Resume {
+		o = schedulers.Order{Verb: schedulers.Resume, Node: at.Node.Name}
+		if in.Undo != nil {
+			reason, ok := in.Undo.Reason[step.Target]
+			if !ok {
+				step.Refused = "it was not drained by what is to be undone"
+				return
+			}
+			o.UnlessSeen = &schedulers.NodeMark{Reason: reason}
+		}
+	}
+	if at.Node.Reason != "" && in.Kind == Drain {
+		what := "which stays"
+		if in.Append {
+			what = "to which this one is added"
+		}
+		step.Notes = append(step.Notes, "it has a reason already: "+at.Node.Reason+inBrackets(at.Node.ReasonBy)+", "+what)
+	}
+	step.byActor(actor, o)
+}
+
+// byActor makes a step of an order.
+func (step *Step) byActor(actor schedulers.Actor, o schedulers.Order) {
+	step.Commands = actor.Commands(o)
+	step.settle = orderSettles
+	step.do = func(ctx context.Context, say func(string)) (string, error) { return "", actor.Do(ctx, o, say) }
+	step.look = func(ctx context.Context) (bool, string, error) { return actor.Look(ctx, o) }
+}
+
+// resumeNotes is what speaks against a resume: somebody else set the reason, or what is wrong is still wrong.
+func resumeNotes(s *fleet.Snapshot, n *fleet.Node, at *fleet.ScheduledNode, user string) (notes []string) {
+	if by := at.Node.ReasonBy; at.Node.Reason != "" && by != user {
+		notes = append(notes, n.Name+" was drained by "+or(by, "somebody else")+": "+at.Node.Reason)
+	}
+	for i := range n.Problems {
+		if w := &n.Problems[i]; w.Severity >= fleet.Warning {
+			notes = append(notes, n.Name+" is not well: "+w.Text)
+			break
+		}
+	}
+	return notes
+}
+
+// ownCommand plans what the configuration says for a node that no scheduler has.
+func (l *Planner) ownCommand(in *Intent, n *fleet.Node) Step {
+	step := Step{Target: n.Name, Where: "here"}
+	words := l.Drain
+	if in.Kind == Resume {
+		words = l.Resume
+	}
+	if len(words) == 0 {
+		step.Refused = "no scheduler has it, and no command for such nodes is configured (actions." + string(in.Kind) + ")"
+		return step
+	}
+	argv := fill(words, map[string]string{"node": n.Name, "reason": in.Reason})
+	step.Commands = []string{l.Quote(argv...)}
+	step.do = runHere(argv)
+	return step
+}
+
+// job plans the end of a job.
+func (l *Planner) job(p *Preview, s *fleet.Snapshot) {
+	in := &p.Intent
+	j := s.Job(in.Job)
+	if j == nil {
+		p.Trouble = "that job is not seen any more"
+		return
+	}
+	p.Title = string(in.Kind) + " job " + j.ID
+	step := Step{Target: "job " + j.ID}
+	switch {
+	case j.Told == nil:
+		step.Refused = "no scheduler knows it: signal its processes instead (K)"
+	default:
+		step.Where = strings.TrimSpace(j.Told.Kind + " " + j.Told.Cluster)
+		if actor := l.actor(j.Told.Kind, j.Told.Cluster); actor == nil {
+			step.Refused = step.Where + " takes no orders from here"
+		} else {
+			verb := schedulers.Cancel
+			if in.Kind == Requeue {
+				verb = schedulers.Requeue
+			}
+			step.byActor(actor, schedulers.Order{Verb: verb, Job: j.Told.Key})
+		}
+	}
+	p.Steps = append(p.Steps, step)
+	p.Affected.addJob(j)
+	p.Affected.settle(l.User)
+}
+
+func (l *Planner) actor(kind, cluster string) schedulers.Actor {
+	if l.Actor == nil {
+		return nil
+	}
+	return l.Actor(kind, cluster)
+}
+
+// addNode counts whose work is on a node.
+func (a *Affected) addNode(s *fleet.Snapshot, n *fleet.Node) {
+	for _, key := range n.Jobs {
+		if j := s.Job(key); j != nil {
+			a.addWho(j)
+		}
+	}
+	for i := range n.GPUs {
+		if len(n.GPUs[i].Holders) > 0 {
+			a.GPUs++
+		}
+	}
+}
+
+func (a *Affected) addJob(j *fleet.Job) {
+	a.addWho(j)
+	for i := range j.GPUs {
+		if g := j.GPUs[i].GPU; g != nil && slices.ContainsFunc(g.Holders, func(h fleet.Holder) bool { return h.Job == j.Key }) {
+			a.GPUs++
+		}
+	}
+}
+
+func (a *Affected) addWho(j *fleet.Job) {
+	a.Jobs = append(a.Jobs, j.ID)
+	if j.User != "" {
+		a.Users = append(a.Users, j.User)
+	}
+}
+
+// settle leaves each once.
+func (a *Affected) settle(user string) {
+	slices.Sort(a.Jobs)
+	a.Jobs = slices.Compact(a.Jobs)
+	slices.Sort(a.Users)
+	a.Users = slices.Compact(a.Users)
+	a.Others = slices.DeleteFunc(slices.Clone(a.Users), func(u string) bool { return u == user })
+}
+
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " [" + s + "]"
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// DrainReason is what a drain of a node is prefilled with: the worst thing that is wrong with it, when, and who says so. What an application did to itself is no
+// reason to take a node out.
+func DrainReason(n *fleet.Node, user string) string {
+	for i := range n.Problems {
+		w := &n.Problems[i]
+		if w.Severity < fleet.Warning || w.Cause == fleet.Application {
+			continue
+		}
+		text := w.Text
+		if !w.Since.IsZero() {
+			text += w.Since.Format(" 15:04")
+		}
+		return telemetry.Clean(text, maxReason-64) + " [foretop/" + user + "]"
+	}
+	return ""
+}
