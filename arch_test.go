@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"actions":                      {"telemetry", "telemetry/facts", "schedulers", "fleet"},
 	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
-	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "config"},
+	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "actions", "config"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
 	"sshpool/payload":              {},
 	"simfleet":                     {"telemetry", "telemetry/facts", "schedulers"},

@@ -59,7 +59,16 @@ type Snapshot struct {
 }
 
 // Node finds a node by the name that the user gave it; nil when there is none.
-func (s *Snapshot) Node(name string) *Node { return s.byName[name] }
+func (s *Snapshot) Node(name string) *Node {
+	if s.byName == nil { // made by hand
+		for _, n := range s.Nodes {
+			if n.Name == name {
+				return n
+			}
+		}
+	}
+	return s.byName[name]
+}
 
 // Job finds a job by its key; nil when there is none.
 func (s *Snapshot) Job(key string) *Job {

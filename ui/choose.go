@@ -224,6 +224,10 @@ func (m *Model) typed(k tea.KeyPressMsg) {
 }
 
 func (m *Model) paste(s string) {
+	if m.screen == screenAct && m.acting.stage == stageWords {
+		m.acting.line.insert(s) // line ends go with it: nothing that is pasted goes on by itself
+		return
+	}
 	if m.prompt.open {
 		m.prompt.insert(s)
 		if m.prompt.command {

@@ -34,7 +34,7 @@ type helpLine struct {
 func (m *Model) helpLines(from place) []helpLine {
 	var lines []helpLine
 	lines = append(lines, helpLine{head: placeNames[from]})
-	groups := []string{"Move", "Go", "Choose", "Show"}
+	groups := []string{"Move", "Go", "Choose", "Show", "Act"}
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && b.at.has(from) {

@@ -46,6 +46,11 @@ const (
 	actPending
 	actPartition
 	actLog
+	actDrain
+	actResume
+	actSignal
+	actCancel
+	actRun
 	actHelp
 )
 
@@ -63,11 +68,12 @@ const (
 	placeJob    // the other sections of a job
 	placeLog    // the end of a job's log
 	placeUsers
+	placeAct // an action that is asked about, or done
 	placeHelp
 	numPlaces
 )
 
-var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Help"}
+var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Action", "Help"}
 
 // places is a set of them.
 type places uint16
@@ -99,6 +105,8 @@ func bindings() []binding {
 	pages := at(placeNode, placeGPU, placeRanks, placeJob)
 	tables := at(placeJobs, placeNodes)
 	lists := tables | at(placeGrid)
+	onNodes := at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog)
+	onJobs := at(placeJobs, placeGrid, placeRanks, placeJob, placeLog)
 	return []binding{
 		{[]string{"up", "k"}, actUp, "↑", "Up", "", "up", "Move", everywhere},
 		{[]string{"down", "j"}, actDown, "↑↓", "Up/Down", "move", "down", "Move", everywhere},
@@ -159,6 +167,12 @@ func bindings() []binding {
 		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeNodes, placeNode)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeJobs, placeGrid, placeGPU, placeRanks, placeUsers)},
+		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the job's take nothing new; asks first", "Act", onNodes},
+		{[]string{"R"}, actResume, "R", "", "", "resume: they take work again; asks first", "Act", onNodes},
+		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, a job's ranks, or a process of the node; asks first", "Act", onNodes},
+		{[]string{"C"}, actCancel, "C", "", "", "cancel the job, or queue it again; asks first", "Act", onJobs},
+		{[]string{"!"}, actRun, "!", "", "", "run a command on the node, the tagged ones, or some of the job's; asks first", "Act", onNodes},
+
 		{[]string{"?", "f1"}, actHelp, "?", "", "help", "all keys", "Show", everywhere &^ at(placeHelp)},
 		{[]string{"?", "f1"}, actBack, "?", "", "", "back", "Show", at(placeHelp)},
 		{[]string{"q"}, actQuit, "q", "", "quit", "quit; on a screen opened from another: back", "Show", tables | at(placeUsers)},
@@ -171,8 +185,7 @@ func bindings() []binding {
 func laterKeys() map[string]string {
 	return map[string]string{
 		"3": "the Findings view", "5": "the Run view",
-		"D": "draining a node", "R": "resuming a node", "K": "signalling a process", "C": "cancelling a job",
-		"s": "a shell on the node", "S": "dumping stacks", "!": "running a command", "a": "actions", "f9": "actions",
+		"s": "a shell on the node", "S": "dumping stacks", "a": "actions", "f9": "actions",
 		"[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"foretop/actions"
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
@@ -22,6 +23,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	if m.prompt.open {
 		m.typed(k)
 		return nil
+	}
+	if m.screen == screenAct && m.keys.byKey[placeAct][key] == nil {
+		return m.actKey(k)
 	}
 	if b := m.keys.byKey[m.place()][key]; b != nil {
 		return m.act(b.do)
@@ -79,6 +83,16 @@ func (m *Model) act(do action) tea.Cmd {
 		m.arrange()
 	case actCommand:
 		m.prompt.startCommand()
+	case actDrain:
+		return m.startAct(actions.Drain)
+	case actResume:
+		return m.startAct(actions.Resume)
+	case actSignal:
+		return m.startAct(actions.Signal)
+	case actCancel:
+		return m.startAct(actions.Cancel)
+	case actRun:
+		return m.startAct(actions.Command)
 	case actHelp:
 		m.push(screenHelp)
 		m.help.top = 0

@@ -99,8 +99,11 @@ func (p *prompt) wordStart() int {
 }
 
 // draw shows the line within w cells, its end first when it is too long, and gives the column of the caret.
-func (p *prompt) draw(a area, y int) (caret int) {
-	x := a.text(1, y, p.sign(), fg(colAccent).with(bold))
+func (p *prompt) draw(a area, y int) (caret int) { return p.drawAs(a, y, p.sign()) }
+
+// drawAs is draw with another sign before the line.
+func (p *prompt) drawAs(a area, y int, sign string) (caret int) {
+	x := a.text(1, y, sign, fg(colAccent).with(bold))
 	room := max(1, a.w-x-1)
 	from := 0
 	for textWidth(string(p.text[from:p.at]), a.c.ascii) >= room {

@@ -29,6 +29,7 @@ type SnapshotMsg struct{ *fleet.Snapshot }
 // Options are what the screens need to know from the start. Only Source must be set.
 type Options struct {
 	Source Source
+	Actor  Actor  // nil: nothing can be done, only seen
 	Name   string // what the fleet is called in the title; may be empty
 	ASCII  bool   // draw with ASCII characters only, for LANG=C
 	Theme  string // one of config.Themes(); "" is "auto": the terminal is asked for its background

@@ -47,6 +47,7 @@ type Model struct {
 	node   nodeScreen
 	gpu    gpuScreen
 	help   helpScreen
+	acting actScreen
 	prompt prompt
 	notice string // said on the bottom line until the next key
 
@@ -73,6 +74,7 @@ const (
 	screenNode
 	screenGPU // one GPU of that node
 	screenKernel
+	screenAct // what is to be done, asked about or under way
 	screenHelp
 )
 
@@ -116,6 +118,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.job.charts.take(msg)
 	case followedMsg:
 		m.follow.done(msg)
+	case actReadyMsg:
+		m.acting.ready = m.acting.ready || int(msg) == m.acting.serial
+	case actNewsMsg:
+		cmd = m.actNews(msg)
 	case tea.KeyPressMsg:
 		cmd = m.press(msg)
 	case tea.PasteMsg:
@@ -212,6 +218,8 @@ func (m *Model) place() place {
 		return placeGPU
 	case screenKernel:
 		return placeKernel
+	case screenAct:
+		return placeAct
 	}
 	return placeHelp
 }

@@ -1,0 +1,240 @@
+package ui
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"foretop/actions"
+	"foretop/fleet"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// Actor carries out what a person wants. Preview is pure and quick; Start returns at once.
+type Actor interface {
+	Preview(s *fleet.Snapshot, in actions.Intent) *actions.Preview
+	Start(p *actions.Preview, answer string) (*actions.Job, error)
+	Refusal() string   // why nothing may be done; "" it may
+	Reasons() []string // for drains, the latest first
+	User() string
+}
+
+// The question settles for so long before an answer counts: keys that were typed or pasted before it could be read do not.
+const questionSettles = 500 * time.Millisecond
+
+// actStage is how far an action has come.
+type actStage uint8
+
+const (
+	stageTargets  actStage = iota // which of several
+	stageWords                    // a reason, or a command
+	stageChoice                   // a signal, or how a job is to end
+	stageQuestion                 // what it comes to: y, or a number
+	stageProgress                 // it is being done
+)
+
+// actScreen asks what is to be done, shows what it comes to, and how it goes.
+type actScreen struct {
+	stage   actStage
+	intent  actions.Intent
+	targets []actTarget // that are chosen among; nil: they are given
+	options []string    // of a choice
+	at, top int         // in the list of the stage
+	line    prompt
+	past    int // which of the past reasons the line holds; 0 none
+	preview *actions.Preview
+	answer  string
+	serial  int  // of the question
+	ready   bool // answers count
+	job     *actions.Job
+	results []actions.Result
+	over    bool // nothing more will change
+	seen    int  // lines of the list on screen
+}
+
+// actTarget is a node, or a process, that may be chosen.
+type actTarget struct {
+	on      bool
+	node    string
+	process actions.Process
+	words   string
+}
+
+// startAct opens the question for an action; it changes nothing.
+func (m *Model) startAct(kind actions.Kind) tea.Cmd {
+	switch {
+	case m.opt.Actor == nil:
+		m.notice = "nothing can be done from here"
+	case m.opt.Actor.Refusal() != "":
+		m.notice = m.opt.Actor.Refusal()
+	case m.paused:
+		m.notice = "the screen is paused: Z goes on, then " + string(kind)
+	case m.acting.job != nil && !m.acting.over:
+		m.push(screenAct)
+		m.notice = "one thing after another: this is still being done"
+	default:
+		return m.openAct(kind)
+	}
+	return nil
+}
+
+func (m *Model) openAct(kind actions.Kind) tea.Cmd {
+	s := actScreen{intent: actions.Intent{Kind: kind}, serial: m.acting.serial + 1}
+	why := ""
+	switch kind {
+	case actions.Drain, actions.Resume, actions.Command:
+		why = m.nodeTargets(&s)
+	case actions.Signal:
+		why = m.processTargets(&s)
+	case actions.Cancel:
+		if j := m.jobInPlace(); j != nil {
+			s.intent.Job = j.Key
+		} else {
+			why = "no job is selected"
+		}
+	}
+	if why != "" {
+		m.notice = why
+		return nil
+	}
+	m.acting = s
+	m.push(screenAct)
+	if len(s.targets) > 0 {
+		m.acting.stage = stageTargets
+		return nil
+	}
+	return m.actNext()
+}
+
+// actNext goes on to what must be known next, and at last to the question.
+func (m *Model) actNext() tea.Cmd {
+	s := &m.acting
+	switch in := &s.intent; {
+	case in.Kind == actions.Drain && s.stage < stageWords:
+		s.stage = stageWords
+		s.line.start(m.drainReason(in.Nodes))
+		return nil
+	case in.Kind == actions.Command && s.stage < stageWords:
+		s.stage = stageWords
+		s.line.start("")
+		return nil
+	case in.Kind == actions.Signal && s.stage < stageChoice:
+		s.stage, s.options, s.at, s.top = stageChoice, actions.Signals, 0, 0
+		return nil
+	case in.Kind == actions.Cancel && s.stage < stageChoice:
+		s.stage, s.options, s.at, s.top = stageChoice, []string{"cancel it", "end it and queue it again"}, 0, 0
+		return nil
+	}
+	s.stage, s.at, s.top = stageQuestion, 0, 0
+	return m.actQuestion()
+}
+
+// actQuestion computes what the intent comes to and shows it. An answer counts once it has been there for a moment.
+func (m *Model) actQuestion() tea.Cmd {
+	s := &m.acting
+	s.preview, s.answer, s.ready = m.opt.Actor.Preview(m.snap, s.intent), "", false
+	s.serial++
+	serial, wait := s.serial, min(questionSettles, m.settling*10) // tests settle at once
+	return func() tea.Msg {
+		time.Sleep(wait)
+		return actReadyMsg(serial)
+	}
+}
+
+// actReadyMsg says that a question has been on screen for a moment.
+type actReadyMsg int
+
+// actNewsMsg says that results changed; job is whose.
+type actNewsMsg struct {
+	job  *actions.Job
+	over bool
+}
+
+// drainReason is what a drain's line begins with: what is wrong with the worst of the nodes, else the last reason that was given.
+func (m *Model) drainReason(nodes []string) string {
+	for _, name := range nodes {
+		if n := m.index.node(name); n != nil {
+			if reason := actions.DrainReason(n, m.opt.Actor.User()); reason != "" {
+				return reason
+			}
+		}
+	}
+	return ""
+}
+
+// actStart has it done.
+func (m *Model) actStart(answer string) tea.Cmd {
+	s := &m.acting
+	if m.paused {
+		m.notice = "the screen is paused: nothing is done"
+		return nil
+	}
+	job, err := m.opt.Actor.Start(s.preview, answer)
+	if err != nil {
+		m.notice, s.answer = err.Error(), ""
+		if err == actions.ErrConfirm && s.preview.Count > 0 {
+			m.notice = "type " + strconv.Itoa(s.preview.Count) + ", the number of targets"
+		}
+		return nil
+	}
+	s.job, s.stage, s.at, s.top, s.over = job, stageProgress, 0, 0, false
+	if m.screen == screenAct && s.intent.Kind != actions.Command {
+		m.clearTags()
+	}
+	return m.actWait()
+}
+
+// clearTags untags what was acted on: a second action is about what is chosen anew.
+func (m *Model) clearTags() {
+	if s := &m.nodes; len(s.tagged) > 0 {
+		clear(s.tagged)
+	}
+}
+
+// actWait takes over the results so far, and waits for others.
+func (m *Model) actWait() tea.Cmd {
+	job := m.acting.job
+	results, changed := job.Results()
+	m.acting.results = results
+	return func() tea.Msg {
+		select {
+		case <-changed:
+			time.Sleep(50 * time.Millisecond) // those of many steps come at once
+			return actNewsMsg{job, false}
+		case <-job.Done():
+			return actNewsMsg{job, true}
+		}
+	}
+}
+
+// actNews takes over news of an action, also while another screen is shown.
+func (m *Model) actNews(msg actNewsMsg) tea.Cmd {
+	if msg.job != m.acting.job || m.acting.over {
+		return nil
+	}
+	if !msg.over {
+		return m.actWait()
+	}
+	m.acting.results, _ = msg.job.Results()
+	m.acting.over = true
+	if m.screen != screenAct {
+		m.notice = m.acting.preview.Title + ": " + resultWords(m.acting.results)
+	}
+	return nil
+}
+
+// resultWords counts results: "6 done, 1 failed, 1 unknown".
+func resultWords(results []actions.Result) string {
+	var n [actions.Refused + 1]int
+	for i := range results {
+		n[results[i].State]++
+	}
+	var words []string
+	for _, s := range []actions.State{actions.Done, actions.Running, actions.Waiting, actions.Failed, actions.Unknown, actions.NotStarted, actions.Refused} {
+		if n[s] > 0 {
+			words = append(words, strconv.Itoa(n[s])+" "+s.String())
+		}
+	}
+	return strings.Join(words, ", ")
+}
