@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"collectors", "config", "export", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
+	"cli":                          {"actions", "collectors", "config", "export", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
 	"":                             {"cli"},
 }
 

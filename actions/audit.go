@@ -26,6 +26,9 @@ type Line struct {
 	Words   string    `json:"words,omitempty"`
 }
 
+// JSON is the line as the audit file has it, without its end.
+func (l Line) JSON() ([]byte, error) { return json.Marshal(l) }
+
 // Starts is the state of the line that is written before a step.
 const Starts = "starts"
 

@@ -36,6 +36,8 @@ func (l *Planner) commands(p *Preview, s *fleet.Snapshot) {
 			step.Refused = "no such node is watched"
 		case in.Here:
 			step.Where, step.Commands, step.do = "here", []string{l.Quote(argv...)}, runHere(argv)
+		case l.Door == nil:
+			step.Refused = "nothing can be run on nodes from here"
 		case n.State.Out() || n.State.Pending():
 			step.Refused = "it is " + n.State.String() + ": there is no connection to it"
 		default:

@@ -61,13 +61,16 @@ func plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
-// Confirms says whether an answer confirms it.
-func (p *Preview) Confirms(answer string) bool {
+// Answer is the one that confirms it.
+func (p *Preview) Answer() string {
 	if p.Count > 0 {
-		return answer == strconv.Itoa(p.Count)
+		return strconv.Itoa(p.Count)
 	}
-	return answer == "y"
+	return "y"
 }
+
+// Confirms says whether an answer confirms it.
+func (p *Preview) Confirms(answer string) bool { return answer == p.Answer() }
 
 // Ready are the steps that may be done.
 func (p *Preview) Ready() (n int) {

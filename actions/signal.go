@@ -41,6 +41,8 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		switch {
 		case n == nil:
 			step.Refused = "no such node is watched"
+		case l.Door == nil:
+			step.Refused = "nothing can be run on nodes from here"
 		case n.State != fleet.Live:
 			step.Refused = one.Node + " is " + n.State.String() + ": there is no connection to it"
 		case !found:

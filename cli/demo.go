@@ -49,7 +49,7 @@ func newDemo(opts *options) *cobra.Command {
 				return err
 			}
 			defer stop()
-			return show(cmd.Context(), s, cfg, "demo", func(*fleet.Snapshot) {})
+			return show(cmd.Context(), s, cfg, "demo", func(*fleet.Snapshot) {}, nil)
 		}),
 	}
 	cmd.Flags().IntVar(&sim.Nodes, "nodes", sim.Nodes, "how many nodes of 8 GPUs")

@@ -21,6 +21,7 @@ func newRoot() *cobra.Command {
 	opts := &options{}
 	var screen screenFlags
 	var what choice
+	var readOnly bool
 	root := &cobra.Command{
 		Use:   "foretop [NODE...]",
 		Short: "htop for an AI training fleet",
@@ -53,6 +54,7 @@ foretop --job 8123`,
 		if err := screen.over(cmd, &cfg); err != nil {
 			return err
 		}
+		cfg.ReadOnly = cfg.ReadOnly || readOnly
 		if err := needTerminal(); err != nil {
 			return err
 		}
@@ -67,7 +69,8 @@ foretop --job 8123`,
 	opts.addSSH(root)
 	screen.add(root)
 	what.add(root)
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newCollect(), newKubeManifest(), newVersion())
+	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

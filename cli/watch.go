@@ -89,14 +89,16 @@ func (c *chosen) show(ctx context.Context, cfg config.Config) error {
 	if c.follower != nil {
 		looked = c.follower.looked
 	}
-	return show(ctx, c.station, cfg, c.title, looked)
+	hands := newHands(ctx, cfg, c)
+	defer hands.Close()
+	return show(ctx, c.station, cfg, c.title, looked, hands)
 }
 
 // show opens the screen on a station until the user leaves it; looked sees each snapshot.
-func show(ctx context.Context, s *station, cfg config.Config, name string, looked func(*fleet.Snapshot)) error {
+func show(ctx context.Context, s *station, cfg config.Config, name string, looked func(*fleet.Snapshot), actor ui.Actor) error {
 	out := newLine(os.Stdout)
 	model := ui.New(ui.Options{
-		Source: s, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
+		Source: s, Actor: actor, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
 	})
 	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithFilter(out.filter))
 	if s.logs != nil {

@@ -26,7 +26,17 @@ type Config struct {
 	Groups  Groups        `yaml:"groups"` // named node sets
 	// LogPatterns are the numbers that are looked for in jobs' log files; none: DefaultLogPatterns.
 	LogPatterns []LogPattern `yaml:"log_patterns"`
-	Layouts     Layouts      `yaml:"layouts"` // parallel layouts by job name
+	Layouts     Layouts      `yaml:"layouts"`  // parallel layouts by job name
+	ReadOnly    bool         `yaml:"readonly"` // nothing can be done from here, only seen
+	Actions     Actions      `yaml:"actions"`
+}
+
+// Actions is how things are done.
+type Actions struct {
+	Audit string `yaml:"audit"` // the file in which each action is written down; "" $XDG_STATE_HOME/foretop/audit.jsonl
+	// Commands here for nodes that no scheduler has: a word each, with {node} and {reason} in them; none: such nodes are not drained.
+	Drain  []string `yaml:"drain"`
+	Resume []string `yaml:"resume"`
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"foretop/actions"
+	"foretop/config"
+	"foretop/fleet"
+	"foretop/schedulers"
+	"foretop/sshpool"
+)
+
+// hands do what is confirmed on the screen or on the command line: they join the planner, which knows how things are done, with the desk, which does them.
+type hands struct {
+	ctx     context.Context
+	planner actions.Planner
+	desk    actions.Desk
+	refusal string
+
+	mu      sync.Mutex
+	reasons []string // of drains, the latest first
+}
+
+// newHands makes them for what is chosen. Nothing is opened before it is needed; Close ends the audit file.
+func newHands(ctx context.Context, cfg config.Config, c *chosen) *hands {
+	h := &hands{ctx: ctx}
+	user, host := whoAmI(), "?"
+	if name, err := os.Hostname(); err == nil {
+		host = name
+	}
+	h.planner = actions.Planner{
+		User: user, Fold: fold, Quote: sshpool.Quote, Drain: cfg.Actions.Drain, Resume: cfg.Actions.Resume,
+		Actor: func(kind, cluster string) schedulers.Actor { return c.actor(kind, cluster) },
+	}
+	h.desk = actions.Desk{User: user, From: host}
+	if cfg.ReadOnly {
+		h.refusal = "nothing can be done: started with --readonly, or readonly: true is in the configuration file"
+		h.desk.ReadOnly = h.refusal
+		return h
+	}
+	path, err := auditPath(cfg)
+	if err != nil {
+		h.refusal = err.Error()
+		h.desk.ReadOnly = h.refusal
+		return h
+	}
+	h.desk.Audit = actions.OpenAudit(path, nil)
+	go h.remember(path) // a file system that does not answer costs the reasons, not the screen
+	return h
+}
+
+func (h *hands) Close() {
+	if h.desk.Audit != nil {
+		h.desk.Audit.Close()
+	}
+}
+
+// auditPath is where actions are written down.
+func auditPath(cfg config.Config) (string, error) {
+	if cfg.Actions.Audit != "" {
+		return cfg.Actions.Audit, nil
+	}
+	state := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("no place for the audit file: %w (set actions.audit in the configuration file)", err)
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "foretop", "audit.jsonl"), nil
+}
+
+// Preview says what an intent comes to.
+func (h *hands) Preview(s *fleet.Snapshot, in actions.Intent) *actions.Preview {
+	return h.planner.Preview(s, in)
+}
+
+// Start has it done.
+func (h *hands) Start(p *actions.Preview, answer string) (*actions.Job, error) {
+	j, err := h.desk.Start(h.ctx, p, answer)
+	if err == nil && p.Intent.Kind == actions.Drain {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.reasons = slices.Insert(slices.DeleteFunc(h.reasons, func(r string) bool { return r == p.Intent.Reason }), 0, p.Intent.Reason)
+	}
+	return j, err
+}
+
+// Refusal is why nothing may be done; "" it may.
+func (h *hands) Refusal() string { return h.refusal }
+
+// User is who acts.
+func (h *hands) User() string { return h.planner.User }
+
+// maxPastReasons bounds how many are offered.
+const maxPastReasons = 20
+
+// Reasons are those that drains were given, the latest first, each once.
+func (h *hands) Reasons() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.reasons)
+}
+
+// remember takes up the reasons that the audit file has.
+func (h *hands) remember(path string) {
+	var out []string
+	lines, _ := readAudit(path)
+	for _, l := range slices.Backward(lines) {
+		if l.Action == actions.Drain && l.State == actions.Starts && l.Reason != "" && !slices.Contains(out, l.Reason) && len(out) < maxPastReasons {
+			out = append(out, l.Reason)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range out {
+		if !slices.Contains(h.reasons, r) {
+			h.reasons = append(h.reasons, r)
+		}
+	}
+}
+
+// maxAuditRead bounds how much of an audit file is read: its end.
+const maxAuditRead = 8 << 20
+
+// readAudit reads an audit file; what is no line of one is left out.
+func readAudit(path string) ([]actions.Line, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	} else if from := info.Size() - maxAuditRead; from > 0 {
+		if _, err := f.Seek(from, 0); err != nil {
+			return nil, err
+		}
+	}
+	var out []actions.Line
+	scan := bufio.NewScanner(f)
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		var l actions.Line
+		if json.Unmarshal(scan.Bytes(), &l) == nil && l.ID != "" {
+			out = append(out, l)
+		}
+	}
+	return out, scan.Err()
+}
+
+// actor is who takes orders for a scheduler; nil: nobody does.
+func (c *chosen) actor(kind, cluster string) schedulers.Actor {
+	if c.follower == nil {
+		return nil
+	}
+	c.follower.mu.Lock()
+	defer c.follower.mu.Unlock()
+	for i, s := range c.follower.schedulers {
+		p := c.follower.pictures[i]
+		if actor, ok := s.Scheduler.(schedulers.Actor); ok && s.Kind() == kind && p != nil && p.Cluster == cluster {
+			return actor
+		}
+	}
+	return nil
+}
