@@ -63,7 +63,7 @@ func childWithBadRule() {
 		s.Add(target.Name)
 		s.pool.Add(target)
 	}
-	err = show(context.Background(), s, config.Default(), "child", func(*fleet.Snapshot) {})
+	err = show(context.Background(), s, config.Default(), "child", func(*fleet.Snapshot) {}, nil)
 	s.Close()
 	if err != nil {
 		fmt.Println("foretop:", err)
