@@ -97,7 +97,7 @@ func (f *follower) follow() {
 		f.watched[name] = why
 		switch {
 		case !here:
-			f.station.enter(targets[name])
+			f.station.enterListed(targets[name])
 		case before != why:
 			f.station.retryRefused(name)
 		}

@@ -46,6 +46,12 @@ func (s *station) enter(t sshpool.Target) {
 	s.pool.Add(t)
 }
 
+// enterListed is enter of a node that a scheduler names.
+func (s *station) enterListed(t sshpool.Target) {
+	s.AddListed(t.Name)
+	s.pool.Add(t)
+}
+
 // leave ends a node's connection, and forgets it.
 func (s *station) leave(name string) {
 	s.pool.Remove(name)

@@ -85,11 +85,17 @@ func New(opt Options) *Fleet {
 }
 
 // Add makes a node known, waiting. Adding one again changes nothing.
-func (f *Fleet) Add(name string) {
+func (f *Fleet) Add(name string) { f.add(name, false) }
+
+// AddListed is Add of a node that is watched because a scheduler has one of that name.
+func (f *Fleet) AddListed(name string) { f.add(name, true) }
+
+func (f *Fleet) add(name string, listed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.nodes[name] == nil {
 		f.nodes[name] = newNode(name, f.opt.Now())
+		f.nodes[name].listed = listed
 		f.order = nil
 		f.generation++
 	}

@@ -17,7 +17,8 @@ import (
 //
 // What two machines share proves nothing: equal machine ids come of copied disks, equal boot ids of containers on one host, and equal host names of carelessness. Then
 // neither is joined, and the reason is said. A boot id alone never joins. A node that has not been reached, or whose scheduler tells nothing but a name, is
-// joined by the name that the user gave it; that is enough to show what the scheduler says of it, and never enough to act on.
+// joined by the name that the user gave it; that is enough to show what the scheduler says of it, and never enough to act on. Where the name came from the scheduler
+// itself, which chose what is watched, it is: a node that nobody can reach is the one to drain.
 
 // Proof is how it is known which of a scheduler's nodes a node is.
 type Proof uint8
@@ -26,17 +27,18 @@ type Proof uint8
 const (
 	ProofNone    Proof = iota
 	ProofName          // by the name that the user gave it: no proof
+	ProofListed        // it has not been reached, and is watched because the scheduler has a node of that very name
 	ProofShort         // by its host name without the domain
 	ProofHost          // by its host name
 	ProofMachine       // by its machine id
 )
 
-var proofWords = [...]string{"nothing", "its name here", "its host name without the domain", "its host name", "its machine id"}
+var proofWords = [...]string{"nothing", "its name here", "the scheduler's own list", "its host name without the domain", "its host name", "its machine id"}
 
 func (p Proof) String() string { return proofWords[min(int(p), len(proofWords)-1)] }
 
 // Proven says that one may act on the scheduler's node for this node.
-func (p Proof) Proven() bool { return p >= ProofShort }
+func (p Proof) Proven() bool { return p >= ProofListed }
 
 // ScheduledNode is a node as one of the schedulers knows it.
 type ScheduledNode struct {
@@ -50,6 +52,7 @@ type ScheduledNode struct {
 type whoIs struct {
 	name                string
 	told                bool // it has been reached
+	listed              bool // its name is a scheduler's own
 	host, machine, boot string
 }
 
@@ -130,6 +133,9 @@ func (j *joiner) find(id *whoIs) joined {
 		named = j.short[strings.ToLower(id.name)]
 	}
 	if !id.told {
+		if len(named) == 1 && id.listed && j.p.Nodes[named[0]].Name == id.name {
+			return joined{node: int(named[0]), proof: ProofListed}
+		}
 		if len(named) == 1 {
 			return joined{int(named[0]), ProofName, "by its name only: it has not been reached"}
 		}

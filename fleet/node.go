@@ -12,7 +12,8 @@ import (
 
 // node is the mutable state of one node. Everything below mu is guarded by it.
 type node struct {
-	name string
+	listed bool // its name is a scheduler's own
+	name   string
 
 	mu          sync.Mutex
 	changed     bool // since the last view was made

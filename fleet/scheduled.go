@@ -105,7 +105,7 @@ func (b *scheduleBook) update(f *Fleet, live []*node, generation uint64, now tim
 	ids := make([]whoIs, len(live))
 	for i, n := range live {
 		n.mu.Lock()
-		ids[i].name = n.name
+		ids[i].name, ids[i].listed = n.name, n.listed
 		if h := n.hello; h != nil {
 			ids[i].told, ids[i].host, ids[i].machine, ids[i].boot = true, h.Hostname, h.MachineId, h.BootId
 		}
