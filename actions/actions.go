@@ -49,6 +49,8 @@ type Intent struct {
 	Argv      []string // for Command and Custom: what is run, a word each; {node} and the like were filled in
 	Title     string   // of Custom, as the configuration calls it
 	Here      bool     // a Custom that runs on this machine
+	Scope     string   // of Custom: node, gpu, process, job
+	GPUs      []GPU    // for a Custom of that scope
 	Undo      *Undo    // for Resume: what it takes back
 }
 
@@ -60,6 +62,12 @@ type Process struct {
 	Rank       int // -1 none
 	User       string
 	Words      string // what it runs
+}
+
+// GPU is one GPU of a node.
+type GPU struct {
+	Node  string
+	Index int
 }
 
 // Undo is a drain that is to be taken back, if nobody changed the node since.

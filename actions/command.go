@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,36 +21,71 @@ const (
 	commandTimeout = 10 * time.Minute
 )
 
-// commands plans a command on nodes, or one here for each.
+// commands plans a command on nodes.
 func (l *Planner) commands(p *Preview, s *fleet.Snapshot) {
 	in := &p.Intent
-	title := or(in.Title, l.Quote(in.Argv...))
-	p.Title = title + " on " + plural(len(in.Nodes), "node") + ": " + l.fold(in.Nodes)
+	p.Title = l.Quote(in.Argv...) + " on " + plural(len(in.Nodes), "node") + ": " + l.fold(in.Nodes)
 	if len(in.Argv) == 0 {
 		p.Trouble = "no command"
 	}
 	for _, name := range in.Nodes {
-		step := Step{Target: name, Where: name}
 		n := s.Node(name)
-		switch argv := fill(in.Argv, map[string]string{"node": name}); {
-		case n == nil:
-			step.Refused = "no such node is watched"
-		case in.Here:
-			step.Where, step.Commands, step.do = "here", []string{l.Quote(argv...)}, runHere(argv)
-		case l.Door == nil:
-			step.Refused = "nothing can be run on nodes from here"
-		case n.State.Out() || n.State.Pending():
-			step.Refused = "it is " + n.State.String() + ": there is no connection to it"
-		default:
-			step.Commands = []string{l.Quote(argv...)}
-			step.run = func(ctx context.Context) (Output, error) { return l.Door.Run(ctx, name, argv, commandLimit) }
-		}
-		p.Steps = append(p.Steps, step)
+		p.Steps = append(p.Steps, l.command(Step{Target: name}, n, name, in.Argv, false))
 		if n != nil {
 			p.Affected.addNode(s, n)
 		}
 	}
 	p.Affected.settle(l.User)
+}
+
+// command makes a step of a command, on a node or here.
+func (l *Planner) command(step Step, n *fleet.Node, name string, argv []string, here bool) Step {
+	step.Where = name
+	switch {
+	case here:
+		step.Where, step.Commands, step.do = "here", []string{l.Quote(argv...)}, runHere(argv)
+	case n == nil:
+		step.Refused = "no such node is watched"
+	case l.Door == nil:
+		step.Refused = "nothing can be run on nodes from here"
+	case n.State.Out() || n.State.Pending():
+		step.Refused = "it is " + n.State.String() + ": there is no connection to it"
+	default:
+		step.Commands = []string{l.Quote(argv...)}
+		step.run = func(ctx context.Context) (Output, error) { return l.Door.Run(ctx, name, argv, commandLimit) }
+	}
+	return step
+}
+
+// custom plans an action of the configuration's: a step a target, whose words are filled into the command's.
+func (l *Planner) custom(p *Preview, s *fleet.Snapshot) {
+	in := &p.Intent
+	add := func(target, node string, values map[string]string) {
+		n := s.Node(node)
+		p.Steps = append(p.Steps, l.command(Step{Target: target}, n, node, fill(in.Argv, values), in.Here))
+		if n != nil {
+			p.Affected.addNode(s, n)
+		}
+	}
+	for _, name := range in.Nodes {
+		add(name, name, map[string]string{"node": name})
+	}
+	for _, g := range in.GPUs {
+		values := map[string]string{"node": g.Node, "gpu": strconv.Itoa(g.Index)}
+		if n := s.Node(g.Node); n != nil && g.Index < len(n.GPUs) && n.GPUs[g.Index].Info != nil {
+			values["uuid"], values["pci"] = n.GPUs[g.Index].Info.Uuid, n.GPUs[g.Index].Info.Pci
+		}
+		add("GPU "+strconv.Itoa(g.Index)+" of "+g.Node, g.Node, values)
+	}
+	for _, one := range in.Processes {
+		add(one.String(), one.Node, map[string]string{"node": one.Node, "pid": strconv.Itoa(int(one.PID)), "user": one.User, "rank": strconv.Itoa(one.Rank)})
+	}
+	if j := s.Job(in.Job); j != nil && in.Scope == "job" {
+		p.Steps = append(p.Steps, l.command(Step{Target: "job " + j.ID}, nil, "", fill(in.Argv, map[string]string{"job": j.ID, "user": j.User, "name": j.Name}), true))
+		p.Affected.addJob(j)
+	}
+	p.Affected.settle(l.User)
+	p.Title = in.Title + ": " + plural(len(p.Steps), "target")
 }
 
 var place = regexp.MustCompile(`\{[a-z_]+\}`)

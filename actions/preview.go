@@ -95,8 +95,10 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 		l.job(p, s)
 	case Signal:
 		l.signal(p, s)
-	case Command, Custom:
+	case Command:
 		l.commands(p, s)
+	case Custom:
+		l.custom(p, s)
 	default:
 		p.Trouble = "nobody knows how to " + string(in.Kind)
 	}
@@ -109,7 +111,7 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 			p.Trouble = p.Steps[0].Target + ": " + p.Steps[0].Refused
 		}
 	}
-	if n := p.Ready(); len(in.Nodes) > 1 || in.Kind == Signal && n > 1 || len(p.Affected.Others) > 0 {
+	if n := p.Ready(); len(in.Nodes) > 1 || (in.Kind == Signal || in.Kind == Custom) && n > 1 || len(p.Affected.Others) > 0 {
 		p.Count = n
 	}
 	return p

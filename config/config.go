@@ -31,14 +31,6 @@ type Config struct {
 	Actions     Actions      `yaml:"actions"`
 }
 
-// Actions is how things are done.
-type Actions struct {
-	Audit string `yaml:"audit"` // the file in which each action is written down; "" $XDG_STATE_HOME/foretop/audit.jsonl
-	// Commands here for nodes that no scheduler has: a word each, with {node} and {reason} in them; none: such nodes are not drained.
-	Drain  []string `yaml:"drain"`
-	Resume []string `yaml:"resume"`
-}
-
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
 type SSH struct {
 	Config string `yaml:"config"` // another ssh configuration file, as ssh -F takes it
@@ -97,6 +89,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.Groups.validate(); err != nil {
+		return err
+	}
+	if err := c.Actions.validate(); err != nil {
 		return err
 	}
 	return c.Layouts.validate()

@@ -27,7 +27,8 @@ const questionSettles = 500 * time.Millisecond
 type actStage uint8
 
 const (
-	stageTargets  actStage = iota // which of several
+	stageMenu     actStage = iota // which action
+	stageTargets                  // which of several
 	stageWords                    // a reason, or a command
 	stageChoice                   // a signal, or how a job is to end
 	stageQuestion                 // what it comes to: y, or a number
@@ -38,7 +39,8 @@ const (
 type actScreen struct {
 	stage   actStage
 	intent  actions.Intent
-	targets []actTarget // that are chosen among; nil: they are given
+	deeds   []deed      // that are chosen among
+	targets []actTarget // the same; nil: they are given
 	options []string    // of a choice
 	at, top int         // in the list of the stage
 	line    prompt
@@ -61,25 +63,27 @@ type actTarget struct {
 	words   string
 }
 
-// startAct opens the question for an action; it changes nothing.
-func (m *Model) startAct(kind actions.Kind) tea.Cmd {
+// mayAct says why nothing can be done now; "" it can.
+func (m *Model) mayAct(what string) string {
 	switch {
 	case m.opt.Actor == nil:
-		m.notice = "nothing can be done from here"
+		return "nothing can be done from here"
 	case m.opt.Actor.Refusal() != "":
-		m.notice = m.opt.Actor.Refusal()
+		return m.opt.Actor.Refusal()
 	case m.paused:
-		m.notice = "the screen is paused: Z goes on, then " + string(kind)
+		return "the screen is paused: Z goes on, then " + what
 	case m.acting.job != nil && !m.acting.over:
-		m.push(screenAct)
-		m.notice = "one thing after another: this is still being done"
-	default:
-		return m.openAct(kind)
+		return "one thing after another: " + m.acting.preview.Title + " is still being done (a shows it)"
 	}
-	return nil
+	return ""
 }
 
-func (m *Model) openAct(kind actions.Kind) tea.Cmd {
+// startAct opens the question for an action; it changes nothing.
+func (m *Model) startAct(kind actions.Kind) tea.Cmd {
+	if why := m.mayAct(string(kind)); why != "" {
+		m.notice = why
+		return nil
+	}
 	s := actScreen{intent: actions.Intent{Kind: kind}, serial: m.acting.serial + 1}
 	why := ""
 	switch kind {
@@ -94,6 +98,26 @@ func (m *Model) openAct(kind actions.Kind) tea.Cmd {
 			why = "no job is selected"
 		}
 	}
+	return m.showAct(s, why)
+}
+
+// startMenu opens the list of what can be done here; where something is being done, that.
+func (m *Model) startMenu() {
+	if m.acting.job != nil && !m.acting.over {
+		m.push(screenAct)
+		return
+	}
+	list := m.deeds(m.place())
+	if len(list) == 0 {
+		m.notice = "nothing can be done here"
+		return
+	}
+	m.acting = actScreen{serial: m.acting.serial + 1, stage: stageMenu, deeds: list}
+	m.push(screenAct)
+}
+
+// showAct shows what is asked, unless there is a reason why not.
+func (m *Model) showAct(s actScreen, why string) tea.Cmd {
 	if why != "" {
 		m.notice = why
 		return nil

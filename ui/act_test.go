@@ -214,3 +214,32 @@ func TestWhoIsProven(t *testing.T) {
 		t.Error(h.given())
 	}
 }
+
+// TestMenu lists what can be done, one's own actions too, and each asks first.
+func TestMenu(t *testing.T) {
+	h := newHands(t)
+	custom := []config.CustomAction{
+		{Name: "show node", Key: "X", Scope: "node", Command: []string{"echo", "{node}", "; rm $(id)"}, Here: true},
+		{Name: "diagnose", Scope: "gpu", Command: []string{"echo", "{node}", "{gpu}", "{uuid}"}, Here: true},
+		{Name: "seff", Key: "E", Scope: "job", Command: []string{"echo", "{job}", "{user}"}, Here: true},
+	}
+	d := drive(proven(), 120, 40, Options{Actor: h, Custom: custom})
+	d.keys("2", "a")
+	d.shows(t, "what to do", "D  drain", "X  show node")
+	d.lacks(t, "diagnose", "seff", "cancel the job")
+	d.keys("esc", "X")
+	d.shows(t, "show node: 1 target", "echo gpu017 ; rm $(id)", "do it?")
+	d.answer()
+	<-d.acting.job.Done()
+	d.send(actNewsMsg{d.acting.job, true})
+	d.shows(t, "gpu017  done: gpu017 ; rm $(id)")
+	d.keys("esc", "1", "E")
+	d.shows(t, "seff: 1 target", "echo 8123 ann")
+	d.keys("esc", "enter", "tab", "tab", "a")
+	d.shows(t, "diagnose", "seff")
+	d.keys("G", "up", "enter")
+	d.shows(t, "diagnose: 1 target", "GPU 3 of gpu017", "echo gpu017 3 GPU-")
+	if h.given() != "" {
+		t.Error(h.given())
+	}
+}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,9 @@ func (m *Model) drawAct(a area) {
 		}
 	}
 	switch s.stage {
+	case stageMenu:
+		head("Enter starts, Esc leaves; each asks before it does anything", fg(colDim))
+		list(len(s.deeds), func(a area, i int, here bool) { drawChoice(a, cmp.Or(s.deeds[i].key, " ")+"  "+s.deeds[i].words, here) })
 	case stageTargets:
 		head("which of them? Space chooses, * all, Enter goes on, Esc leaves", fg(colDim))
 		list(len(s.targets), func(a area, i int, here bool) {
@@ -73,7 +77,13 @@ func (m *Model) actTitle() string {
 	if s.preview != nil && s.stage >= stageQuestion {
 		return s.preview.Title
 	}
+	if s.stage == stageMenu {
+		return "what to do"
+	}
 	words := string(s.intent.Kind)
+	if s.intent.Title != "" {
+		words = s.intent.Title
+	}
 	switch in := &s.intent; {
 	case len(in.Nodes) > 0:
 		words += " " + count(len(in.Nodes), "node") + ": " + strings.Join(config.Fold(in.Nodes), ",")

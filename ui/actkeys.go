@@ -14,6 +14,13 @@ func (m *Model) actKey(k tea.KeyPressMsg) tea.Cmd {
 	s := &m.acting
 	key := k.String()
 	switch s.stage {
+	case stageMenu:
+		if key == "enter" {
+			d := s.deeds[s.at]
+			m.goBack()
+			return d.start(m)
+		}
+		m.actListKey(key, len(s.deeds))
 	case stageTargets:
 		return m.actTargetsKey(key)
 	case stageWords:
@@ -84,7 +91,7 @@ func (m *Model) actTargetsKey(key string) tea.Cmd {
 			if !t.on {
 				continue
 			}
-			if s.intent.Kind == actions.Signal {
+			if t.process.PID != 0 {
 				s.intent.Processes = append(s.intent.Processes, t.process)
 			} else {
 				s.intent.Nodes = append(s.intent.Nodes, t.node)

@@ -46,6 +46,7 @@ const (
 	actPending
 	actPartition
 	actLog
+	actMenu
 	actDrain
 	actResume
 	actSignal
@@ -167,6 +168,7 @@ func bindings() []binding {
 		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeNodes, placeNode)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeJobs, placeGrid, placeGPU, placeRanks, placeUsers)},
+		{[]string{"a", "f9"}, actMenu, "a", "", "", "all that can be done here, your own actions too; or what is being done", "Act", onNodes},
 		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the job's take nothing new; asks first", "Act", onNodes},
 		{[]string{"R"}, actResume, "R", "", "", "resume: they take work again; asks first", "Act", onNodes},
 		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, a job's ranks, or a process of the node; asks first", "Act", onNodes},
@@ -185,7 +187,7 @@ func bindings() []binding {
 func laterKeys() map[string]string {
 	return map[string]string{
 		"3": "the Findings view", "5": "the Run view",
-		"s": "a shell on the node", "S": "dumping stacks", "a": "actions", "f9": "actions",
+		"s": "a shell on the node", "S": "dumping stacks",
 		"[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
 	}
 }

@@ -30,6 +30,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	if b := m.keys.byKey[m.place()][key]; b != nil {
 		return m.act(b.do)
 	}
+	if c := m.customOn(key); c != nil {
+		return m.startCustom(*c)
+	}
 	if what, ok := m.keys.later[key]; ok {
 		m.notice = fmt.Sprintf("%s: %s is not in this version yet", key, what)
 	}
@@ -83,6 +86,8 @@ func (m *Model) act(do action) tea.Cmd {
 		m.arrange()
 	case actCommand:
 		m.prompt.startCommand()
+	case actMenu:
+		m.startMenu()
 	case actDrain:
 		return m.startAct(actions.Drain)
 	case actResume:

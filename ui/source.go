@@ -3,6 +3,7 @@ package ui
 import (
 	"time"
 
+	"foretop/config"
 	"foretop/fleet"
 
 	"github.com/charmbracelet/colorprofile"
@@ -29,12 +30,13 @@ type SnapshotMsg struct{ *fleet.Snapshot }
 // Options are what the screens need to know from the start. Only Source must be set.
 type Options struct {
 	Source Source
-	Actor  Actor  // nil: nothing can be done, only seen
-	Name   string // what the fleet is called in the title; may be empty
-	ASCII  bool   // draw with ASCII characters only, for LANG=C
-	Theme  string // one of config.Themes(); "" is "auto": the terminal is asked for its background
-	Metric string // what the grid shows at first: one of config.Metrics(); "" is "power"
-	Mouse  bool   // take clicks and the wheel from the terminal
+	Actor  Actor                 // nil: nothing can be done, only seen
+	Custom []config.CustomAction // beside those that are built in
+	Name   string                // what the fleet is called in the title; may be empty
+	ASCII  bool                  // draw with ASCII characters only, for LANG=C
+	Theme  string                // one of config.Themes(); "" is "auto": the terminal is asked for its background
+	Metric string                // what the grid shows at first: one of config.Metrics(); "" is "power"
+	Mouse  bool                  // take clicks and the wheel from the terminal
 	// Profile is how many colours the terminal has; Unknown: as the terminal itself says (tea.ColorProfileMsg). For tests.
 	Profile colorprofile.Profile
 	// Location is the time zone of clocks; nil: time.Local.
