@@ -65,7 +65,12 @@ func (h *hands) Close() {
 // auditPath is where actions are written down.
 func auditPath(cfg config.Config) (string, error) {
 	if cfg.Actions.Audit != "" {
-		return cfg.Actions.Audit, nil
+		home, _ := os.UserHomeDir()
+		path := inHome(cfg.Actions.Audit, home)
+		if !filepath.IsAbs(path) {
+			return "", fmt.Errorf("actions.audit in the configuration file is %s: write a whole path, or one that begins with ~/", path)
+		}
+		return path, nil
 	}
 	state := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) {
