@@ -107,7 +107,7 @@ type Step struct {
 
 	node   string // of the fleet, of a Drain that can be taken back
 	reason string // as it was set there
-	// settle is how long after it began a step may still take effect though no answer came: only then is it known that it did not.
+	// settle is how long after its answer was given up a step may still take effect: only then is it known that it did not.
 	settle time.Duration
 	run    func(ctx context.Context) (Output, error) // of a command, instead of do
 	do     func(ctx context.Context, say func(string)) (words string, err error)

@@ -21,7 +21,7 @@ const (
 )
 
 // ErrNotSent is an order or a command that was never sent: nothing happened.
-var ErrNotSent = errors.New("not sent")
+var ErrNotSent = schedulers.ErrNotSent
 
 // Desk carries out what was confirmed.
 type Desk struct {
@@ -127,7 +127,6 @@ func (d *Desk) step(ctx context.Context, j *Job, i int) {
 		return
 	}
 	j.set(i, func(r *Result) { r.State, r.Start = Running, d.now() })
-	start := d.now()
 	words, err := d.do(ctx, j, i, s)
 	state := stateOf(err)
 	if err != nil {
@@ -135,7 +134,8 @@ func (d *Desk) step(ctx context.Context, j *Job, i int) {
 	}
 	d.end(j, i, line, state, words)
 	if state == Unknown {
-		if state, words = d.lookUp(ctx, j, i, s, start); state != Unknown {
+		// It may have waited long before it was sent.
+		if state, words = d.lookUp(ctx, j, i, s, d.now()); state != Unknown {
 			d.end(j, i, line, state, words)
 		}
 	}
@@ -179,7 +179,7 @@ func (d *Desk) end(j *Job, i int, line Line, state State, words string) {
 }
 
 // lookUp finds out what became of a step of which no answer came. It asks, and never does.
-func (d *Desk) lookUp(ctx context.Context, j *Job, i int, s *Step, start time.Time) (State, string) {
+func (d *Desk) lookUp(ctx context.Context, j *Job, i int, s *Step, lost time.Time) (State, string) {
 	if s.look == nil {
 		return Unknown, ""
 	}
@@ -194,7 +194,7 @@ func (d *Desk) lookUp(ctx context.Context, j *Job, i int, s *Step, start time.Ti
 		switch {
 		case err != nil:
 			j.set(i, func(r *Result) { r.Words = clean("no answer yet: " + err.Error()) })
-		case !so && d.now().Before(start.Add(s.settle)):
+		case !so && d.now().Before(lost.Add(s.settle)):
 			j.set(i, func(r *Result) { r.Words = clean("not so yet: " + words) })
 		case so:
 			return Done, "it was carried out, found out later: " + words

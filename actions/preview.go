@@ -211,7 +211,13 @@ func (l *Planner) order(step *Step, in *Intent, at *fleet.ScheduledNode) {
 func (step *Step) byActor(actor schedulers.Actor, o schedulers.Order) {
 	step.Commands = actor.Commands(o)
 	step.settle = orderSettles
-	step.do = func(ctx context.Context, say func(string)) (string, error) { return "", actor.Do(ctx, o, say) }
+	step.do = func(ctx context.Context, say func(string)) (last string, err error) {
+		err = actor.Do(ctx, o, func(words string) {
+			last = words
+			say(words)
+		})
+		return last, err
+	}
 	step.look = func(ctx context.Context) (bool, string, error) { return actor.Look(ctx, o) }
 }
 

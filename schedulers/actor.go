@@ -50,7 +50,7 @@ type Actor interface {
 	// Commands is what an order comes to, as a person would type it or as the calls of an API: for reading, never for running.
 	Commands(Order) []string
 	// Do carries an order out and says how it goes on. What the scheduler refuses is an *ExitError or a *RefusedError with its own words; of an order that was sent
-	// and of which no answer came the error wraps ErrUnsure. It never sends one twice.
+	// and of which no answer came the error wraps ErrUnsure, of one that never was ErrNotSent. It never sends one twice.
 	Do(ctx context.Context, o Order, say func(string)) error
 	// Look says whether what an order asks for is so, whoever did it; the error is of the question, not of the answer.
 	Look(ctx context.Context, o Order) (so bool, words string, err error)
@@ -60,6 +60,9 @@ type Actor interface {
 
 // ErrUnsure is an order that was sent, of which nobody knows whether it was carried out: the connection or the controller was lost before the answer.
 var ErrUnsure = errors.New("sent, and no answer came")
+
+// ErrNotSent is an order or a command that was never sent: nothing happened.
+var ErrNotSent = errors.New("not sent")
 
 // RefusedError is an order that a scheduler, or a check before it, turned down.
 type RefusedError struct {

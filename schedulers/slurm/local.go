@@ -2,8 +2,10 @@ package slurm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"time"
 
@@ -30,6 +32,9 @@ func (l Local) Run(ctx context.Context, limit int, argv ...string) ([]byte, erro
 	stderr := &bounded{limit: schedulers.MaxText, full: func() {}}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()
+	if cmd.Process == nil && !errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", schedulers.ErrNotSent, cmp.Or(context.Cause(ctx), err))
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return stdout.kept, cause
 	}

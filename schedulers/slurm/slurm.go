@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"foretop/schedulers"
@@ -27,6 +28,7 @@ type Slurm struct {
 	version                 version
 	release                 string
 	hurry                   chan struct{}
+	last                    atomic.Pointer[schedulers.Picture] // that was told
 
 	// Of the goroutine that watches.
 	jobForm, nodeForm form

@@ -70,6 +70,7 @@ func (s *Slurm) Watch(ctx context.Context, tell func(*schedulers.Picture)) {
 		}
 		picture.Every = p.next()
 		if last == nil || differs(last, picture) {
+			s.last.Store(picture)
 			tell(picture)
 			last = picture
 		} else {
