@@ -58,16 +58,15 @@ func (a *Actor) Commands(o schedulers.Order) []string {
 		id, _ := jobNumber(o.Job)
 		if p := a.slurm.last.Load(); p != nil {
 			for i := range p.Jobs {
-				if p.Jobs[i].Key == o.Job {
-					id = p.Jobs[i].ID
+				if j := &p.Jobs[i]; j.Key == o.Job {
+					id = wholeOf(withoutLimit(j.ID), o.Verb, j.Phase)
 				}
 			}
 		}
 		if o.Verb == schedulers.Cancel {
-			return []string{a.typed("scancel", withoutLimit(id))}
+			return []string{a.typed("scancel", id)}
 		}
-		id, _, _ = strings.Cut(id, "+")
-		return []string{a.typed("scontrol", "requeue", withoutLimit(id))}
+		return []string{a.typed("scontrol", "requeue", id)}
 	}
 	return nil
 }
@@ -182,7 +181,7 @@ func (a *Actor) Mark(ctx context.Context, node string) (schedulers.NodeMark, err
 	if err != nil {
 		return schedulers.NodeMark{}, err
 	}
-	return schedulers.NodeMark{Draining: now.draining(), Reason: clean(now.reason), By: now.by, At: now.at, Left: a.left(node)}, nil
+	return schedulers.NodeMark{Draining: now.draining(), Reason: telemetry.Clean(now.reason, schedulers.MaxText), By: now.by, At: now.at, Left: a.left(node)}, nil
 }
 
 // left are the jobs that ran on a node when the last picture was made.

@@ -165,7 +165,7 @@ func TestCommands(t *testing.T) {
 	a := (&Slurm{}).Actor(true)
 	a.slurm.last.Store(&schedulers.Picture{At: at(0), Nodes: []schedulers.Node{
 		{Name: "n1"}, {Name: "n2", Flags: []string{"IDLE", "DRAIN"}, Reason: "fan", ReasonBy: "bob"}},
-		Jobs: []schedulers.Job{{Key: "slurm/9", ID: "8_3"}, {Key: "slurm/8", ID: "8_[4-9%2]"}, {Key: "slurm/11", ID: "10+1"}}})
+		Jobs: []schedulers.Job{{Key: "slurm/9", ID: "8_3"}, {Key: "slurm/8", ID: "8_[4-9%2]"}, {Key: "slurm/11", ID: "10+1"}, {Key: "slurm/13", ID: "12+1", Phase: schedulers.Pending}}})
 	for _, c := range []struct {
 		order schedulers.Order
 		want  string
@@ -178,6 +178,7 @@ func TestCommands(t *testing.T) {
 		{schedulers.Order{Verb: schedulers.Cancel, Job: "slurm/9"}, "scancel 8_3"},
 		{schedulers.Order{Verb: schedulers.Cancel, Job: "slurm/8"}, "scancel '8_[4-9]'"},
 		{schedulers.Order{Verb: schedulers.Cancel, Job: "slurm/11"}, "scancel 10+1"},
+		{schedulers.Order{Verb: schedulers.Cancel, Job: "slurm/13"}, "scancel 12"},
 		{schedulers.Order{Verb: schedulers.Requeue, Job: "slurm/11"}, "sudo -n scontrol requeue 10"},
 		{schedulers.Order{Verb: schedulers.Cancel, Job: "slurm/77"}, "scancel 77"},
 	} {

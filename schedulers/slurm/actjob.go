@@ -32,6 +32,14 @@ func withoutLimit(id string) string {
 	return id
 }
 
+// wholeOf is the id of a heterogeneous job where Slurm takes an order for no part of it: it waits as a whole, and is queued again as a whole.
+func wholeOf(id string, verb schedulers.Verb, p schedulers.Phase) string {
+	if whole, _, ok := strings.Cut(id, "+"); ok && (verb == schedulers.Requeue || p == schedulers.Pending) {
+		return whole
+	}
+	return id
+}
+
 // orderID is what to call a job in an order. The number alone will not do: an array's own is the number of one of its tasks too, and names all of them.
 func orderID(r *jobRecord) (string, error) {
 	switch {
@@ -85,7 +93,7 @@ func (a *Actor) cancel(ctx context.Context, o schedulers.Order, say func(string)
 		return err
 	}
 	a.unsettled(o.Job, j.Restarts)
-	err = refusal(a.send(ctx, seen, a.scancel(), id), o.Verb)
+	err = refusal(a.send(ctx, seen, a.scancel(), wholeOf(id, o.Verb, j.Phase)), o.Verb)
 	var refused *schedulers.RefusedError
 	switch {
 	case err == nil:
@@ -123,9 +131,8 @@ func (a *Actor) requeue(ctx context.Context, o schedulers.Order, say func(string
 	if err != nil {
 		return err
 	}
-	id, _, _ = strings.Cut(id, "+") // a heterogeneous job is queued again as a whole
 	a.unsettled(o.Job, j.Restarts)
-	err = refusal(a.send(ctx, seen, a.slurm.scontrol, "requeue", id), o.Verb)
+	err = refusal(a.send(ctx, seen, a.slurm.scontrol, "requeue", wholeOf(id, o.Verb, j.Phase)), o.Verb)
 	if !errors.Is(err, schedulers.ErrUnsure) {
 		a.settled(o.Job)
 	}

@@ -28,7 +28,7 @@ type nodeNow struct {
 }
 
 func nowOf(r *nodeJSON) nodeNow {
-	now := nodeNow{flags: stateFlags(append(slices.Clone(r.State), r.StateFlags...)), reason: nothing(string(r.Reason)), by: clean(string(r.ReasonBy)), at: unix(r.ReasonAt.or(0))}
+	now := nodeNow{flags: stateFlags(append(slices.Clone(r.State), r.StateFlags...)), reason: string(r.Reason), by: clean(string(r.ReasonBy)), at: unix(r.ReasonAt.or(0))}
 	if now.reason == "" {
 		now.by, now.at = "", time.Time{}
 	}
@@ -56,9 +56,9 @@ func (n nodeNow) String() string {
 
 func (n nodeNow) reasonBy() string {
 	if n.by == "" {
-		return clean(n.reason)
+		return oneLine(n.reason)
 	}
-	return clean(n.reason) + " [" + n.by + "]"
+	return oneLine(n.reason) + " [" + n.by + "]"
 }
 
 // pictured is how a node stood in the last picture.
@@ -153,7 +153,7 @@ func still(now nodeNow, mark schedulers.NodeMark) error {
 		if who == "" {
 			who = "somebody"
 		}
-		return &schedulers.RefusedError{Words: who + " changed it since: " + clean(now.reason), Remedy: "to bring it back all the same, resume it"}
+		return &schedulers.RefusedError{Words: who + " changed it since: " + oneLine(now.reason), Remedy: "to bring it back all the same, resume it"}
 	}
 	return nil
 }
@@ -190,8 +190,8 @@ func (a *Actor) lookNode(ctx context.Context, o schedulers.Order) (so bool, word
 // readNode asks how one node stands.
 func (a *Actor) readNode(ctx context.Context, name string) (now nodeNow, seen reading, err error) {
 	var r *nodeJSON
+	var out []byte
 	if !a.text.Load() {
-		var out []byte
 		if out, seen, err = a.read(ctx, a.slurm.scontrol, "--json", "-a", "show", "node", name); err == nil {
 			var got answer
 			got, err = decode(out, "nodes", func(n *nodeJSON) bool {
@@ -209,18 +209,27 @@ func (a *Actor) readNode(ctx context.Context, name string) (now nodeNow, seen re
 		}
 	}
 	if a.text.Load() {
-		var out []byte
 		if out, seen, err = a.read(ctx, a.slurm.scontrol, "-a", "show", "node", name); err == nil {
 			r, err = parseNode(out, name)
 		}
 	}
+	var exit *schedulers.ExitError
 	switch {
+	case errors.As(err, &exit) && noSuchNode(exit, out, name):
+		r = nil
 	case err != nil:
 		return now, seen, notSent(err)
-	case r == nil:
+	}
+	if r == nil {
 		return now, seen, &schedulers.RefusedError{Words: "Slurm has no node " + name, Remedy: "see `sinfo -N`"}
 	}
 	return nowOf(r), seen, nil
+}
+
+// noSuchNode says that scontrol failed for there is no such node: it says so where answers stand.
+func noSuchNode(exit *schedulers.ExitError, out []byte, name string) bool {
+	said := "Node " + name + " not found"
+	return strings.Contains(exit.Words, said) || bytes.Contains(out, []byte(said))
 }
 
 // parseNode reads what scontrol show node prints of one node: unlike a line a node, this tells where a reason ends, whatever is in it. A line of a reason but its
