@@ -49,6 +49,18 @@ func (f *follower) start(ctx context.Context, list []asked) {
 	}
 }
 
+// actor gives orders to one of the schedulers, by the names that its pictures have; nil where none takes orders, or it has told nothing yet.
+func (f *follower) actor(kind, cluster string) schedulers.Actor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, p := range f.pictures {
+		if p != nil && p.Kind == kind && p.Cluster == cluster {
+			return f.schedulers[i].actor
+		}
+	}
+	return nil
+}
+
 // told takes one scheduler's picture.
 func (f *follower) told(i int, p *schedulers.Picture) {
 	f.mu.Lock()

@@ -21,7 +21,7 @@ func idle(t *testing.T, c choice, kinds ...string) *follower {
 	t.Cleanup(s.Close)
 	f := newFollower(s, c, true)
 	for _, k := range kinds {
-		f.schedulers = append(f.schedulers, asked{quietly(k), &sshpool.Door{Name: "played", Run: shut}})
+		f.schedulers = append(f.schedulers, asked{Scheduler: quietly(k), door: &sshpool.Door{Name: "played", Run: shut}})
 	}
 	f.pictures = make([]*schedulers.Picture, len(kinds))
 	return f

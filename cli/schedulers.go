@@ -31,7 +31,7 @@ func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func
 	s, err := slurm.Find(ctx, runner, slurm.Options{Every: cfg.Slurm.Every})
 	switch {
 	case err == nil:
-		list = append(list, asked{s, nil})
+		list = append(list, asked{Scheduler: s, actor: s.Actor(cfg.Slurm.Sudo)})
 	case len(c.slurm) > 0 && errors.Is(err, slurm.ErrNone):
 		return nil, fmt.Errorf("no Slurm %s: --slurm needs squeue in PATH, or a login node that has it (slurm.login in the configuration file)", runner.Where())
 	case len(c.slurm) > 0 || cfg.Slurm.Login != "":
@@ -52,10 +52,11 @@ func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func
 	return list, nil
 }
 
-// asked is a scheduler that is asked, and the way into its nodes.
+// asked is a scheduler that is asked, the way into its nodes, and how it is given orders.
 type asked struct {
 	schedulers.Scheduler
-	door *sshpool.Door // nil: SSH
+	door  *sshpool.Door    // nil: SSH
+	actor schedulers.Actor // nil: it takes none
 }
 
 // kubeOptions are the clusters that are named, else the one that a kubeconfig or this pod's service account leads to.
@@ -90,7 +91,7 @@ func (r onLogin) Where() string { return r.node }
 
 func (r onLogin) Run(ctx context.Context, limit int, argv ...string) ([]byte, error) {
 	if !r.pool.AwaitLive(ctx, r.node, loginPatience) {
-		return nil, fmt.Errorf("the login node %s is not connected", r.node)
+		return nil, fmt.Errorf("the login node %s is not connected: %w", r.node, schedulers.ErrNotSent)
 	}
 	out, err := r.pool.Run(ctx, r.node, sshpool.Quote(argv...), limit)
 	var failed *sshpool.ExitError
@@ -99,6 +100,8 @@ func (r onLogin) Run(ctx context.Context, limit int, argv ...string) ([]byte, er
 		return out, &schedulers.ExitError{Status: failed.Code, Words: failed.Words}
 	case errors.Is(err, sshpool.ErrTooLong):
 		return out, fmt.Errorf("%s: %w", r.node, schedulers.ErrTooMuch)
+	case errors.Is(err, sshpool.ErrNotConnected):
+		return out, fmt.Errorf("%w: %w", schedulers.ErrNotSent, err)
 	}
 	return out, err
 }

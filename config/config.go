@@ -40,6 +40,7 @@ type SSH struct {
 type Slurm struct {
 	Login string        `yaml:"login"` // the node whose squeue and scontrol are asked; "" this machine's, where there are any
 	Every time.Duration `yaml:"every"` // how often; 0: as seldom as suits the cluster
+	Sudo  bool          `yaml:"sudo"`  // nodes are drained and resumed, and jobs queued again, with sudo -n scontrol
 }
 
 // Kube is how the nodes of a Kubernetes cluster are reached.

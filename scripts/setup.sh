@@ -67,6 +67,7 @@ need slurmctld slurmctld
 need slurmd slurmd
 need slurm-client squeue sbatch scontrol
 need munge munged
+need sudo sudo
 need fuse3 fusermount3
 # The launchers that the tests start; scripts/launchers.sh adds those that Debian does not have.
 need openmpi-bin mpirun

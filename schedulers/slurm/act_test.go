@@ -87,11 +87,13 @@ func TestSent(t *testing.T) {
 		{exit(1, "Unexpected message received for job 4"), schedulers.Requeue, schedulers.ErrUnsure, ""},
 		{exit(124, ""), schedulers.Drain, schedulers.ErrUnsure, ""},
 		{exit(137, "exit 137"), schedulers.Drain, schedulers.ErrUnsure, ""},
+		{exit(124, "sudo: unable to resolve host slurmctl: Name or service not known"), schedulers.Drain, schedulers.ErrUnsure, ""},
+		{exit(1, "sudo: unable to resolve host slurmctl slurm_update error: Invalid user id"), schedulers.Drain, nil, operator},
 		{exit(-1, ""), schedulers.Drain, schedulers.ErrUnsure, ""},
 		{context.DeadlineExceeded, schedulers.Drain, schedulers.ErrUnsure, ""},
 		{errors.New("run on login1: connection lost"), schedulers.Drain, schedulers.ErrUnsure, ""},
 	} {
-		err := refusal(sent(c.err), c.verb)
+		err := refusal(sent(map[bool]string{true: "scancel", false: "scontrol"}[c.verb == schedulers.Cancel], c.err), c.verb)
 		var refused *schedulers.RefusedError
 		if c.is == nil && (!errors.As(err, &refused) || !strings.Contains(refused.Remedy, c.remedy) || errors.Is(err, schedulers.ErrUnsure)) ||
 			c.is != nil && (!errors.Is(err, c.is) || errors.As(err, &refused) || !strings.Contains(err.Error(), c.remedy)) {
@@ -318,7 +320,7 @@ func TestRecordedMarks(t *testing.T) {
 func TestTooLate(t *testing.T) {
 	for deadline, want := range map[string]string{"1": "", "99999999999": "done\n"} {
 		out, err := Local{}.Run(t.Context(), 100, "sh", "-c", inTime, "sh", deadline, "echo", "done")
-		if string(out) != want || want == "" && !errors.Is(sent(err), schedulers.ErrNotSent) || want != "" && err != nil {
+		if string(out) != want || want == "" && !errors.Is(sent("scontrol", err), schedulers.ErrNotSent) || want != "" && err != nil {
 			t.Errorf("%s: %q, %v", deadline, out, err)
 		}
 	}

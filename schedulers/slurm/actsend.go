@@ -14,7 +14,7 @@ import (
 
 // An order must not take effect long after it was sent: who sent it has looked by then, and was told that it was not carried out. A connection that stalls may
 // deliver a command minutes later, and a program may wait for its controller. So an order starts only while the clock of its machine is within slack of what it can be,
-// counted from the question before it, and timeout(1) ends it: all of that within settles. sudo's programs no user can end: those have Slurm's MessageTimeout.
+// counted from the question before it, and timeout(1) ends it: all of that within settles. (What a controller that hangs was sent it does when it wakes: Look waits for that.)
 const (
 	settles   = 28 * time.Second // after an order is sent it has no effect any more
 	patience  = 10 * time.Second // for the question before
@@ -82,14 +82,14 @@ func (a *Actor) send(ctx context.Context, seen reading, program string, args ...
 	ctx, cancel := context.WithTimeout(ctx, settles)
 	defer cancel()
 	_, err := a.slurm.runner.Run(ctx, findLimit, argv...)
-	return sent(err)
+	return sent(name([]string{program}), err)
 }
 
 func seconds10(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 // sent says what the end of a command means for the order that it gave: nil, *schedulers.ExitError for one that was turned down, or an error that wraps
 // schedulers.ErrNotSent or schedulers.ErrUnsure.
-func sent(err error) error {
+func sent(program string, err error) error {
 	var exit *schedulers.ExitError
 	switch {
 	case err == nil, errors.Is(err, schedulers.ErrNotSent), errors.Is(err, schedulers.ErrUnsure):
@@ -115,9 +115,8 @@ func sent(err error) error {
 		"communication connection failure", "message receive failure", "message send failure", "insane message length", "unexpected message recieved"):
 		return fmt.Errorf("%w: %w", schedulers.ErrUnsure, err)
 	}
-	// Slurm's programs say what is wrong; who says nothing was ended: by timeout (124, 137), or by a signal, or by a connection that was lost (-1). scancel's status is
-	// any number.
-	if !has("error", " for job ", "invalid", "denied", "must ", "sudo:", "timeout:", "env:", "not found") {
+	// Ended by timeout (124, 137), by a signal, or by a connection that was lost (-1). scontrol's own status is 0 or 1; scancel's is any, with words.
+	if program != "scancel" || !has("error:") {
 		switch exit.Status {
 		case -1, 124, 129, 130, 137, 143, 255:
 			return fmt.Errorf("%w: %w", schedulers.ErrUnsure, err)
@@ -129,13 +128,15 @@ func sent(err error) error {
 // orderRemedies are what to do about Slurm's words to an order.
 var orderRemedies = []struct{ words, node, job string }{
 	{"a password is required", sudoRemedy, sudoRemedy},
-	{"sudo:", sudoRemedy, sudoRemedy},
 	{"access/permission denied", operator, owner},
 	{"invalid user id", operator, owner},
 	{"not permitted", operator, owner},
 	{"invalid node state", "it cannot come to that state from the one that it is in: see `scontrol show node`", ""},
 	{"requested operation is presently disabled", "", "its script or the cluster does not let it be queued again (Requeue=0, JobRequeue)"},
 	{"job/step already completing", "", "it ends already"},
+	{"not allowed to execute", sudoRemedy, sudoRemedy},
+	{"may not run sudo", sudoRemedy, sudoRemedy},
+	{"not in the sudoers", sudoRemedy, sudoRemedy},
 }
 
 const (
