@@ -58,11 +58,9 @@ var ErrNone = errors.New("no Slurm here")
 // places is where Slurm's programs are where PATH does not lead to them.
 const places = "/opt/slurm/bin:/opt/slurm/current/bin:/usr/local/slurm/bin:/usr/local/bin:/usr/bin:/cm/shared/apps/slurm/current/bin"
 
-// find prints the paths of the programs, a line each, and their version.
-const find = `PATH=$PATH:` + places + `
-p=$(command -v squeue) && q=$(command -v scontrol) && r=$(command -v sinfo) || exit 127
-printf '%s\n%s\n%s\n' "$p" "$q" "$r"
-exec "$p" --version`
+// find prints the paths of the programs, a line each, and their version. It is one line itself: a csh takes no other.
+const find = `PATH=$PATH:` + places + `; p=$(command -v squeue) && q=$(command -v scontrol) && r=$(command -v sinfo) || exit 127; ` +
+	`printf '%s\n%s\n%s\n' "$p" "$q" "$r"; exec "$p" --version`
 
 // Find looks for Slurm where runner runs commands: in PATH and the usual places. It does not ask the controller. Without Slurm it is ErrNone.
 func Find(ctx context.Context, runner schedulers.Runner, options Options) (*Slurm, error) {
