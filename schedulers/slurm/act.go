@@ -105,6 +105,7 @@ func (a *Actor) Do(ctx context.Context, o schedulers.Order, say func(string)) er
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", schedulers.ErrNotSent, ctx.Err())
 	}
+	defer a.slurm.Hurry() // the next picture shows it
 	switch o.Verb {
 	case schedulers.Drain:
 		return a.drain(ctx, o, say)

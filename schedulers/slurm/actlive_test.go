@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -342,6 +343,20 @@ func TestLiveActJobs(t *testing.T) {
 	l.until("task 2 is gone", func(p *schedulers.Picture) bool { return job(p, array+"_2").Phase == schedulers.Ended })
 	if got, want := states(), fmt.Sprintf("%[1]s_1 RUNNING\n%[1]s_3 RUNNING\n%[1]s_4 RUNNING", array); got != want {
 		t.Errorf("what is left of the array:\n%s", got)
+	}
+
+	// The tasks that wait are more than squeue prints of its own.
+	var tasks []string
+	for i := 1; i < 1000; i += 1 + i%3 {
+		tasks = append(tasks, strconv.Itoa(i))
+	}
+	many := l.submit("ann", "-a", strings.Join(tasks, ","), "-H", "-t", "5", "--wrap", "true")
+	p = l.until("the many wait", func(p *schedulers.Picture) bool {
+		return slices.ContainsFunc(p.Jobs, func(j schedulers.Job) bool { return j.Key == "slurm/"+many })
+	})
+	l.must(schedulers.Order{Verb: schedulers.Cancel, Job: "slurm/" + many}, "it was PENDING")
+	if left := l.run("root", "squeue", "-h", "-a", "-r", "-t", "PENDING,RUNNING", "-j", many, "-o", "%i"); left != "" {
+		t.Errorf("of %d tasks are left:\n%s", len(tasks), left)
 	}
 
 	// Queued again.
