@@ -76,7 +76,7 @@ func TestSent(t *testing.T) {
 		{exit(210, "scancel: error: Kill job error on job id 4: Access/permission denied"), schedulers.Cancel, nil, owner},
 		{exit(1, "exit 1: Access/permission denied for job 4"), schedulers.Requeue, nil, owner},
 		{exit(1, "sudo: a password is required"), schedulers.Drain, nil, sudoRemedy},
-		{exit(1, "slurm_update error: Invalid node state specified"), schedulers.Resume, nil, "it cannot come to that state"},
+		{exit(1, "slurm_update error: Invalid node state specified"), schedulers.Resume, nil, "try again in a minute"},
 		{exit(127, "timeout: failed to run command '/usr/bin/scontrol': No such file or directory"), schedulers.Drain, nil, ""},
 		{exit(124, "scancel: error: Kill job error on job id 4: something new"), schedulers.Cancel, nil, ""},
 		{exit(1, "slurm_update error: Unable to contact slurm controller (connect failure)"), schedulers.Drain, schedulers.ErrNotSent, "scontrol ping"},

@@ -300,7 +300,10 @@ func TestLiveActController(t *testing.T) {
 	}
 	back(o, true)
 	// A node that has not come back to a new controller cannot be resumed yet.
-	for deadline := time.Now().Add(60 * time.Second); l.run("root", "sinfo", "-h", "-N", "-p", "train", "-n", "node004", "-o", "%T") != "drained"; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if now, _, err := l.root.readNode(t.Context(), "node004"); err == nil && now.has("IDLE") {
+			break
+		}
 		if time.Now().After(deadline) {
 			t.Fatal("node004 never comes back")
 		}

@@ -136,8 +136,14 @@ func (a *Actor) resume(ctx context.Context, o schedulers.Order, say func(string)
 		say("it takes work already: nothing was sent")
 		return nil
 	}
-	if err := a.send(ctx, seen, a.slurm.scontrol, resumeArgs(o.Node)...); err != nil {
-		return refusal(err, o.Verb)
+	err = refusal(a.send(ctx, seen, a.slurm.scontrol, resumeArgs(o.Node)...), o.Verb)
+	var refused *schedulers.RefusedError
+	switch {
+	case errors.As(err, &refused) && refused.Remedy == wrongState:
+		refused.Remedy = "it is " + strings.Join(now.flags, "+") + ": " + wrongState
+		return refused
+	case err != nil:
+		return err
 	}
 	say("resumed; it was " + now.String())
 	return nil

@@ -131,7 +131,7 @@ var orderRemedies = []struct{ words, node, job string }{
 	{"access/permission denied", operator, owner},
 	{"invalid user id", operator, owner},
 	{"not permitted", operator, owner},
-	{"invalid node state", "it cannot come to that state from the one that it is in: see `scontrol show node`", ""},
+	{"invalid node state", wrongState, ""},
 	{"requested operation is presently disabled", "", "its script or the cluster does not let it be queued again (Requeue=0, JobRequeue)"},
 	{"job/step already completing", "", "it ends already"},
 	{"not allowed to execute", sudoRemedy, sudoRemedy},
@@ -142,6 +142,7 @@ var orderRemedies = []struct{ words, node, job string }{
 const (
 	operator   = "needs a Slurm operator, or slurm.sudo in the configuration file"
 	owner      = "needs who owns it, or a Slurm operator"
+	wrongState = "Slurm resumes no such node, after a start of the controller none that it has not heard from: try again in a minute"
 	sudoRemedy = "sudoers must let this user run scontrol without a password (NOPASSWD), or take slurm.sudo out of the configuration file"
 )
 
