@@ -24,8 +24,9 @@ type Actor struct {
 	text  atomic.Bool   // nodes are asked for in text: this installation has no JSON
 
 	mu       sync.Mutex
-	restarts map[string]int // of a job right before an order that is not settled yet, by key
-	who      string         // as whom orders are given, once asked
+	restarts map[string]int         // of a job right before an order that is not settled yet, by key
+	who      string                 // as whom orders are given, once asked
+	nodes    map[string]*sync.Mutex // one order at a time for each, so that none of ours overwrites another
 }
 
 // atOnce is how many orders are given at a time: the controller has better things to do, and a login node lets ten sessions a connection.
@@ -33,7 +34,7 @@ const atOnce = 4
 
 // Actor gives orders to this cluster, through the same runner; with sudo it is `sudo -n scontrol` that changes nodes and requeues, as root.
 func (s *Slurm) Actor(sudo bool) *Actor {
-	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}}
+	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}}
 	a.text.Store(s.version.before(23, 2)) // scontrol has no JSON, and sinfo's is of all nodes
 	return a
 }
@@ -99,6 +100,7 @@ func (a *Actor) Do(ctx context.Context, o schedulers.Order, say func(string)) er
 	if err := a.check(o); err != nil {
 		return err
 	}
+	defer a.alone(o.Node)()
 	select {
 	case a.room <- struct{}{}:
 		defer func() { <-a.room }()
@@ -115,6 +117,22 @@ func (a *Actor) Do(ctx context.Context, o schedulers.Order, say func(string)) er
 		return a.cancel(ctx, o, say)
 	}
 	return a.requeue(ctx, o, say)
+}
+
+// alone waits until no other order is given to a node, and returns what ends this one.
+func (a *Actor) alone(node string) func() {
+	if node == "" {
+		return func() {}
+	}
+	a.mu.Lock()
+	m := a.nodes[node]
+	if m == nil {
+		m = new(sync.Mutex)
+		a.nodes[node] = m
+	}
+	a.mu.Unlock()
+	m.Lock()
+	return m.Unlock
 }
 
 // check refuses what must not be sent at all.
