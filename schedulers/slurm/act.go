@@ -27,6 +27,7 @@ type Actor struct {
 	restarts map[string]int         // of a job right before an order that is not settled yet, by key
 	who      string                 // as whom orders are given, once asked
 	nodes    map[string]*sync.Mutex // one order at a time for each, so that none of ours overwrites another
+	kept     map[string]string      // reasons with which nodes were drained that they had before, in whole or in part
 }
 
 // atOnce is how many orders are given at a time: the controller has better things to do, and a login node lets ten sessions a connection.
@@ -34,7 +35,7 @@ const atOnce = 4
 
 // Actor gives orders to this cluster, through the same runner; with sudo it is `sudo -n scontrol` that changes nodes and requeues, as root.
 func (s *Slurm) Actor(sudo bool) *Actor {
-	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}}
+	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}, kept: map[string]string{}}
 	a.text.Store(s.version.before(23, 2)) // scontrol has no JSON, and sinfo's is of all nodes
 	return a
 }

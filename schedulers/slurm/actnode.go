@@ -103,6 +103,7 @@ func (a *Actor) drain(ctx context.Context, o schedulers.Order, say func(string))
 	if len(reason) > maxReasons {
 		return &schedulers.RefusedError{Words: fmt.Sprintf("its reason would be longer than %d bytes", maxReasons), Remedy: "drain it without adding to its reason"}
 	}
+	a.keeps(o.Node, reason, now.reason != "")
 	if err := a.send(ctx, seen, a.slurm.scontrol, drainArgs(o.Node, reason)...); err != nil {
 		return refusal(err, o.Verb)
 	}
@@ -128,6 +129,9 @@ func (a *Actor) resume(ctx context.Context, o schedulers.Order, say func(string)
 		return err
 	}
 	if mark != nil {
+		if now.draining() && now.by == mark.By && now.reason != "" && a.keptOf(o.Node) == oneLine(now.reason) {
+			return &schedulers.RefusedError{Words: "it had a reason before, which a resume would take away: " + oneLine(now.reason), Remedy: "to bring it back all the same, resume it"}
+		}
 		if err := still(now, *mark); err != nil {
 			return err
 		}
@@ -147,6 +151,22 @@ func (a *Actor) resume(ctx context.Context, o schedulers.Order, say func(string)
 	}
 	say("resumed; it was " + now.String())
 	return nil
+}
+
+// keeps remembers that a node is drained with a reason that it had before, in whole or in part.
+func (a *Actor) keeps(node, reason string, had bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.kept, node)
+	if had {
+		a.kept[node] = reason
+	}
+}
+
+func (a *Actor) keptOf(node string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.kept[node]
 }
 
 // still refuses to take a drain back that is not there any more as it was made.

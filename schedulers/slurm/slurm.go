@@ -1,10 +1,13 @@
-// Package slurm asks Slurm for its nodes and jobs, with Slurm's own programs: on this machine, or wherever its runner runs them.
+// Package slurm asks Slurm for its nodes and jobs, and gives it orders, with Slurm's own programs: on this machine, or wherever its runner runs them.
 //
 // The controller of a large cluster has better things to do than to answer: one question for the jobs and one for the nodes, one after the other, never sooner
 // than 15 s after the last ones (30 s on a large cluster), later where it answers slowly or not at all. Everything else is worked out from the two answers.
 //
 // Releases differ: 23.02 and later (data_parser v0.0.39 to 46) and 21.08 to 22.05 (openapi v0.0.37 and 38) are asked for JSON; where the installation has none,
 // or more than may be read, text is asked for, which tells all but which GPUs of a shared node a job has.
+//
+// An [Actor] reads how a node or a job stands right before it gives an order, sends each order once, and says of one that failed whether it was turned down, was
+// never sent, or may have been carried out.
 //
 // It knows neither the fleet nor SSH. Called by cli.
 package slurm
