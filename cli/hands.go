@@ -169,13 +169,5 @@ func (c *chosen) actor(kind, cluster string) schedulers.Actor {
 	if c.follower == nil {
 		return nil
 	}
-	c.follower.mu.Lock()
-	defer c.follower.mu.Unlock()
-	for i, s := range c.follower.schedulers {
-		p := c.follower.pictures[i]
-		if actor, ok := s.Scheduler.(schedulers.Actor); ok && s.Kind() == kind && p != nil && p.Cluster == cluster {
-			return actor
-		}
-	}
-	return nil
+	return c.follower.actor(kind, cluster)
 }
