@@ -59,22 +59,8 @@ const common = `cd /;LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
 func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	var s strings.Builder
 	s.WriteString(telemetry.NonceVar + "=" + nonce + ";export " + telemetry.NonceVar + ";" + common)
-	s.WriteString(`set -- $(uname -sm);s=$1;m=$2;c=;r=;a=;case $s-$m in `)
-	for _, bundle := range b.bundles {
-		system, machines := bundle.Platform.Uname()
-		for i, m := range machines {
-			if i > 0 {
-				s.WriteString("|")
-			}
-			s.WriteString(system + "-" + m)
-		}
-		fmt.Fprintf(&s, `)c=%s;z=%d;a="%s";`, bundle.Collector.SHA256, bundle.Collector.Size, bundle.Args)
-		if bundle.Reader != nil {
-			fmt.Fprintf(&s, "r=%s;y=%d;", bundle.Reader.SHA256, bundle.Reader.Size)
-		}
-		s.WriteString(";")
-	}
-	s.WriteString(`esac;[ -n "$c" ]||{ say NEED ` + nonce + ` $s $m none;exit 0;};`)
+	s.WriteString(b.platforms())
+	s.WriteString(`[ -n "$c" ]||{ say NEED ` + nonce + ` $s $m none;exit 0;};`)
 	s.WriteString(`v=0;if [ -n "$r" ];then if [ -e /proc/driver/nvidia/version ]||[ -e /dev/nvidiactl ]||[ -n "$FORETOP_PLAY_NVIDIA" ];then v=1;fi;fi;`)
 	s.WriteString(`p=` + digit(proven) + `;`)
 	// all DIR: the programs that this node needs lie there, unharmed. ok DIR: and may be run there. go DIR: becomes the collector.
@@ -96,6 +82,28 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;break;fi;q=noexec;fi;;esac;i=$((i+1));done;`, b.words(), ints(skip))
 	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w$k" = -- ];then :;elif [ "$w" = - ];then if can "$h";then w=h;else q=noexec;fi;fi;if [ "$w" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)
 	return wrap(s.String())
+}
+
+// platforms sets c to the collector's sum, z to its size, a to its arguments, r and y to the reader's sum and size: what is for this system; c is empty where nothing is.
+func (b *bootstrap) platforms() string {
+	var s strings.Builder
+	s.WriteString(`set -- $(uname -sm);s=$1;m=$2;c=;r=;a=;case $s-$m in `)
+	for _, bundle := range b.bundles {
+		system, machines := bundle.Platform.Uname()
+		for i, m := range machines {
+			if i > 0 {
+				s.WriteString("|")
+			}
+			s.WriteString(system + "-" + m)
+		}
+		fmt.Fprintf(&s, `)c=%s;z=%d;a="%s";`, bundle.Collector.SHA256, bundle.Collector.Size, bundle.Args)
+		if bundle.Reader != nil {
+			fmt.Fprintf(&s, "r=%s;y=%d;", bundle.Reader.SHA256, bundle.Reader.Size)
+		}
+		s.WriteString(";")
+	}
+	s.WriteString(`esac;`)
+	return s.String()
 }
 
 // upload is the script that takes one program from its stdin, to end of file, into a folder: under a name of its own until its

@@ -14,8 +14,8 @@ import (
 // carrier is a way to run commands on a node: an SSH connection, this machine itself, or a door (see Door). (Room is left for one more: the socket of
 // an OpenSSH master, for hosts that need what a Go client cannot do.)
 type carrier interface {
-	// run starts a command line under the user's login shell, without a terminal. A carrier that ends ends its processes.
-	run(ctx context.Context, command string) (*process, error)
+	// run starts a command line under the user's login shell. A carrier that ends ends its processes.
+	run(ctx context.Context, o order) (*process, error)
 	// probe asks whether the other side is alive, and returns when it answered, the carrier ended, or it is known not to be.
 	probe() error
 	// Close ends the carrier at once, from any goroutine, any number of times.
@@ -30,8 +30,20 @@ type process struct {
 	// closeStdin says end of file; kill ends the process's channel.
 	closeStdin func() error
 	kill       func()
+	signal     func(name string)        // sends "TERM" to it and its children; nil: it cannot be sent one
+	resize     func(columns, lines int) // of its terminal; nil: it has none
 	exit       *exit
 	failed     func() error // why its carrier cut it off, nil when it did not; nil func: it never says
+}
+
+// hear reads what a process says on stderr, to its end: into what the order names, else into its tail.
+func (p *process) hear(r io.Reader, o order, flood func()) {
+	if o.stderr == nil {
+		p.stderr.drain(r, flood)
+		return
+	}
+	defer close(p.stderr.done)
+	_, _ = io.CopyBuffer(o.stderr, onlyReader{r}, make([]byte, 1<<10))
 }
 
 // exit is how a process ended, once it is known.
@@ -185,4 +197,7 @@ func (p *process) endWords() string {
 	return words
 }
 
-var errCarrierClosed = errors.New("connection closed")
+var (
+	errCarrierClosed = errors.New("connection closed")
+	errGivenUp       = errors.New("given up before it was sent")
+)

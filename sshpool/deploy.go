@@ -68,7 +68,7 @@ func (d *deployment) start(whole context.Context) (*started, startLine, error) {
 	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	nonce := newNonce()
-	p, err := d.carrier.run(ctx, d.scripts.start(nonce, d.proven, d.skip))
+	p, err := d.carrier.run(ctx, order{command: d.scripts.start(nonce, d.proven, d.skip)})
 	if err != nil {
 		return nil, startLine{}, d.timedOut(ctx, err, fmt.Sprintf("no collector started in %v", limit))
 	}
@@ -261,7 +261,7 @@ func (d *deployment) put(ctx context.Context, folder int, prefix string, f *payl
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	nonce := newNonce()
-	p, err := d.carrier.run(ctx, d.scripts.upload(nonce, folder, prefix, f, args, gz, run))
+	p, err := d.carrier.run(ctx, order{command: d.scripts.upload(nonce, folder, prefix, f, args, gz, run)})
 	if err != nil {
 		return d.timedOut(ctx, err, "the upload did not begin")
 	}

@@ -83,7 +83,13 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
-func (c *doorCarrier) run(_ context.Context, command string) (*process, error) {
+func (c *doorCarrier) run(_ context.Context, o order) (*process, error) {
+	if o.term != nil {
+		return nil, &problem{state: Refused, again: pauseLong, cause: "the door " + c.door.Name + " gives no terminal", remedy: "open one with the cluster's own tools"}
+	}
+	if !o.send() {
+		return nil, errGivenUp
+	}
 	if c.ctx.Err() != nil {
 		return nil, errCarrierClosed
 	}
@@ -106,9 +112,9 @@ func (c *doorCarrier) run(_ context.Context, command string) (*process, error) {
 		outR.CloseWithError(errCarrierClosed)
 		errR.CloseWithError(errCarrierClosed)
 	})
-	go p.stderr.drain(errR, func() { c.cancel() })
+	go p.hear(errR, o, func() { c.cancel() })
 	go func() {
-		exit, err := c.door.Run(ctx, c.node, command, inR, outW, errW)
+		exit, err := c.door.Run(ctx, c.node, o.command, inR, outW, errW)
 		if err != nil && ctx.Err() == nil {
 			failed.Store(doorProblem(err))
 		}

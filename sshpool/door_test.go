@@ -81,7 +81,7 @@ func TestDoorRefuses(t *testing.T) {
 // A command that nobody reads from, or that is given no more input, ends with its carrier.
 func TestDoorCarrierEnds(t *testing.T) {
 	c := newDoorCarrier(t.Context(), &Door{Name: "test", Run: shellDoor}, "behind")
-	p, err := c.run(t.Context(), "yes")
+	p, err := c.run(t.Context(), order{command: "yes"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestDoorCarrierEnds(t *testing.T) {
 	if _, err := io.Copy(io.Discard, p.stdout); err == nil {
 		t.Error("output ends as if all were well")
 	}
-	if _, err := c.run(t.Context(), "true"); err == nil {
+	if _, err := c.run(t.Context(), order{command: "true"}); err == nil {
 		t.Error("a closed carrier runs commands")
 	}
 	if err := c.probe(); err == nil {

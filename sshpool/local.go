@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"foretop/sshpool/payload"
 	"foretop/telemetry"
 )
 
@@ -30,11 +29,26 @@ func newLocalCarrier() *localCarrier {
 
 func (c *localCarrier) probe() error { return nil }
 
-func (c *localCarrier) run(_ context.Context, command string) (*process, error) {
-	return c.exec(exec.Command("/bin/sh", "-c", command))
+func (c *localCarrier) run(_ context.Context, o order) (*process, error) {
+	return c.exec(exec.Command("/bin/sh", "-c", o.command), o)
 }
 
-func (c *localCarrier) exec(cmd *exec.Cmd) (*process, error) {
+// exec starts a program. One of an order that may be stopped has a process group of its own.
+func (c *localCarrier) exec(cmd *exec.Cmd, o order) (*process, error) {
+	if !o.send() {
+		return nil, errGivenUp
+	}
+	p, err := c.startProgram(cmd, o)
+	if err != nil {
+		o.refused()
+	}
+	return p, err
+}
+
+func (c *localCarrier) startProgram(cmd *exec.Cmd, o order) (*process, error) {
+	if o.stage != nil {
+		ownGroup(cmd)
+	}
 	cmd.Dir = "/"
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -67,8 +81,17 @@ func (c *localCarrier) exec(cmd *exec.Cmd) (*process, error) {
 	c.running[cmd.Process] = stdin.Close
 	p := &process{stdin: stdin, stdout: outR, stderr: newTail(), closeStdin: stdin.Close, exit: newExit()}
 	p.kill = func() { _ = cmd.Process.Kill() }
+	if o.stage != nil {
+		whileThere := func(do func(*exec.Cmd)) { // its number may be another's afterwards
+			if !isClosed(p.exit.done) {
+				do(cmd)
+			}
+		}
+		p.kill = func() { whileThere(killGroup) }
+		p.signal = func(string) { whileThere(termGroup) }
+	}
 	go func() {
-		p.stderr.drain(errR, nil)
+		p.hear(errR, o, nil)
 		errR.Close()
 	}()
 	go func() {
@@ -106,12 +129,9 @@ func (c *localCarrier) Close() error {
 // launchLocal starts a collector on this machine: a program that lies here is run as it is, an embedded one is put in place as on
 // any node.
 func (n *node) launchLocal(ctx context.Context, c *localCarrier) (*started, error) {
-	bundle, err := n.pool.bundles.For(payload.Here())
-	if err == nil && bundle == nil {
-		bundle, err = payload.Running("collect")
-	}
+	bundle, err := n.pool.localBundle()
 	if err != nil {
-		return nil, fmt.Errorf("find collector: %w", err)
+		return nil, err
 	}
 	if bundle.Collector.Path() == "" {
 		return n.launch(ctx, c)
@@ -122,7 +142,7 @@ func (n *node) launchLocal(ctx context.Context, c *localCarrier) (*started, erro
 	if bundle.Reader != nil && bundle.Reader.Path() != "" {
 		cmd.Env = append(cmd.Env, "FORETOP_NVML="+bundle.Reader.Path())
 	}
-	p, err := c.exec(cmd)
+	p, err := c.exec(cmd, order{})
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNotConnected says that a command was not started, for there is no connection to its node.
-var ErrNotConnected = errors.New("not connected")
+var ErrNotConnected = fmt.Errorf("%w: not connected", ErrNotStarted)
 
 // ErrTooLong says that a command printed more than was asked for.
 var ErrTooLong = errors.New("too much output")
@@ -40,22 +40,15 @@ func (p *Pool) Run(ctx context.Context, name, command string, limit int) ([]byte
 
 // carrierOf is what a node's stream runs over; nil where none runs.
 func (p *Pool) carrierOf(name string) carrier {
-	p.mu.Lock()
-	n := p.nodes[name]
-	p.mu.Unlock()
-	if n == nil {
+	_, l := p.liveOf(name)
+	if l == nil {
 		return nil
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.live == nil || n.live.lost != nil {
-		return nil
-	}
-	return n.live.carrier
+	return l.carrier
 }
 
 func runOn(ctx context.Context, c carrier, command string, limit int) ([]byte, error) {
-	p, err := open(ctx, c, command)
+	p, err := open(ctx, c, order{command: command})
 	if err != nil {
 		return nil, err
 	}
@@ -83,14 +76,14 @@ func runOn(ctx context.Context, c carrier, command string, limit int) ([]byte, e
 }
 
 // open starts a command, and gives up waiting for that when ctx ends: carriers end with the context that they are given, and this one serves a stream as well.
-func open(ctx context.Context, c carrier, command string) (*process, error) {
+func open(ctx context.Context, c carrier, o order) (*process, error) {
 	type opened struct {
 		p   *process
 		err error
 	}
 	result := make(chan opened, 1)
 	go func() {
-		p, err := c.run(context.WithoutCancel(ctx), command)
+		p, err := c.run(context.WithoutCancel(ctx), o)
 		result <- opened{p, err}
 	}()
 	select {

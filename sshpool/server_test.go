@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type server struct {
 	deaf   bool // answers no keepalives
 	execs  []string
 	onConn func(ssh.Conn)
+	refuse atomic.Bool // opens no more sessions
 }
 
 // request is one exec request.
@@ -158,6 +160,10 @@ func (s *server) serve(conn net.Conn) {
 	for n := range channels {
 		switch n.ChannelType() {
 		case "session":
+			if s.refuse.Load() {
+				_ = n.Reject(ssh.ResourceShortage, "no more sessions")
+				continue
+			}
 			go s.session(n)
 		case "direct-tcpip":
 			go forward(n)

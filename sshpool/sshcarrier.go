@@ -52,7 +52,7 @@ func (c *sshCarrier) probe() error {
 
 // run opens a session channel and asks for the command. ctx ends the connection when the node does not answer: x/crypto has no
 // other way out of an open that hangs.
-func (c *sshCarrier) run(ctx context.Context, command string) (*process, error) {
+func (c *sshCarrier) run(ctx context.Context, o order) (*process, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer stop()
 	channel, requests, err := c.conn.OpenChannel("session", nil)
@@ -62,12 +62,31 @@ func (c *sshCarrier) run(ctx context.Context, command string) (*process, error) 
 	p := &process{stdin: channel, stdout: channel, stderr: newTail(), closeStdin: channel.CloseWrite, exit: newExit()}
 	p.kill = func() { channel.Close() }
 	go serveRequests(requests, p.exit)
-	go p.stderr.drain(channel.Stderr(), func() { c.conn.Close() }) // it ends with the connection only: the node may ignore a channel's close
-	ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{command}))
+	p.signal = func(name string) {
+		_, _ = channel.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{name}))
+	}
+	go p.hear(channel.Stderr(), o, func() { c.conn.Close() }) // it ends with the connection only: the node may ignore a channel's close
+	if o.term != nil {
+		if err := o.term.ask(channel); err != nil {
+			channel.Close()
+			return nil, c.runError(ctx, "get a terminal", err)
+		}
+		p.resize = func(columns, lines int) { _, _ = channel.SendRequest("window-change", false, windowOf(columns, lines)) }
+	}
+	if !o.send() {
+		channel.Close()
+		return nil, errGivenUp
+	}
+	request, payload := "exec", ssh.Marshal(struct{ Command string }{o.command})
+	if o.term != nil && o.command == "" {
+		request, payload = "shell", nil
+	}
+	ok, err := channel.SendRequest(request, true, payload)
 	if err != nil {
 		return nil, c.runError(ctx, "start command", err)
 	}
 	if !ok {
+		o.refused()
 		channel.Close()
 		return nil, &problem{state: Refused, again: pauseLong, cause: "the node's sshd does not run commands for this account",
 			remedy: "check ForceCommand and the account's restrictions in its sshd_config and authorized_keys"}

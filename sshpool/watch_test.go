@@ -9,9 +9,9 @@ import (
 // stuckCarrier is a connection on which nothing comes back, the end of Close neither.
 type stuckCarrier struct{ closing, over chan struct{} }
 
-func (c stuckCarrier) run(context.Context, string) (*process, error) { return nil, errCarrierClosed }
-func (c stuckCarrier) probe() error                                  { <-c.over; return errCarrierClosed }
-func (c stuckCarrier) Close() error                                  { close(c.closing); <-c.over; return nil }
+func (c stuckCarrier) run(context.Context, order) (*process, error) { return nil, errCarrierClosed }
+func (c stuckCarrier) probe() error                                 { <-c.over; return errCarrierClosed }
+func (c stuckCarrier) Close() error                                 { close(c.closing); <-c.over; return nil }
 
 // A connection whose Close hangs does not keep the watch from the other nodes.
 func TestWatchGoesOnWhileACloseHangs(t *testing.T) {
