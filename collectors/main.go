@@ -29,13 +29,18 @@ const (
 )
 
 // Main is the node program: it speaks the stream on standard input and output until it is told to end, and gives the exit status.
-// It takes no arguments but --version: what it needs comes in the environment and in control frames.
+// For that it takes no arguments: what it needs comes in the environment and in control frames. With arguments it is a tool beside the stream, and touches nothing
+// but what they name: --version; signal SIG PID:START…, sends a signal to these very processes.
 func Main(args []string) int {
 	if len(args) == 1 && args[0] == "--version" {
 		fmt.Println("foretop-collector", version())
 		return 0
 	}
 	if len(args) > 0 {
+		switch args[0] {
+		case "signal":
+			return mainSignal(args[1:], os.Stdout, os.Stderr)
+		}
 		fmt.Fprintf(os.Stderr, "foretop-collector: unknown argument %q\n", args[0])
 		return 2
 	}
