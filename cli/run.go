@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"foretop/sshpool"
+)
+
+// newRun is `foretop run`: a command on many nodes, for scripts and for people.
+func newRun(opts *options) *cobra.Command {
+	r := runner{}
+	cmd := &cobra.Command{
+		Use:   "run NODES... -- COMMAND...",
+		Short: "Run a command on many nodes",
+		Long: `Connects to the nodes, runs a command on each and prints what they print: line by line as it comes, each behind its node's name; with -b, when all have ended, equal outputs once, under the nodes that they are from. What went wrong is said on standard error, at the end.
+
+A command of one word is a line for the shell of the node's user: 'dmesg | tail'. Of several words each reaches the program as it is, whatever is in it. Commands read nothing: their standard input is at its end.
+
+Exit codes: 0 all ran and gave 0; 1 some command failed; 3 some node was not reached, or its end is not known; 130 interrupted. With --worst (-S) it is the largest exit code of all commands instead, 255 where a node was not reached, timed out or was cut off.`,
+		Example: `foretop run 'gpu[001-064]' -- uptime
+# equal outputs once
+foretop run -b @train -- 'nvidia-smi --query-gpu=driver_version --format=csv,noheader | sort -u'
+# a line of JSON a node
+foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
+		ValidArgsFunction: opts.completeNodes,
+		RunE: running(func(cmd *cobra.Command, args []string) error {
+			dash := cmd.ArgsLenAtDash()
+			switch {
+			case dash < 0:
+				return usage(fmt.Errorf("write -- between the nodes and the command: foretop run 'gpu[001-004]' -- uptime"))
+			case dash == 0:
+				return usage(fmt.Errorf("no node is named: foretop run 'gpu[001-004]' -- uptime"))
+			case dash == len(args):
+				return usage(fmt.Errorf("no command behind --"))
+			case r.width < 1 || r.limit < 0 || r.timeout < 0 || r.connect <= 0:
+				return usage(fmt.Errorf("--fanout and --connect are more than 0, --limit and --timeout not less"))
+			case r.merge && r.json:
+				return usage(fmt.Errorf("--merge and --json are two ways to print: choose one"))
+			}
+			cfg, err := opts.load()
+			if err != nil {
+				return err
+			}
+			if r.names, err = expand(cfg, args[:dash]); err != nil {
+				return err
+			}
+			r.line = commandLine(args[dash:])
+			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			r.text, r.errText = textFor(r.out), textFor(r.errs)
+			return r.dial(cmd.Context(), poolConfig(cfg))
+		}),
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&r.merge, "merge", "b", false, "print equal outputs once, under their nodes, when all have ended")
+	f.BoolVar(&r.json, "json", false, "print a line of JSON for each node when it has ended: node, exit_code, signal, output, truncated, error, seconds")
+	f.BoolVarP(&r.worst, "worst", "S", false, "end with the largest exit code of the commands")
+	f.DurationVarP(&r.timeout, "timeout", "u", 0, "how long a command may run; 0: any time")
+	f.DurationVar(&r.connect, "connect", 30*time.Second, "how long a node may take to be reached")
+	f.IntVarP(&r.width, "fanout", "f", 128, "how many commands run at once")
+	f.IntVar(&r.limit, "limit", 1<<20, "how many bytes of a node's output are kept; the command goes on")
+	opts.addSSH(cmd)
+	return cmd
+}
+
+// commandLine is a command as a node's login shell gets it.
+func commandLine(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	return sshpool.Quote(words...)
+}
+
+// textFor makes output fit for a terminal, where it goes to one.
+func textFor(w io.Writer) func(string) string {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) {
+		return forTerminal
+	}
+	return asItIs
+}
+
+// dial opens a pool for the nodes and runs the command over it.
+func (r *runner) dial(ctx context.Context, ssh sshpool.Config) error {
+	sink := newReach(r.names)
+	pool := sshpool.New(ssh, sink)
+	defer pool.Close()
+	for _, t := range targetsOf(r.names) {
+		pool.Add(t)
+	}
+	return r.run(ctx, pool, sink.await)
+}
