@@ -30,7 +30,7 @@ const (
 
 // Main is the node program: it speaks the stream on standard input and output until it is told to end, and gives the exit status.
 // For that it takes no arguments: what it needs comes in the environment and in control frames. With arguments it is a tool beside the stream, and touches nothing
-// but what they name: --version; signal SIG PID:START…, sends a signal to these very processes.
+// but what they name: --version; signal SIG PID:START…, sends a signal to these very processes; stacks PID:START…, says where they are.
 func Main(args []string) int {
 	if len(args) == 1 && args[0] == "--version" {
 		fmt.Println("foretop-collector", version())
@@ -40,6 +40,8 @@ func Main(args []string) int {
 		switch args[0] {
 		case "signal":
 			return mainSignal(args[1:], os.Stdout, os.Stderr)
+		case "stacks":
+			return mainStacks(args[1:], os.Stdout, os.Stderr)
 		}
 		fmt.Fprintf(os.Stderr, "foretop-collector: unknown argument %q\n", args[0])
 		return 2

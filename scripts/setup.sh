@@ -61,7 +61,11 @@ need qemu-user-static qemu-aarch64-static
 header "/lib/ld-musl-$(uname -m).so.1" musl
 need busybox-static busybox
 need coreutils chroot
-[ "${1:-}" != bench ] || need prometheus-node-exporter prometheus-node-exporter
+if [ "${1:-}" = bench ]; then
+	need prometheus-node-exporter prometheus-node-exporter
+	need pdsh pdsh
+	need clustershell clush
+fi
 need bindfs bindfs
 need slurmctld slurmctld
 need slurmd slurmd

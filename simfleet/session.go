@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// session serves one session channel: the start command of a collector gets a stream, that which reads the end of a log gets it, anything else the words that this node is simulated.
+// session serves one session channel: the start command of a collector gets a stream, that which reads the end of a log gets it, hostname the node's name, anything else the words that this node is simulated.
 func (h *host) session(channel ssh.Channel, in <-chan *ssh.Request) {
 	defer channel.Close()
 	for r := range in {
@@ -50,6 +50,10 @@ func (h *host) session(channel ssh.Channel, in <-chan *ssh.Request) {
 func (h *host) run(channel ssh.Channel, command string) int {
 	if bytes, path, ok := asksLog(command); ok {
 		return h.tell(channel, bytes, path)
+	}
+	if command == "hostname" { // the one command that a simulated node has, for `foretop run` and its like
+		fmt.Fprintln(channel, h.node.name)
+		return 0
 	}
 	nonce, ok := telemetry.NonceIn(command)
 	if !ok {
