@@ -234,7 +234,8 @@ func parsePySpy(b []byte) stackTrace {
 				continue
 			}
 			t.threads = append(t.threads, parsePySpyThread(rest))
-		case inside && strings.HasPrefix(line, "    ") && !strings.HasPrefix(line, "     "): // deeper are variables
+		case inside && strings.HasPrefix(line, "     "): // variables
+		case inside && strings.HasPrefix(line, "    "):
 			if th := &t.threads[len(t.threads)-1]; len(th.frames) < maxFrames {
 				th.frames = append(th.frames, telemetry.Clean(strings.TrimSpace(line), maxFrameBytes))
 			}

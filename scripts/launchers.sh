@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the launchers that Debian does not have, for the tests of cli/bed_launchers_test.go: JAX, TensorFlow and Ray from PyPI, each in a virtual environment
+# Installs the launchers that Debian does not have, for the tests of cli/bed_launchers_test.go: JAX, TensorFlow, Ray and py-spy from PyPI, each in a virtual environment
 # of its own under ${XDG_CACHE_HOME:-~/.cache}/foretop-tests, about 3 GB. What is there already stays: a second run does nothing. With names it installs only those.
 set -eu
 umask 022
@@ -28,13 +28,14 @@ venv() {
 	mv "$place.new" "$place"
 }
 
-for name in ${*:-jax ray tensorflow}; do
+for name in ${*:-jax py-spy ray tensorflow}; do
 	case $name in
 	jax) venv jax jax==0.10.2 jaxlib==0.10.2 ;;
+	py-spy) venv py-spy py-spy==0.4.3 ;;
 	ray) venv ray 'ray[train]==2.60.0' ;;
 	tensorflow) venv tensorflow tensorflow-cpu==2.21.0 ;;
 	*)
-		echo "launchers: no $name: jax, ray, tensorflow" >&2
+		echo "launchers: no $name: jax, py-spy, ray, tensorflow" >&2
 		exit 1
 		;;
 	esac
