@@ -199,7 +199,21 @@ func TestBedDoor(t *testing.T) {
 		ended <- answer{exit, doorError(err)}
 	}()
 	<-began
+	// So does a shell: it gives the terminal back, with the cause.
+	sh := o.pool.Shell(ctx, "node002", sshpool.ShellAt{})
+	typed, keys := io.Pipe()
+	shows := make(chan struct{})
+	var onceShown sync.Once
+	sh.SetStdin(typed)
+	sh.SetStdout(writes(func() { onceShown.Do(func() { close(shows) }) }))
+	shell := make(chan error, 1)
+	go func() { shell <- sh.Run() }()
+	defer keys.Close()
+	<-shows
 	must(t, bed.Node("node002").PowerOff())
+	if err := <-shell; !errors.Is(err, sshpool.ErrEndUnknown) || !strings.Contains(err.Error(), "no answer for") {
+		t.Errorf("the shell: %v", err)
+	}
 	if a := <-ended; !errors.Is(a.err, schedulers.ErrUnsure) || !strings.Contains(a.err.Error(), "no answer for") {
 		t.Errorf("%v, %v", a.exit, a.err)
 	}

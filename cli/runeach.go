@@ -31,15 +31,55 @@ type runner struct {
 	text, errText func(string) string // make output fit for them
 	mu            sync.Mutex          // of out and errs
 	lost          error               // out takes no more
+
+	audit      *actions.Audit // nil: none is written
+	user, from string         // for its lines
+	id         string         // of this run, for its lines
+}
+
+// note writes how a command stands on a node to the audit file.
+func (r *runner) note(node, state, words string) error {
+	if r.audit == nil {
+		return nil
+	}
+	return r.audit.Append(actions.Line{Time: time.Now(), ID: r.id, User: r.user, From: r.from, Action: actions.Command, Target: node, Where: node, Command: []string{r.line}, State: state, Words: words})
 }
 
 // end is how a command ended on one node.
 type end struct {
 	exit    sshpool.Exit
 	err     error // why it has no exit: not reached, timed out, cut off
+	cause   error // of a timeout: what the pool said
 	output  string
 	cut     bool
 	seconds float64
+	noted   error // its end is not in the audit file
+}
+
+// state is how a command ended in the words of an audit file.
+func (e *end) state() actions.State {
+	switch {
+	case errors.Is(e.err, sshpool.ErrNotStarted):
+		return actions.NotStarted
+	case e.err != nil && errors.Is(e.cause, sshpool.ErrEndUnknown):
+		return actions.Unknown
+	case e.err != nil || e.exit.Code != 0:
+		return actions.Failed
+	}
+	return actions.Done
+}
+
+// words are how it ended, where that is not well.
+func (e *end) words() string {
+	switch {
+	case e.err != nil:
+		return wordsOf(e.err)
+	case e.exit.Code < 0:
+		return "ended by signal " + e.exit.Signal
+	case e.exit.Code > 0:
+		return fmt.Sprintf("exited with exit code %d", e.exit.Code)
+	}
+	return ""
 }
 
 // Exit codes of run beside those of all commands.
@@ -61,7 +101,12 @@ func (r *runner) run(ctx context.Context, pool *sshpool.Pool, await func(ctx con
 			e := &ends[i]
 			if e.err = await(ctx, name, r.connect); e.err == nil {
 				room <- struct{}{}
-				r.one(ctx, pool, name, e)
+				if err := r.note(name, actions.Starts, ""); err != nil {
+					e.err = fmt.Errorf("nothing was done: %w", err)
+				} else {
+					r.one(ctx, pool, name, e)
+					e.noted = r.note(name, e.state().String(), e.words())
+				}
 				<-room
 			}
 			if err := r.told(name, e); err != nil {
@@ -99,6 +144,7 @@ func (r *runner) one(ctx context.Context, pool *sshpool.Pool, name string, e *en
 		cmd.Stdout = kept
 	}
 	e.exit, e.err = pool.Exec(ctx, name, cmd)
+	e.cause = e.err
 	if err := errors.Join(out.end(), errs.end()); err != nil && e.err == nil {
 		e.err = err
 	}
@@ -180,7 +226,7 @@ func (r *runner) close(ctx context.Context, ends []end) error {
 				code = max(before, codeFailed)
 			}
 		case e.exit.Code < 0:
-			a.Why = "ended by signal " + e.exit.Signal
+			a.Why = e.words()
 			worst = codeWorst
 			code = max(code, codeFailed)
 		default:
@@ -188,6 +234,9 @@ func (r *runner) close(ctx context.Context, ends []end) error {
 			if e.exit.Code != 0 {
 				code = max(code, codeFailed)
 			}
+		}
+		if e.noted != nil {
+			fmt.Fprintf(r.errs, "foretop: %s: its end is not in the audit file: %v\n", r.names[i], e.noted)
 		}
 		answers[i] = a
 	}

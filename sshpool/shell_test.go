@@ -276,12 +276,6 @@ func sleeping(t *testing.T, d *sshd, dir string, before ...string) ShellAt {
 	return ShellAt{PID: cmd.Process.Pid, Start: startTicks(t, cmd.Process.Pid)}
 }
 
-func (w *shown) now() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
-}
-
 func startTicks(t *testing.T, pid int) (n uint64) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

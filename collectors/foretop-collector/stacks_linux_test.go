@@ -103,10 +103,11 @@ func TestStacks(t *testing.T) {
 	inAllReduce := func(frames []string) bool { return len(frames) > 1 && strings.HasPrefix(frames[0], "all_reduce (") }
 
 	for _, uid := range []uint32{0, ordinary} {
-		lines, code := stacks(uid, place+":"+bin, own, "--blocking")
+		_, code := stacks(uid, place+":"+bin, own, "--blocking")
 		if code != 2 {
 			t.Errorf("--blocking as a process: %d", code)
 		}
+		var lines []told
 		for _, args := range [][]string{{own}, {"--blocking", own}} {
 			if lines, code = stacks(uid, place+":"+bin, args...); code != 0 || len(lines) != 1 || lines[0].Source != "py-spy" || !inAllReduce(lines[0].thread("MainThread")) || !strings.HasPrefix(strings.Join(lines[0].thread("data loader"), " "), "load (") {
 				t.Errorf("user %d, %v: %d, %+v", uid, args, code, lines)
