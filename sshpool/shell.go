@@ -132,14 +132,23 @@ func (s *Shell) over(c carrier) error {
 		}
 		_ = p.closeStdin()
 	}()
-	defer func() {
+	following := make(chan struct{})
+	go func() {
+		defer close(following)
+		s.follow(ctx, p, t.Columns, t.Lines, size)
+	}()
+	defer func() { // nobody looks at the terminal any more
 		keys.stop()
-		select {
-		case <-typing:
-		case <-time.After(typedGrace): // it is writing, or cannot be stopped: at least it reads no more than one key
+		cancel(nil)
+		late, done := context.WithTimeout(context.Background(), letGo)
+		defer done()
+		for _, ended := range []chan struct{}{typing, following} {
+			select {
+			case <-ended:
+			case <-late.Done(): // it writes to a connection that takes nothing, or cannot be stopped: then it reads one key more
+			}
 		}
 	}()
-	go s.follow(ctx, p, size)
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
@@ -169,8 +178,8 @@ func (s *Shell) over(c carrier) error {
 	return err
 }
 
-// typedGrace is how long whoever reads the terminal may take to let go of it.
-const typedGrace = 200 * time.Millisecond
+// letGo is how long whoever reads the terminal may take to let go of it.
+const letGo = 200 * time.Millisecond
 
 // plainTerminal takes back what programs ask of a terminal and could not take back themselves: keypad and cursor keys, mouse, pasting, the other screen, colours, a
 // hidden cursor.
@@ -192,24 +201,23 @@ func (s *Shell) size() func() (columns, lines int) {
 	}
 }
 
-// follow tells the node each new size of the terminal, until ctx ends.
-func (s *Shell) follow(ctx context.Context, p *process, size func() (int, int)) {
+// follow tells the node each new size of the terminal, until ctx ends; the node knows the size that is given.
+func (s *Shell) follow(ctx context.Context, p *process, columns, lines int, size func() (int, int)) {
 	resized := s.Resized
 	if resized == nil {
 		changes, stop := windowChanges()
 		defer stop()
 		resized = changes
 	}
-	columns, lines := size()
 	for {
+		if c, l := size(); c != columns || l != lines {
+			columns, lines = c, l
+			p.resize(columns, lines)
+		}
 		select {
 		case <-resized:
 		case <-ctx.Done():
 			return
-		}
-		if c, l := size(); c != columns || l != lines {
-			columns, lines = c, l
-			p.resize(columns, lines)
 		}
 	}
 }
