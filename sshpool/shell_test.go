@@ -150,6 +150,17 @@ func TestShellSSHD(t *testing.T) {
 		w.sees(`\^C\r\n`)
 		w.keys("echo st''ill here $?\r") // cat ended by it
 		w.sees(`still here 130`)
+		// An editor, full screen.
+		w.keys("busybox vi note\r")
+		w.sees(`\x1b\[\?1049h[^\n]*\x1b\[46;1H~[^\n]*note`) // as high as the terminal is now
+		w.keys("ihello from here")
+		w.sees(`from here`)
+		w.keys("\x1b")
+		time.Sleep(100 * time.Millisecond) // an Esc, not the begin of a key
+		w.keys(":wq\r")
+		w.sees(`\x1b\[\?1049l`)
+		w.keys("echo \"<$(cat note)>\"\r")
+		w.sees(`[\r\n]<hello from here>`)
 		w.keys("exit 7\r")
 		if err := w.ended(); err != nil {
 			t.Error(err)
