@@ -70,14 +70,14 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 // Of a command during which the connection dies nobody says that it did or did not run; and one that its node refused was not started.
 func TestExecCutOff(t *testing.T) {
 	t.Run("the connection dies", func(t *testing.T) {
-		p, _, s := liveNode(t, shell("/bin/sh"))
+		p, _, s := liveNode(t, func(r *request) { _, _ = io.WriteString(r, "on\n") })
 		began := make(chan struct{})
 		var once sync.Once
 		go func() {
 			<-began
 			s.stop()
 		}()
-		_, err := p.Exec(t.Context(), "n", Command{Line: "do: echo on; sleep 1000", Stdout: writer(func([]byte) { once.Do(func() { close(began) }) })})
+		_, err := p.Exec(t.Context(), "n", Command{Line: "do: x", Stdout: writer(func([]byte) { once.Do(func() { close(began) }) })})
 		if !errors.Is(err, ErrEndUnknown) || errors.Is(err, ErrNotStarted) {
 			t.Error(err)
 		}

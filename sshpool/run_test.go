@@ -58,7 +58,7 @@ func TestRun(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := p.Run(ctx, "n", "do: sleep 1000", 10); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Run(ctx, "n", "do: sleep 30", 10); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a command that does not end: %v", err)
 	}
 	// Nothing of this cost the stream anything.
