@@ -256,8 +256,9 @@ func TestShellSSHD(t *testing.T) {
 	t.Run("the connection dies", func(t *testing.T) {
 		s, _ := shell(ShellAt{})
 		w := onTerminal(t, s)
-		w.keys("printf '\\033[?1049h'; echo rea''dy; kill -9 $(ps -o ppid= -p $PPID) $PPID\r")
+		w.keys("printf '\\033[?1049h'; echo rea''dy\r")
 		w.sees("ready")
+		w.keys("kill -9 $(ps -o ppid= -p $PPID) $PPID\r")
 		err := w.ended()
 		if !errors.Is(err, ErrEndUnknown) || !strings.Contains(fmt.Sprint(err), "shell on "+node+": the connection was lost") {
 			t.Error(err)
