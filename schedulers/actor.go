@@ -28,7 +28,7 @@ type Order struct {
 	Evict      bool
 	EmptyDir   bool          // evict pods whose emptyDir is lost with them
 	Force      bool          // evict pods that no controller makes anew
-	Grace      time.Duration // for pods to end; negative: their own
+	Grace      time.Duration // for pods to end, at least a second; 0: their own
 	Timeout    time.Duration // for all of them to go; 0: DrainTimeout
 	UnlessSeen *NodeMark     // of a Resume, as an undo: only if the node is still marked so
 }
@@ -57,6 +57,9 @@ type Actor interface {
 	// Mark is how a node is marked now.
 	Mark(ctx context.Context, node string) (NodeMark, error)
 }
+
+// ErrNotSent is an order that was never sent: nothing happened.
+var ErrNotSent = errors.New("not sent")
 
 // ErrUnsure is an order that was sent, of which nobody knows whether it was carried out: the connection or the controller was lost before the answer.
 var ErrUnsure = errors.New("sent, and no answer came")

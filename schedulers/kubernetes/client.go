@@ -105,7 +105,7 @@ func calm(e *clientcmdapi.ExecConfig) error {
 	return nil
 }
 
-// client asks one API server. It knows nodes and pods, no other kinds: those of the whole API would make foretop a third larger.
+// client asks one API server. It knows nodes and pods, no other kinds: what is watched all day needs no more.
 type client struct {
 	core  *rest.RESTClient
 	codec apiruntime.ParameterCodec

@@ -9,7 +9,8 @@
 //
 // It also opens the door to nodes without SSH: commands through exec into a pod there (exec.go).
 //
-// It never changes anything in the cluster but for that exec. Callers are cli (wiring) and tests.
+// Watching changes nothing in the cluster. What does is that exec, and the orders of an [Actor] (act.go): cordon, drain, uncordon, the end of a job.
+// Callers are cli (wiring) and tests.
 package kubernetes
 
 import (
@@ -45,6 +46,7 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	name    string
+	server  string // its address: orders go to no other
 	version string
 	unseen  []string // what is not watched, in words
 	partial bool     // pods of some namespaces only

@@ -12,7 +12,8 @@ type ManifestOptions struct {
 	Namespace string            // "" DoorNamespace
 	Image     string            // with sh, nsenter and dd; "" DoorImage
 	Nodes     map[string]string // labels of the nodes to be on; nil: all
-	Users     []string          // to be bound to the role: "ada", "group:oncall"
+	Users     []string          // to be bound to the roles to look: "ada", "group:oncall"
+	Act       []string          // to be bound to the role to act
 }
 
 // quoted writes a string as YAML and JSON both read it.
@@ -74,7 +75,42 @@ kind: ClusterRole
 metadata: {name: foretop-view}
 rules:
   - {apiGroups: [""], resources: [nodes, pods, namespaces], verbs: [get, list, watch]}
+---
+# What acting needs: to cordon and uncordon, to drain, and to cancel or requeue jobs of the kinds below. Bound to nobody unless it is asked for.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: foretop-act}
+rules:
+  - {apiGroups: [""], resources: [nodes], verbs: [get, patch]}
+  - {apiGroups: [""], resources: [pods], verbs: [get, list, delete]}
+  - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}
+  - {apiGroups: [apps], resources: [daemonsets], verbs: [get]}  # a drain leaves their pods alone, if they are there
+RULES`
+
+// actBinding binds the role to act.
+const actBinding = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: foretop-act}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: foretop-act}
+subjects: [SUBJECTS]
 `
+
+// actRules are the rights to end jobs: to look at one, to delete it, and to suspend it where its kind has that.
+func actRules() string {
+	var out strings.Builder
+	for _, w := range workloads {
+		if w.kind == "pod" || w.kind == "daemonset" {
+			continue // above
+		}
+		verbs := "[get, delete]"
+		if w.suspend != nil {
+			verbs = "[get, delete, patch]"
+		}
+		fmt.Fprintf(&out, "  - {apiGroups: [%s], resources: [%s], verbs: %s}\n", w.group, w.plural, verbs)
+	}
+	return out.String()
+}
 
 // doorBindings binds both roles to subjects.
 const doorBindings = `---
@@ -100,17 +136,25 @@ func Manifest(o ManifestOptions) string {
 			nodes += "\n        " + quoted(key) + ": " + quoted(o.Nodes[key])
 		}
 	}
-	manifest := doorManifest
+	manifest := strings.Replace(doorManifest, "RULES", actRules(), 1)
 	if len(o.Users) > 0 {
-		var subjects []string
-		for _, u := range o.Users {
-			kind := "User"
-			if name, ok := strings.CutPrefix(u, "group:"); ok {
-				kind, u = "Group", name
-			}
-			subjects = append(subjects, fmt.Sprintf("{apiGroup: rbac.authorization.k8s.io, kind: %s, name: %q}", kind, u))
-		}
-		manifest += strings.ReplaceAll(doorBindings, "SUBJECTS", strings.Join(subjects, ", "))
+		manifest += strings.ReplaceAll(doorBindings, "SUBJECTS", subjects(o.Users))
+	}
+	if len(o.Act) > 0 {
+		manifest += strings.ReplaceAll(actBinding, "SUBJECTS", subjects(o.Act))
 	}
 	return strings.NewReplacer("NAMESPACE", quoted(firstOf(o.Namespace, DoorNamespace)), "IMAGE", quoted(firstOf(o.Image, DoorImage)), "NODES", nodes).Replace(manifest)
+}
+
+// subjects are users and groups, as a binding names them.
+func subjects(names []string) string {
+	var out []string
+	for _, u := range names {
+		kind := "User"
+		if name, ok := strings.CutPrefix(u, "group:"); ok {
+			kind, u = "Group", name
+		}
+		out = append(out, fmt.Sprintf("{apiGroup: rbac.authorization.k8s.io, kind: %s, name: %q}", kind, u))
+	}
+	return strings.Join(out, ", ")
 }

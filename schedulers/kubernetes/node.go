@@ -93,6 +93,14 @@ func (n *node) judge(o *corev1.Node) {
 	if t.Condition == schedulers.Usable && n.cordoned {
 		t.Condition = schedulers.Draining // Drained when nothing runs there: see picture
 	}
+	if s, ok := o.Annotations[drainReason]; ok && n.cordoned { // who cordoned it here said why: that comes first
+		reason, by, at := parseMark(s)
+		others := t.Reason
+		t.Reason, t.ReasonBy, t.ReasonAt = reason, word(by), at
+		if others != "" {
+			t.Reason = text(reason + "; " + others)
+		}
+	}
 }
 
 // harmless are conditions that are true on a healthy node: those of known problem detectors say what is wrong, a few others what is well.

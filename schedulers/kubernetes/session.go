@@ -76,7 +76,7 @@ func (c *Cluster) session(ctx context.Context) ([]string, error) {
 		return files, err
 	}
 	c.mu.Lock()
-	c.name = text(cfg.context)
+	c.name, c.server = text(cfg.context), cfg.rest.Host
 	c.mu.Unlock()
 	client, err := newClient(cfg.rest)
 	if err != nil {

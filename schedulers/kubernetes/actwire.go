@@ -1,0 +1,227 @@
+package kubernetes
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	clientset "k8s.io/client-go/kubernetes"
+	apps "k8s.io/client-go/kubernetes/typed/apps/v1"
+	core "k8s.io/client-go/kubernetes/typed/core/v1"
+	policy "k8s.io/client-go/kubernetes/typed/policy/v1"
+)
+
+// eviction is what is known of the pods that a drain takes off a node.
+type eviction struct {
+	actor *Actor
+
+	mu   sync.Mutex
+	say  func(string)
+	pods map[string]*evictee // by "NAMESPACE/NAME"
+	gone int
+	bad  bool // one was refused for good
+}
+
+// evictee is one pod of them.
+type evictee struct {
+	uid         types.UID
+	gone        bool
+	why, remedy string // why it is not told to end
+}
+
+func (e *eviction) want(pods []corev1.Pod) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range pods {
+		e.pods[podName(&pods[i])] = &evictee{uid: pods[i].UID}
+	}
+}
+
+// wanted says whether a pod is one of those, and not a later one of its name.
+func (e *eviction) wanted(p *corev1.Pod) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.pods[podName(p)]
+	return l != nil && l.uid == p.UID
+}
+
+func (e *eviction) broken() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.bad
+}
+
+func (e *eviction) isGone(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.pods[name]; l != nil && !l.gone {
+		l.gone, l.why = true, ""
+		e.gone++
+		e.say(text(e.soFar() + ": " + name))
+	}
+}
+
+// holdsUp notes why a pod is not told to end.
+func (e *eviction) holdsUp(name, why, remedy string, forGood bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.bad = e.bad || forGood
+	if l := e.pods[name]; l != nil && l.why != why {
+		l.why, l.remedy = why, remedy
+		e.say(text(e.soFar() + "; " + name + " waits: " + why))
+	}
+}
+
+// told notes that a pod is told to end.
+func (e *eviction) told(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.pods[name]; l != nil {
+		l.why, l.remedy = "", ""
+		e.say(text(e.soFar() + "; told to end: " + name))
+	}
+}
+
+func (e *eviction) soFar() string {
+	return strconv.Itoa(e.gone) + " of " + plural(len(e.pods), "pod", "is", "are") + " gone"
+}
+
+func (e *eviction) tally() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.soFar()
+}
+
+func (e *eviction) uid(name string) *types.UID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.pods[name]; l != nil {
+		return &l.uid
+	}
+	return nil
+}
+
+// wire is the API as kubectl's drain asks it. It stands between, for three reasons: a server that is away for a while ends no drain, for the same is asked again; a pod is evicted by its UID, for one of the same
+// name that runs elsewhere by now is another; and why a pod is not evicted is told.
+type wire struct {
+	clientset.Interface // nil: nothing else is asked for
+	api                 *api
+	e                   *eviction
+}
+
+func (w *wire) Discovery() discovery.DiscoveryInterface { return w.api.discovery }
+func (w *wire) AppsV1() apps.AppsV1Interface            { return w.api.apps }
+func (w *wire) CoreV1() core.CoreV1Interface            { return coreWire{w.api.core, w.e} }
+func (w *wire) PolicyV1() policy.PolicyV1Interface      { return policyWire{w.api.policy, w.api.core, w.e} }
+
+type coreWire struct {
+	core.CoreV1Interface
+	e *eviction
+}
+
+func (w coreWire) Pods(namespace string) core.PodInterface {
+	return podWire{w.CoreV1Interface.Pods(namespace), w.e}
+}
+
+type podWire struct {
+	core.PodInterface
+	e *eviction
+}
+
+// Get asks for a pod until the server answers: each time at most as long as an answer may take, all in all until ctx ends.
+func (w podWire) Get(ctx context.Context, name string, o metav1.GetOptions) (*corev1.Pod, error) {
+	for {
+		within, cancel := context.WithTimeout(ctx, w.e.actor.pace.answer)
+		p, err := w.PodInterface.Get(within, name, o)
+		cancel()
+		if err == nil || answered(err) && !apierrors.IsTooManyRequests(err) || ctx.Err() != nil {
+			return p, err
+		}
+		doze(ctx, w.e.actor.pace.poll)
+	}
+}
+
+func doze(ctx context.Context, wait time.Duration) {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+type policyWire struct {
+	policy.PolicyV1Interface
+	core core.CoreV1Interface
+	e    *eviction
+}
+
+func (w policyWire) Evictions(namespace string) policy.EvictionInterface {
+	return evictionWire{w.PolicyV1Interface.Evictions(namespace), w.core, w.e}
+}
+
+type evictionWire struct {
+	policy.EvictionInterface
+	core core.CoreV1Interface
+	e    *eviction
+}
+
+// Evict asks for the eviction of the very pod that was on the node. What may change is told as 429, which kubectl's code takes as "again in a while".
+func (w evictionWire) Evict(ctx context.Context, eviction *policyv1.Eviction) error {
+	name := word(eviction.Namespace) + "/" + word(eviction.Name)
+	if eviction.DeleteOptions == nil {
+		eviction.DeleteOptions = &metav1.DeleteOptions{}
+	}
+	eviction.DeleteOptions.Preconditions = &metav1.Preconditions{UID: w.e.uid(name)}
+	within, cancel := context.WithTimeout(ctx, w.e.actor.pace.answer)
+	err := w.EvictionInterface.Evict(within, eviction)
+	cancel()
+	switch {
+	case err == nil:
+		w.e.told(name)
+		return nil
+	case ctx.Err() != nil:
+		return err
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err) && w.replaced(ctx, eviction):
+		w.e.isGone(name)
+		return apierrors.NewNotFound(corev1.Resource("pods"), eviction.Name)
+	case apierrors.IsConflict(err): // its kubelet was faster with its status
+		return apierrors.NewTooManyRequests(err.Error(), 0)
+	case apierrors.IsTooManyRequests(err):
+		why, remedy := budget(err)
+		w.e.holdsUp(name, why, remedy, false)
+		return err
+	case !answered(err):
+		w.e.holdsUp(name, explain(err, "").text, "try again when the API server is well", false)
+		return apierrors.NewTooManyRequests(err.Error(), 0)
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		w.e.holdsUp(name, text(plain(err)), "", false)
+		return err
+	}
+	r := refusal(err, "create", "pods/eviction")
+	w.e.holdsUp(name, r.Words, r.Remedy, true)
+	return err
+}
+
+// replaced says whether another pod has the name of one that was to be evicted.
+func (w evictionWire) replaced(ctx context.Context, eviction *policyv1.Eviction) bool {
+	within, cancel := context.WithTimeout(ctx, w.e.actor.pace.answer)
+	defer cancel()
+	p, err := w.core.Pods(eviction.Namespace).Get(within, eviction.Name, metav1.GetOptions{})
+	return apierrors.IsNotFound(err) || err == nil && !w.e.wanted(p)
+}
+
+// budget says which PodDisruptionBudget holds a pod, in the server's words.
+func budget(err error) (why, remedy string) {
+	if c, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
+		return text(c.Message), "`kubectl get pdb -A` shows what each budget waits for: more healthy pods elsewhere let this one go"
+	}
+	return text(plain(err)), "the API server is overloaded, or a budget is new: try again in a while"
+}
