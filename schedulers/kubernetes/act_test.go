@@ -110,15 +110,11 @@ func nodeOf(name string) string {
 `, name)
 }
 
-// podOf is a running pod; owner is "" or KIND/NAME.
+// podOf is a running pod; owner is "" or KIND/NAME. (Those of Jobs would be ended by kwok.)
 func podOf(node, name, owner, more string) string {
 	refs := ""
 	if kind, of, ok := strings.Cut(owner, "/"); ok {
-		version := "batch/v1"
-		if kind == "DaemonSet" {
-			version = "apps/v1"
-		}
-		refs = fmt.Sprintf(", ownerReferences: [{apiVersion: %s, kind: %s, name: %s, uid: 00000000-0000-0000-0000-000000000001, controller: true}]", version, kind, of)
+		refs = fmt.Sprintf(", ownerReferences: [{apiVersion: apps/v1, kind: %s, name: %s, uid: 00000000-0000-0000-0000-000000000001, controller: true}]", kind, of)
 	}
 	return fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {namespace: team, name: %s, labels: {app: %[1]s}%s}, spec: {nodeName: %s, terminationGracePeriodSeconds: 1, containers: [{name: main, image: i}]%s}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}
 ---
@@ -217,7 +213,7 @@ func cordons(t *testing.T, k *testbed.Kube) {
 
 // denied: who may not is told which right is missing, and nothing is changed.
 func denied(t *testing.T, k *testbed.Kube) {
-	k.Apply(nodeOf("d1") + podOf("d1", "d1-main", "Job/j", "") + `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: looks}, rules: [{apiGroups: [""], resources: [nodes, pods], verbs: [get, list]}]}
+	k.Apply(nodeOf("d1") + podOf("d1", "d1-main", "ReplicaSet/r", "") + `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: looks}, rules: [{apiGroups: [""], resources: [nodes, pods], verbs: [get, list]}]}
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: looks}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looks}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: bob}]}
 `)
@@ -249,7 +245,7 @@ func denied(t *testing.T, k *testbed.Kube) {
 
 // silentNode: pods that nobody confirms to have ended are named after the timeout, and a node that takes part in nothing holds nobody up.
 func silentNode(t *testing.T, k *testbed.Kube) {
-	k.Apply(nodeOf("s1") + podOf("s1", "s1-a", "Job/j", "") + podOf("s1", "s1-b", "Job/j", "") + podOf("s1", "s1-agent", "DaemonSet/agent", ""))
+	k.Apply(nodeOf("s1") + podOf("s1", "s1-a", "ReplicaSet/r", "") + podOf("s1", "s1-b", "ReplicaSet/r", "") + podOf("s1", "s1-agent", "DaemonSet/agent", ""))
 	k.SetStatus("/api/v1/nodes/s1", `{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown","message":"Kubelet stopped posting node status."}]}}`)
 	ann := act(t, k, k.Kubeconfig, "ann")
 	drain := schedulers.Order{Verb: schedulers.Drain, Node: "s1", Reason: "fan", Evict: true, Timeout: 2 * time.Second}
@@ -263,7 +259,7 @@ func silentNode(t *testing.T, k *testbed.Kube) {
 	ann.delete("/api/v1/namespaces/team/pods/s1-b?gracePeriodSeconds=0")
 	ann.looks(drain, true, "no pod is left")
 	// Who stops waiting does not know.
-	k.Apply(podOf("s1", "s1-c", "Job/j", ""))
+	k.Apply(podOf("s1", "s1-c", "ReplicaSet/r", ""))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	drain.Timeout = time.Hour

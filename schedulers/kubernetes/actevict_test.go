@@ -18,7 +18,7 @@ import (
 // evicts: pods that a controller makes anew go; those of a DaemonSet stay; bare ones and emptyDirs hold everything up until one says so.
 func evicts(t *testing.T, k *testbed.Kube) {
 	volume := ", volumes: [{name: v, emptyDir: {}}]"
-	k.Apply(nodeOf("e1") + podOf("e1", "e1-job", "Job/j", "") + podOf("e1", "e1-agent", "DaemonSet/agent", "") + podOf("e1", "e1-bare", "", "") + podOf("e1", "e1-dir", "Job/j", volume))
+	k.Apply(nodeOf("e1") + podOf("e1", "e1-job", "ReplicaSet/r", "") + podOf("e1", "e1-agent", "DaemonSet/agent", "") + podOf("e1", "e1-bare", "", "") + podOf("e1", "e1-dir", "ReplicaSet/r", volume))
 	ann := act(t, k, k.Kubeconfig, "ann")
 	drain := schedulers.Order{Verb: schedulers.Drain, Node: "e1", Reason: "fan", Evict: true, Timeout: patience}
 	ann.refuses(drain, "e1 is cordoned, but no pod was evicted", "team/e1-bare", "team/e1-dir", "with EmptyDir", "with Force")
@@ -50,7 +50,7 @@ func evicts(t *testing.T, k *testbed.Kube) {
 
 // budgets: a pod that its PodDisruptionBudget holds is waited for, named after the timeout, and goes once it may; the others went meanwhile.
 func budgets(t *testing.T, k *testbed.Kube) {
-	k.Apply(nodeOf("b1") + podOf("b1", "b1-held", "Job/j", "") + podOf("b1", "b1-free", "Job/j", "") + `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: team, name: quorum}, spec: {minAvailable: 1, selector: {matchLabels: {app: b1-held}}}}
+	k.Apply(nodeOf("b1") + podOf("b1", "b1-held", "ReplicaSet/r", "") + podOf("b1", "b1-free", "ReplicaSet/r", "") + `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: team, name: quorum}, spec: {minAvailable: 1, selector: {matchLabels: {app: b1-held}}}}
 `)
 	pdb := "/apis/policy/v1/namespaces/team/poddisruptionbudgets/quorum"
 	set := func(allowed int) {
@@ -115,7 +115,7 @@ func anotherCluster(t *testing.T, k *testbed.Kube) {
 
 // serverAway: what cannot be sent is told apart; a drain goes on when the server is back.
 func serverAway(t *testing.T, k *testbed.Kube) {
-	k.Apply(nodeOf("w1") + podOf("w1", "w1-held", "Job/j", "") + `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: team, name: holds}, spec: {minAvailable: 1, selector: {matchLabels: {app: w1-held}}}}
+	k.Apply(nodeOf("w1") + podOf("w1", "w1-held", "ReplicaSet/r", "") + `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: team, name: holds}, spec: {minAvailable: 1, selector: {matchLabels: {app: w1-held}}}}
 `)
 	status := "/apis/policy/v1/namespaces/team/poddisruptionbudgets/holds"
 	k.SetStatus(status, `{"status":{"observedGeneration":1,"disruptionsAllowed":0,"currentHealthy":1,"desiredHealthy":1,"expectedPods":1}}`)
@@ -140,7 +140,7 @@ func serverAway(t *testing.T, k *testbed.Kube) {
 	must(t, <-done)
 	bob.looks(drain, true, "no pod is left")
 	// A drain that ends while the server is away does not know what is left.
-	k.Apply(podOf("w1", "w1-last", "Job/j", "") + `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: team, name: last}, spec: {minAvailable: 1, selector: {matchLabels: {app: w1-last}}}}
+	k.Apply(podOf("w1", "w1-last", "ReplicaSet/r", "") + `{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {namespace: team, name: last}, spec: {minAvailable: 1, selector: {matchLabels: {app: w1-last}}}}
 `)
 	short.Timeout = 30 * time.Second
 	go func() { done <- bob.Do(t.Context(), short, bob.say) }()
