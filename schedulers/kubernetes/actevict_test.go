@@ -57,11 +57,10 @@ func budgets(t *testing.T, k *testbed.Kube) {
 		k.SetStatus(pdb, fmt.Sprintf(`{"status":{"observedGeneration":1,"disruptionsAllowed":%d,"currentHealthy":1,"desiredHealthy":1,"expectedPods":1}}`, allowed))
 	}
 	ann := act(t, k, k.Kubeconfig, "ann")
-	drain := schedulers.Order{Verb: schedulers.Drain, Node: "b1", Reason: "fan", Evict: true, Timeout: 5 * time.Second}
-	ann.refuses(drain, "team/b1-held (The disruption budget quorum", "kubectl get pdb") // not computed yet
+	drain := schedulers.Order{Verb: schedulers.Drain, Node: "b1", Reason: "fan", Evict: true}
+	ann.runsOut(drain, "team/b1-held (The disruption budget quorum", "kubectl get pdb") // not computed yet
 	set(0)
-	drain.Timeout = time.Second
-	ann.refuses(drain, "after 1s 1 of 1 pod is left: team/b1-held (The disruption budget quorum needs 1 healthy pods and has 1 currently)")
+	ann.runsOut(drain, "after {} 1 of 1 pod is left: team/b1-held (The disruption budget quorum needs 1 healthy pods and has 1 currently)")
 	if m := ann.mark("b1"); !slices.Equal(m.Left, []string{"team/b1-held"}) {
 		t.Errorf("mark %+v", m)
 	}

@@ -40,13 +40,13 @@ func formatMark(reason, by string, at time.Time) string {
 // parseMark reads it. What is not written as formatMark does is a reason of nobody's.
 func parseMark(s string) (reason, by string, at time.Time) {
 	s = telemetry.Clean(strings.TrimSpace(s), maxReason+2*maxUser)
-	head, tail, ok := cutLast(strings.TrimSuffix(s, "]"), " [")
+	head, tail, ok := cutLast(" "+strings.TrimSuffix(s, "]"), " [")
 	who, when, dated := cutLast(tail, "@")
 	t, err := time.Parse(time.RFC3339, when)
 	if !ok || !dated || err != nil || !strings.HasSuffix(s, "]") {
 		return s, "", time.Time{}
 	}
-	return head, who, t
+	return strings.TrimSpace(head), who, t
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

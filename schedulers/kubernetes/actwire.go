@@ -127,12 +127,13 @@ type coreWire struct {
 }
 
 func (w coreWire) Pods(namespace string) core.PodInterface {
-	return podWire{w.CoreV1Interface.Pods(namespace), w.e}
+	return podWire{w.CoreV1Interface.Pods(namespace), namespace, w.e}
 }
 
 type podWire struct {
 	core.PodInterface
-	e *eviction
+	namespace string
+	e         *eviction
 }
 
 // Get asks for a pod until the server answers: each time at most as long as an answer may take, all in all until ctx ends.
@@ -144,6 +145,7 @@ func (w podWire) Get(ctx context.Context, name string, o metav1.GetOptions) (*co
 		if err == nil || answered(err) && !apierrors.IsTooManyRequests(err) || ctx.Err() != nil {
 			return p, err
 		}
+		w.e.holdsUp(word(w.namespace)+"/"+word(name), explain(err, "").text, "try again when the API server is well", false)
 		doze(ctx, w.e.actor.pace.poll)
 	}
 }
