@@ -19,7 +19,8 @@ func newKubeManifest() *cobra.Command {
 		Long: `Prints a manifest to apply once to a Kubernetes cluster whose nodes have no SSH: a privileged DaemonSet whose pods only wait. foretop then
 starts its collector on a node through exec into the pod there, while somebody watches; nothing of foretop runs otherwise.
 
-Who may exec into these pods is root on the nodes: the role that allows it is bound to nobody unless --user says so.`,
+Who may exec into these pods is root on the nodes: the role that allows it is bound to nobody unless --user says so. Nor is the role
+foretop-act, which lists the rights that drain, resume, cancel and requeue need, unless --act says so.`,
 		Example: `# for all nodes with NVIDIA GPUs, and for the group oncall
 foretop kube-manifest --nodes nvidia.com/gpu.present=true --user group:oncall | kubectl apply -f -
 # from a registry of your own
@@ -44,5 +45,6 @@ foretop kube-manifest --image registry.example/busybox:1.37`,
 	cmd.Flags().StringVar(&o.Image, "image", kubernetes.DoorImage, "image with sh, nsenter and dd")
 	cmd.Flags().StringSliceVar(&nodes, "nodes", nil, "only on nodes with this `LABEL=VALUE`; may be repeated")
 	cmd.Flags().StringSliceVar(&o.Users, "user", nil, "allow it to this `USER` or group:GROUP; may be repeated")
+	cmd.Flags().StringSliceVar(&o.Act, "act", nil, "allow this `USER` or group:GROUP to drain nodes and to end jobs; may be repeated")
 	return cmd
 }

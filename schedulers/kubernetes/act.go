@@ -33,6 +33,8 @@ type Actor struct {
 	requeued map[string]string
 }
 
+var _ schedulers.Actor = (*Actor)(nil)
+
 // actPace are the waits of an Actor; tests have shorter ones.
 type actPace struct {
 	answer time.Duration // for one answer

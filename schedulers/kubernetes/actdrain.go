@@ -75,12 +75,18 @@ func (a *Actor) evict(ctx context.Context, x *api, o schedulers.Order, say func(
 			}
 		},
 	}
-	if err := a.evictable(within, x); err != nil {
-		return cordonedBut(o.Node, err)
+	var list *drain.PodDeleteList
+	err := e.ask(within, func(context.Context) error { return evictable(x) }, e.waits)
+	if err == nil {
+		var errs []error
+		if list, errs = h.GetPodsForDeletion(o.Node); list == nil {
+			err = e.unlisted
+		} else if len(errs) > 0 {
+			err = held(errs)
+		}
 	}
-	list, errs := h.GetPodsForDeletion(o.Node)
-	if len(errs) > 0 {
-		return cordonedBut(o.Node, held(errs))
+	if err != nil || list == nil {
+		return cordonedBut(o.Node, err)
 	}
 	pods := list.Pods()
 	e.want(pods)
@@ -92,36 +98,32 @@ func (a *Actor) evict(ctx context.Context, x *api, o schedulers.Order, say func(
 }
 
 // evictable makes sure that the server has the eviction that budgets are respected by: kubectl's code deletes where there is none.
-func (a *Actor) evictable(ctx context.Context, x *api) error {
+func evictable(x *api) error {
 	group, err := drain.CheckEvictionSupport(&wire{api: x})
-	switch {
-	case answered(err):
-		return refusal(err, "get", "the API's discovery")
-	case err != nil:
-		return notAsked(err)
-	case group != policyv1.SchemeGroupVersion:
-		return &schedulers.RefusedError{Words: "this API server has no eviction of policy/v1", Remedy: "Kubernetes 1.22 and later have it"}
+	if err == nil && group != policyv1.SchemeGroupVersion {
+		err = &schedulers.RefusedError{Words: "this API server has no eviction of policy/v1", Remedy: "Kubernetes 1.22 and later have it"}
 	}
-	return ctx.Err()
+	return err
 }
 
-// cordonedBut says how far an order came that did not get further. It keeps what kind of error it is, but for one that was not sent: half of it was.
+// cordonedBut says why a drain came no further than its cordon.
 func cordonedBut(node string, err error) error {
 	var refused *schedulers.RefusedError
-	head := word(node) + " is cordoned, but no pod was evicted: "
-	if errors.As(err, &refused) {
-		return &schedulers.RefusedError{Words: text(head + refused.Words), Remedy: refused.Remedy}
+	switch {
+	case errors.As(err, &refused):
+	case answered(err):
+		refused = refusal(err, "list", "pods")
+	default:
+		why := explain(err, "")
+		refused = &schedulers.RefusedError{Words: why.text, Remedy: why.remedy}
 	}
-	return &schedulers.RefusedError{Words: text(head + err.Error())}
+	return &schedulers.RefusedError{Words: text(word(node) + " is cordoned, but no pod was evicted: " + refused.Words), Remedy: refused.Remedy}
 }
 
-// held says why kubectl's code does not begin: pods that it takes only when it is told to, or a list that was not to be had.
+// held says which pods kubectl's code takes only when it is told to, or not at all.
 func held(errs []error) error {
 	var words, remedies []string
 	for _, err := range errs {
-		if answered(err) {
-			return refusal(err, "list", "pods")
-		}
 		s := err.Error()
 		for _, f := range []struct{ flag, remedy string }{
 			{" (use --delete-emptydir-data to override)", "drain with EmptyDir to lose what is in their emptyDirs"},
@@ -132,12 +134,14 @@ func held(errs []error) error {
 				remedies = append(remedies, f.remedy)
 			}
 		}
-		if !strings.HasPrefix(s, "cannot delete ") {
-			s = explain(err, "").text
+		if strings.Contains(s, ` cannot get resource "daemonsets"`) {
+			remedies = append(remedies, missing("get", "daemonsets"))
 		}
 		words = append(words, s)
 	}
-	return &schedulers.RefusedError{Words: text(strings.Join(words, "; ")), Remedy: strings.Join(remedies, "; ")}
+	slices.Sort(words)
+	slices.Sort(remedies)
+	return &schedulers.RefusedError{Words: text(strings.Join(words, "; ")), Remedy: strings.Join(slices.Compact(remedies), "; ")}
 }
 
 // ended says what is left on a node, and why.
@@ -147,14 +151,10 @@ func (e *eviction) ended(ctx context.Context, x *api, h *drain.Helper, node stri
 	}
 	look, cancel := context.WithTimeout(ctx, e.actor.pace.answer)
 	defer cancel()
-	h.Ctx = look
-	list, errs := h.GetPodsForDeletion(node)
+	h.Ctx, e.once = look, true
+	list, _ := h.GetPodsForDeletion(node)
 	if list == nil {
-		var err error
-		if len(errs) > 0 {
-			err = errs[0]
-		}
-		return fmt.Errorf("%s is cordoned; %s; what is left is not known, for %s: %w", word(node), e.tally(), explain(err, "").text, schedulers.ErrUnsure)
+		return fmt.Errorf("%s is cordoned; %s; what is left is not known, for %s: %w", word(node), e.tally(), explain(e.unlisted, "").text, schedulers.ErrUnsure)
 	}
 	var left []corev1.Pod
 	for _, p := range list.Pods() {

@@ -52,11 +52,11 @@ func (c *call) read(err error) error {
 	return notAsked(err)
 }
 
-// answered says whether the API server decided: anything but its own troubles.
+// answered says whether the API server decided: anything but its own troubles; or we did.
 func answered(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return false
+		return errors.As(err, new(*schedulers.RefusedError))
 	}
 	code := status.Status().Code
 	return code >= 300 && code < 500 && code != http.StatusRequestTimeout
@@ -73,7 +73,7 @@ func refusal(err error, verb, resource string) *schedulers.RefusedError {
 	e := &schedulers.RefusedError{Words: text(plain(err))}
 	switch {
 	case apierrors.IsForbidden(err) && strings.Contains(e.Words, " cannot "+verb+" resource "):
-		e.Remedy = "the right to " + verb + " " + resource + " is missing: `foretop kube-manifest` prints the role foretop-act, which has it"
+		e.Remedy = missing(verb, resource)
 	case apierrors.IsForbidden(err):
 		e.Remedy = "a rule of the cluster denies to " + verb + " " + resource + ": ask who keeps it"
 	case apierrors.IsUnauthorized(err):
@@ -86,4 +86,9 @@ func refusal(err error, verb, resource string) *schedulers.RefusedError {
 		e.Remedy = "the API server is overloaded: try again in a while"
 	}
 	return e
+}
+
+// missing says which right is.
+func missing(verb, resource string) string {
+	return "the right to " + verb + " " + resource + " is missing: `foretop kube-manifest` prints the role foretop-act, which has it"
 }

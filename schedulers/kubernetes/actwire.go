@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,9 @@ type eviction struct {
 	pods map[string]*evictee // by "NAMESPACE/NAME"
 	gone int
 	bad  bool // one was refused for good
+
+	once     bool  // the last question: it is not put again
+	unlisted error // of the last list of pods
 }
 
 // evictee is one pod of them.
@@ -117,7 +121,7 @@ type wire struct {
 }
 
 func (w *wire) Discovery() discovery.DiscoveryInterface { return w.api.discovery }
-func (w *wire) AppsV1() apps.AppsV1Interface            { return w.api.apps }
+func (w *wire) AppsV1() apps.AppsV1Interface            { return appsWire{w.api.apps, w.e} }
 func (w *wire) CoreV1() core.CoreV1Interface            { return coreWire{w.api.core, w.e} }
 func (w *wire) PolicyV1() policy.PolicyV1Interface      { return policyWire{w.api.policy, w.api.core, w.e} }
 
@@ -136,18 +140,69 @@ type podWire struct {
 	e         *eviction
 }
 
-// Get asks for a pod until the server answers: each time at most as long as an answer may take, all in all until ctx ends.
-func (w podWire) Get(ctx context.Context, name string, o metav1.GetOptions) (*corev1.Pod, error) {
+// Get asks for a pod until the server answers.
+func (w podWire) Get(ctx context.Context, name string, o metav1.GetOptions) (p *corev1.Pod, err error) {
+	err = w.e.ask(ctx, func(ctx context.Context) (err error) {
+		p, err = w.PodInterface.Get(ctx, name, o)
+		return err
+	}, func(why string) {
+		w.e.holdsUp(word(w.namespace)+"/"+word(name), why, "try again when the API server is well", false)
+	})
+	return p, err
+}
+
+// List asks for pods until the server answers. kubectl's code makes a text of an error: it is kept as it was.
+func (w podWire) List(ctx context.Context, o metav1.ListOptions) (list *corev1.PodList, err error) {
+	err = w.e.ask(ctx, func(ctx context.Context) (err error) {
+		list, err = w.PodInterface.List(ctx, o)
+		return err
+	}, w.e.waits)
+	w.e.unlisted = err
+	return list, err
+}
+
+type appsWire struct {
+	apps.AppsV1Interface
+	e *eviction
+}
+
+func (w appsWire) DaemonSets(namespace string) apps.DaemonSetInterface {
+	return daemonSetWire{w.AppsV1Interface.DaemonSets(namespace), w.e}
+}
+
+type daemonSetWire struct {
+	apps.DaemonSetInterface
+	e *eviction
+}
+
+// Get asks for a DaemonSet until the server answers.
+func (w daemonSetWire) Get(ctx context.Context, name string, o metav1.GetOptions) (d *appsv1.DaemonSet, err error) {
+	err = w.e.ask(ctx, func(ctx context.Context) (err error) {
+		d, err = w.DaemonSetInterface.Get(ctx, name, o)
+		return err
+	}, w.e.waits)
+	return d, err
+}
+
+// ask puts a question until the server answers: each time at most as long as an answer may take, all in all until ctx ends. Each failure is told.
+func (e *eviction) ask(ctx context.Context, question func(context.Context) error, failed func(why string)) error {
 	for {
-		within, cancel := context.WithTimeout(ctx, w.e.actor.pace.answer)
-		p, err := w.PodInterface.Get(within, name, o)
+		within, cancel := context.WithTimeout(ctx, e.actor.pace.answer)
+		err := question(within)
 		cancel()
-		if err == nil || answered(err) && !apierrors.IsTooManyRequests(err) || ctx.Err() != nil {
-			return p, err
+		if err == nil || answered(err) && !apierrors.IsTooManyRequests(err) || ctx.Err() != nil || e.once {
+			return err
 		}
-		w.e.holdsUp(word(w.namespace)+"/"+word(name), explain(err, "").text, "try again when the API server is well", false)
-		doze(ctx, w.e.actor.pace.poll)
+		failed(explain(err, "").text)
+		doze(ctx, e.actor.pace.poll)
 	}
+}
+
+// waits says that nothing can begin yet.
+func (e *eviction) waits(why string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.say(text("cordoned; waits: " + why))
 }
 
 func doze(ctx context.Context, wait time.Duration) {
