@@ -230,35 +230,74 @@ func cordons(t *testing.T, k *testbed.Kube) {
 	}
 }
 
+// grant gives a user a right on the whole cluster, and waits until the API server knows; "" takes it back.
+func grant(t *testing.T, k *testbed.Kube, name, user, rule, verb, group, resource, sub string) {
+	t.Helper()
+	if rule == "" {
+		_, err := k.Do(http.MethodDelete, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/"+name, "", nil)
+		must(t, err)
+	} else {
+		k.Apply(fmt.Sprintf(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: %[1]s}, rules: [%[3]s]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: %[1]s}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[2]s}]}
+`, name, user, rule))
+	}
+	mayBy(t, k, user, verb, group, resource, sub, rule != "")
+}
+
+// mayBy waits until the API server allows a user something, or no longer.
+func mayBy(t *testing.T, k *testbed.Kube, user, verb, group, resource, sub string, want bool) {
+	t.Helper()
+	review := fmt.Appendf(nil, `{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","spec":{"user":%q,"resourceAttributes":{"verb":%q,"group":%q,"resource":%q,"subresource":%q,"namespace":"team"}}}`, user, verb, group, resource, sub)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		b, err := k.Do(http.MethodPost, "/apis/authorization.k8s.io/v1/subjectaccessreviews", "application/json", review)
+		must(t, err)
+		if strings.Contains(string(b), `"allowed":true`) == want {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s may %s %s: never %t", user, verb, resource, want)
+		}
+	}
+}
+
 // denied: who may not is told which right is missing, and nothing is changed.
 func denied(t *testing.T, k *testbed.Kube) {
-	k.Apply(nodeOf("d1") + podOf("d1", "d1-main", "ReplicaSet/r", "") + `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: looks}, rules: [{apiGroups: [""], resources: [nodes, pods], verbs: [get, list]}]}
----
-{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: looks}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looks}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: bob}]}
-`)
+	k.Apply(nodeOf("d1") + podOf("d1", "d1-main", "ReplicaSet/r", "") + nodeOf("d2") + podOf("d2", "d2-agent", "DaemonSet/agent", ""))
 	ada, bob := act(t, k, k.User("ada", "team"), "ada"), act(t, k, k.User("bob", "team"), "bob")
 	drain := schedulers.Order{Verb: schedulers.Drain, Node: "d1", Reason: "fan", Evict: true}
 	ada.refuses(drain, `User "ada" cannot get resource "nodes"`, "the right to get nodes is missing")
-	bob.refuses(drain, `User "bob" cannot patch resource "nodes"`, "the right to patch nodes is missing", "foretop kube-manifest")
-	bob.refuses(schedulers.Order{Verb: schedulers.Cancel, Job: "kubernetes/team/pod/d1-main"}, `cannot delete resource "pods"`, "the right to delete pods is missing")
 	if _, _, err := ada.Look(t.Context(), drain); err == nil {
 		t.Error("ada may look")
 	}
+	grant(t, k, "adas", "ada", `{apiGroups: [""], resources: [nodes], verbs: [get, patch]}`, "patch", "", "nodes", "")
+	ada.refuses(drain, "d1 is cordoned, but no pod was evicted", `cannot list resource "pods"`, "the right to list pods is missing")
+	ada.do(schedulers.Order{Verb: schedulers.Resume, Node: "d1"})
+	if _, err := ada.Mark(t.Context(), "d1"); err == nil {
+		t.Error("ada sees what is left")
+	}
+	grant(t, k, "adas", "ada", "", "patch", "", "nodes", "")
+
+	grant(t, k, "bob-looks", "bob", `{apiGroups: [""], resources: [nodes, pods], verbs: [get, list]}`, "list", "", "pods", "")
+	bob.refuses(drain, `User "bob" cannot patch resource "nodes"`, "the right to patch nodes is missing", "foretop kube-manifest")
+	bob.refuses(schedulers.Order{Verb: schedulers.Cancel, Job: "kubernetes/team/pod/d1-main"}, `cannot delete resource "pods"`, "the right to delete pods is missing")
 	if m := bob.mark("d1"); m.Draining || !slices.Equal(m.Left, []string{"team/d1-main"}) {
 		t.Errorf("mark %+v", m)
 	}
-	k.Apply(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: cordons}, rules: [{apiGroups: [""], resources: [nodes], verbs: [patch]}]}
----
-{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: cordons}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cordons}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: bob}]}
-`)
+	grant(t, k, "bob-cordons", "bob", `{apiGroups: [""], resources: [nodes], verbs: [patch]}`, "patch", "", "nodes", "")
 	bob.refuses(drain, "d1 is cordoned", `cannot create resource "pods/eviction"`, "the right to create pods/eviction is missing")
 	if m := bob.mark("d1"); !m.Draining || m.By != "bob" {
 		t.Errorf("mark %+v", m)
 	}
+	bob.refuses(schedulers.Order{Verb: schedulers.Drain, Node: "d2", Reason: "fan", Evict: true}, "d2 is cordoned", `cannot get resource "daemonsets"`, "the right to get daemonsets is missing")
 	// What the manifest says is enough.
 	k.Apply(Manifest(ManifestOptions{Users: []string{"ada"}, Act: []string{"bob"}}))
+	mayBy(t, k, "bob", "create", "", "pods", "eviction", true)
+	mayBy(t, k, "ada", "list", "", "nodes", "", true)
 	bob.runsOut(drain, "d1 is cordoned, and after {} 1 of 1 pod is left: team/d1-main (it was told to end")
 	bob.do(schedulers.Order{Verb: schedulers.Resume, Node: "d1"})
+	bob.do(schedulers.Order{Verb: schedulers.Drain, Node: "d2", Reason: "fan", Evict: true})
+	bob.refuses(schedulers.Order{Verb: schedulers.Cancel, Job: "kubernetes/team/job/nothing"}, "not found")
 	ada.refuses(drain, `User "ada" cannot patch resource "nodes"`)
 }
 

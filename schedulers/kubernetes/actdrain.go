@@ -79,13 +79,15 @@ func (a *Actor) evict(ctx context.Context, x *api, o schedulers.Order, say func(
 	err := e.ask(within, func(context.Context) error { return evictable(x) }, e.waits)
 	if err == nil {
 		var errs []error
-		if list, errs = h.GetPodsForDeletion(o.Node); list == nil {
+		list, errs = h.GetPodsForDeletion(o.Node)
+		switch {
+		case e.unlisted != nil:
 			err = e.unlisted
-		} else if len(errs) > 0 {
+		case len(errs) > 0:
 			err = held(errs)
 		}
 	}
-	if err != nil || list == nil {
+	if err != nil {
 		return cordonedBut(o.Node, err)
 	}
 	pods := list.Pods()
@@ -153,7 +155,7 @@ func (e *eviction) ended(ctx context.Context, x *api, h *drain.Helper, node stri
 	defer cancel()
 	h.Ctx, e.once = look, true
 	list, _ := h.GetPodsForDeletion(node)
-	if list == nil {
+	if e.unlisted != nil {
 		return fmt.Errorf("%s is cordoned; %s; what is left is not known, for %s: %w", word(node), e.tally(), explain(e.unlisted, "").text, schedulers.ErrUnsure)
 	}
 	var left []corev1.Pod
