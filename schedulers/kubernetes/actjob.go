@@ -67,7 +67,7 @@ var workloads = []struct {
 
 var runPolicy = []string{"spec", "runPolicy", "suspend"}
 
-// calls are what an order about a job comes to.
+// jobCalls are what an order about a job comes to.
 func jobCalls(o schedulers.Order) []string {
 	r, err := parseJob(o.Job)
 	if err != nil {
