@@ -55,7 +55,7 @@ func (d *Desk) Start(ctx context.Context, p *Preview, answer string) (*Job, erro
 	case d.ReadOnly != "":
 		return nil, errors.New(d.ReadOnly)
 	case d.Audit == nil:
-		return nil, errors.New("no audit file is configured: nothing is done without one (audit.path in the configuration file)")
+		return nil, errNoAudit
 	case p.Trouble != "":
 		return nil, errors.New(p.Trouble)
 	case !p.Confirms(answer):
@@ -71,6 +71,20 @@ func (d *Desk) Start(ctx context.Context, p *Preview, answer string) (*Job, erro
 	go d.run(ctx, j)
 	return j, nil
 }
+
+// Note writes a line of something that is done otherwise, such as a shell; the first of its lines gives it an id.
+func (d *Desk) Note(l *Line, state, words string) error {
+	if d.Audit == nil {
+		return errNoAudit
+	}
+	if l.ID == "" {
+		l.ID = rand.Text()[:12]
+	}
+	l.Time, l.User, l.From, l.State, l.Words = d.now(), d.User, d.From, state, clean(words)
+	return d.Audit.Append(*l)
+}
+
+var errNoAudit = errors.New("no audit file is configured: nothing is done without one (actions.audit in the configuration file)")
 
 func (d *Desk) now() time.Time {
 	if d.Now == nil {

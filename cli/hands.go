@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 
+	tea "charm.land/bubbletea/v2"
+
 	"foretop/actions"
 	"foretop/config"
 	"foretop/fleet"
@@ -23,25 +25,35 @@ type hands struct {
 	planner actions.Planner
 	desk    actions.Desk
 	refusal string
+	pool    *sshpool.Pool
 
 	mu      sync.Mutex
 	reasons []string // of drains, the latest first
 }
 
+const readOnlyWords = "nothing can be done: started with --readonly, or readonly: true is in the configuration file"
+
+// thisHost is what the audit file calls this machine.
+func thisHost() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "?"
+	}
+	return name
+}
+
 // newHands makes them for what is chosen. Nothing is opened before it is needed; Close ends the audit file.
 func newHands(ctx context.Context, cfg config.Config, c *chosen) *hands {
-	h := &hands{ctx: ctx}
-	user, host := whoAmI(), "?"
-	if name, err := os.Hostname(); err == nil {
-		host = name
-	}
+	h := &hands{ctx: ctx, pool: c.pool}
+	user := whoAmI()
 	h.planner = actions.Planner{
 		User: user, Fold: fold, Quote: sshpool.Quote, Drain: cfg.Actions.Drain, Resume: cfg.Actions.Resume,
+		Door:  door{c.pool},
 		Actor: func(kind, cluster string) schedulers.Actor { return c.actor(kind, cluster) },
 	}
-	h.desk = actions.Desk{User: user, From: host}
+	h.desk = actions.Desk{User: user, From: thisHost()}
 	if cfg.ReadOnly {
-		h.refusal = "nothing can be done: started with --readonly, or readonly: true is in the configuration file"
+		h.refusal = readOnlyWords
 		h.desk.ReadOnly = h.refusal
 		return h
 	}
@@ -97,6 +109,45 @@ func (h *hands) Start(p *actions.Preview, answer string) (*actions.Job, error) {
 		h.reasons = slices.Insert(slices.DeleteFunc(h.reasons, func(r string) bool { return r == p.Intent.Reason }), 0, p.Intent.Reason)
 	}
 	return j, err
+}
+
+// Shell is an interactive shell on a node. It is written down as everything else.
+func (h *hands) Shell(node string, at *actions.Process) tea.ExecCommand {
+	place := sshpool.ShellAt{}
+	target := node
+	if at != nil {
+		place = sshpool.ShellAt{PID: int(at.PID), Start: at.StartTicks, Enter: true}
+		target = at.String()
+	}
+	return &noted{h.pool.Shell(h.ctx, node, place), &h.desk, actions.Line{Action: actions.Shell, Target: target, Where: node, Command: []string{"an interactive shell"}}}
+}
+
+// noted is a shell that is written down before it starts and after it ended.
+type noted struct {
+	*sshpool.Shell
+	desk *actions.Desk
+	line actions.Line
+}
+
+// Run gives it the terminal until it ends.
+func (n *noted) Run() error {
+	if err := n.desk.Note(&n.line, actions.Starts, ""); err != nil {
+		return err
+	}
+	err := n.Shell.Run()
+	state, words := actions.Done.String(), ""
+	if err != nil {
+		state, words = actions.Failed.String(), err.Error()
+	}
+	if noted := n.desk.Note(&n.line, state, words); err == nil {
+		err = noted
+	}
+	return err
+}
+
+// Stacks asks where processes are.
+func (h *hands) Stacks(processes []actions.Process, blocking bool) []actions.Stack {
+	return actions.Stacks(h.ctx, h.planner.Door, processes, blocking)
 }
 
 // Refusal is why nothing may be done; "" it may.

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
+	"foretop/actions"
 	"foretop/sshpool"
 )
 
@@ -52,6 +55,16 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 				return err
 			}
 			r.line = commandLine(args[dash:])
+			if cfg.ReadOnly {
+				return errors.New(readOnlyWords)
+			}
+			path, err := auditPath(cfg)
+			if err != nil {
+				return err
+			}
+			r.audit = actions.OpenAudit(path, nil)
+			defer r.audit.Close()
+			r.id, r.user, r.from = rand.Text()[:12], whoAmI(), thisHost()
 			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			r.text, r.errText = textFor(r.out), textFor(r.errs)
 			return r.dial(cmd.Context(), poolConfig(cfg))

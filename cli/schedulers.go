@@ -43,7 +43,8 @@ func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func
 		return nil, err
 	}
 	for _, o := range clusters {
-		a := asked{Scheduler: kubernetes.New(o)}
+		cluster := kubernetes.New(o)
+		a := asked{Scheduler: cluster, actor: cluster.Actor(whoAmI())}
 		if cfg.Kube.Exec {
 			a.door = kubeDoor(o, cfg.Kube.Namespace)
 		}

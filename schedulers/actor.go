@@ -58,9 +58,6 @@ type Actor interface {
 	Mark(ctx context.Context, node string) (NodeMark, error)
 }
 
-// ErrNotSent is an order that was never sent: nothing happened.
-var ErrNotSent = errors.New("not sent")
-
 // ErrUnsure is an order that was sent, of which nobody knows whether it was carried out: the connection or the controller was lost before the answer.
 var ErrUnsure = errors.New("sent, and no answer came")
 

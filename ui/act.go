@@ -18,6 +18,10 @@ type Actor interface {
 	Refusal() string   // why nothing may be done; "" it may
 	Reasons() []string // for drains, the latest first
 	User() string
+	// Shell is an interactive shell on a node; in a process's working directory, and its namespaces, where it is given.
+	Shell(node string, at *actions.Process) tea.ExecCommand
+	// Stacks asks where processes are; it takes seconds. Without blocking none is stopped for it.
+	Stacks(processes []actions.Process, blocking bool) []actions.Stack
 }
 
 // The question settles for so long before an answer counts: keys that were typed or pasted before it could be read do not.

@@ -2,6 +2,8 @@ package ui
 
 import (
 	"context"
+	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +24,7 @@ type hands struct {
 	*actions.Desk
 	planner actions.Planner
 	refusal string
+	shell   string
 
 	mu     sync.Mutex
 	orders []schedulers.Order
@@ -46,6 +49,34 @@ func (h *hands) Start(p *actions.Preview, answer string) (*actions.Job, error) {
 func (h *hands) Refusal() string   { return h.refusal }
 func (h *hands) Reasons() []string { return []string{"fan broken", "memory errors"} }
 func (h *hands) User() string      { return "ann" }
+func (h *hands) Shell(node string, at *actions.Process) tea.ExecCommand {
+	h.shell = node
+	if at != nil {
+		h.shell = at.String()
+	}
+	return &noShell{}
+}
+func (h *hands) Stacks(list []actions.Process, _ bool) []actions.Stack {
+	out := make([]actions.Stack, len(list))
+	for i, p := range list {
+		out[i] = actions.Stack{Process: p, Source: "py-spy", Threads: []actions.Thread{{Name: "MainThread", Frames: []string{"all_reduce (torch/distributed/c10d.py:2501)", "train (train.py:12)"}}}}
+		switch p.Rank {
+		case 131:
+			out[i].Threads[0].Frames = []string{"__next__ (torch/utils/data/dataloader.py:630)", "train (train.py:10)"}
+		case 7:
+			out[i] = actions.Stack{Process: p, Why: "not permitted: needs root or its owner"}
+		}
+	}
+	return out
+}
+
+// noShell is a shell that is over at once.
+type noShell struct{}
+
+func (*noShell) Run() error          { return errors.New("the connection died") }
+func (*noShell) SetStdin(io.Reader)  {}
+func (*noShell) SetStdout(io.Writer) {}
+func (*noShell) SetStderr(io.Writer) {}
 
 func (h *hands) Commands(o schedulers.Order) []string {
 	return []string{strings.TrimSpace("scontrol update NodeName=" + o.Node + o.Job + " State=" + string(o.Verb) + " " + o.Reason)}
@@ -241,5 +272,46 @@ func TestMenu(t *testing.T) {
 	d.shows(t, "diagnose: 1 target", "GPU 3 of gpu017", "echo gpu017 3 GPU-")
 	if h.given() != "" {
 		t.Error(h.given())
+	}
+}
+
+// TestStacks shows where ranks are: the odd ones first, and why one could not be read.
+func TestStacks(t *testing.T) {
+	d := drive(proven(), 120, 40, Options{Actor: newHands(t)})
+	d.keys("S")
+	d.shows(t, "stacks of job 8123", "1 rank 131 in __next__ (dataloader.py)", "rank 131, pid", "254 ranks 0-6,8-130,132-255 in all_reduce (c10d.py)", "1 rank 7 not read: not permitted")
+	lines := d.text()
+	if strings.Index(lines, "1 rank 131") > strings.Index(lines, "254 ranks") {
+		t.Error("the odd one is not first")
+	}
+	d.keys("y", "esc")
+	d.shows(t, "1 Jobs")
+	d = drive(proven(), 80, 24, Options{Actor: newHands(t)})
+	d.keys("S", "S", "G", "g", "esc")
+	d.shows(t, "1 Jobs")
+}
+
+// TestShell opens a shell on the node, or where the rank is, and comes back with the reason why it ended.
+func TestShell(t *testing.T) {
+	h := newHands(t)
+	d := drive(proven(), 120, 40, Options{Actor: h})
+	d.keys("s")
+	d.shows(t, "a shell on which node?")
+	d.keys("2", "s")
+	if h.shell != "" { // gpu017 is lost, or stale
+		t.Logf("a shell on %s", h.shell)
+	}
+	d.keys("1", "enter", "tab", "tab", "down", "s")
+	if !strings.Contains(h.shell, "rank 0, pid") {
+		t.Errorf("a shell at %q", h.shell)
+	}
+	d.send(shellEndedMsg{"gpu001", errors.New("the connection died")})
+	d.shows(t, "the shell on gpu001 ended: the connection died")
+	h.refusal = "nothing can be changed: started with --readonly"
+	h.shell = ""
+	d.keys("s")
+	d.shows(t, "--readonly")
+	if h.shell != "" {
+		t.Error("opened all the same")
 	}
 }

@@ -49,6 +49,9 @@ func (m *Model) copy() tea.Cmd {
 		if name := m.job.ranks.node(); name != "" {
 			what = []string{name}
 		}
+	case placeStacks:
+		m.notice = "copied the stacks of job " + m.stack.id
+		return tea.SetClipboard(m.stack.text())
 	case placeJob, placeLog:
 		return m.copyJobLog()
 	}

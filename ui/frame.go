@@ -35,7 +35,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenStacks { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
@@ -75,6 +75,8 @@ func (m *Model) drawBody(a area) {
 		m.drawKernel(a)
 	case screenHelp:
 		m.drawHelp(a)
+	case screenStacks:
+		m.drawStacks(a)
 	case screenAct:
 		m.drawAct(a)
 	}
@@ -148,6 +150,8 @@ func (m *Model) screenWords(s screen) string {
 		return m.node.name + " kernel log"
 	case screenHelp:
 		return "help"
+	case screenStacks:
+		return "stacks"
 	case screenAct:
 		return string(m.acting.intent.Kind)
 	}

@@ -46,6 +46,8 @@ const (
 	actPending
 	actPartition
 	actLog
+	actShell
+	actStacks
 	actMenu
 	actDrain
 	actResume
@@ -69,12 +71,13 @@ const (
 	placeJob    // the other sections of a job
 	placeLog    // the end of a job's log
 	placeUsers
-	placeAct // an action that is asked about, or done
+	placeStacks // where ranks are
+	placeAct    // an action that is asked about, or done
 	placeHelp
 	numPlaces
 )
 
-var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Action", "Help"}
+var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Stacks", "Action", "Help"}
 
 // places is a set of them.
 type places uint16
@@ -102,7 +105,7 @@ type binding struct {
 
 // bindings is every key there is.
 func bindings() []binding {
-	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers, placeHelp)
+	everywhere := at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers, placeStacks, placeHelp)
 	pages := at(placeNode, placeGPU, placeRanks, placeJob)
 	tables := at(placeJobs, placeNodes)
 	lists := tables | at(placeGrid)
@@ -131,7 +134,7 @@ func bindings() []binding {
 		{[]string{"enter"}, actOpen, "↵", "Enter", "jobs", "the jobs of this person", "Go", at(placeUsers)},
 		{[]string{"t"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeNode, placeJob, placeRanks)},
 		{[]string{"t", "enter"}, actFold, "t", "", "fold", "fold or unfold the section", "Go", at(placeGPU)},
-		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeHelp)},
+		{[]string{"esc", "backspace"}, actBack, "Esc", "", "back", "back; it never quits", "Go", at(placeGrid, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeStacks, placeHelp)},
 		{[]string{"esc", "backspace"}, actBack, "Esc", "", "", "ends a range; it never quits", "Go", tables | at(placeUsers)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "grid", "to the grid, then the next view", "Go", at(placeJobs)},
 		{[]string{"tab"}, actNextPane, "Tab", "", "", "to the next part or view", "Go", at(placeGrid, placeNodes, placeUsers)},
@@ -165,10 +168,12 @@ func bindings() []binding {
 		{[]string{"v"}, actArrange, "v", "", "", "the grid by node, or by pipeline stage and replica", "Show", at(placeJobs, placeRanks, placeJob)},
 		{[]string{":"}, actCommand, ":", "", "", "type a command: layout tp=8 pp=4 dp=16, layout auto", "Show", everywhere},
 		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
-		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers)},
+		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers, placeStacks)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "retry", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeNodes, placeNode)},
 		{[]string{"ctrl+r", "f5"}, actRefresh, "Ctrl-r", "", "", "sort afresh, draw the screen anew, and dial now what is not live", "Show", at(placeJobs, placeGrid, placeGPU, placeRanks, placeUsers)},
 		{[]string{"a", "f9"}, actMenu, "a", "", "", "all that can be done here, your own actions too; or what is being done", "Act", onNodes},
+		{[]string{"s"}, actShell, "s", "", "", "a shell on the node, where the selected rank is; ends with exit, or Enter ~.", "Act", onNodes},
+		{[]string{"S"}, actStacks, "S", "", "", "where each rank of the job is: equal stacks once, the odd ones first; again: ask anew", "Act", onJobs | at(placeStacks)},
 		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the job's take nothing new; asks first", "Act", onNodes},
 		{[]string{"R"}, actResume, "R", "", "", "resume: they take work again; asks first", "Act", onNodes},
 		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, a job's ranks, or a process of the node; asks first", "Act", onNodes},
@@ -187,7 +192,6 @@ func bindings() []binding {
 func laterKeys() map[string]string {
 	return map[string]string{
 		"3": "the Findings view", "5": "the Run view",
-		"s": "a shell on the node", "S": "dumping stacks",
 		"[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
 	}
 }

@@ -86,6 +86,10 @@ func (m *Model) act(do action) tea.Cmd {
 		m.arrange()
 	case actCommand:
 		m.prompt.startCommand()
+	case actShell:
+		return m.shell()
+	case actStacks:
+		return m.stacks()
 	case actMenu:
 		m.startMenu()
 	case actDrain:
@@ -140,6 +144,8 @@ func (m *Model) move(do action) {
 		}
 	case placeKernel:
 		m.node.log.step(do)
+	case placeStacks:
+		m.stack.step(do)
 	case placeHelp:
 		m.help.step(do)
 	}

@@ -48,6 +48,7 @@ type Model struct {
 	gpu    gpuScreen
 	help   helpScreen
 	acting actScreen
+	stack  stacksScreen
 	prompt prompt
 	notice string // said on the bottom line until the next key
 
@@ -74,7 +75,8 @@ const (
 	screenNode
 	screenGPU // one GPU of that node
 	screenKernel
-	screenAct // what is to be done, asked about or under way
+	screenStacks // where a job's ranks are
+	screenAct    // what is to be done, asked about or under way
 	screenHelp
 )
 
@@ -118,6 +120,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.job.charts.take(msg)
 	case followedMsg:
 		m.follow.done(msg)
+	case shellEndedMsg:
+		cmd = m.shellEnded(msg)
+	case stacksMsg:
+		m.takeStacks(msg)
 	case actReadyMsg:
 		m.acting.ready = m.acting.ready || int(msg) == m.acting.serial
 	case actNewsMsg:
@@ -218,6 +224,8 @@ func (m *Model) place() place {
 		return placeGPU
 	case screenKernel:
 		return placeKernel
+	case screenStacks:
+		return placeStacks
 	case screenAct:
 		return placeAct
 	}
