@@ -281,7 +281,7 @@ func TestStacks(t *testing.T) {
 	d.keys("S")
 	d.shows(t, "stacks of job 8123", "1 rank 131 in __next__ (dataloader.py)", "rank 131, pid", "254 ranks 0-6,8-130,132-255 in all_reduce (c10d.py)", "1 rank 7 not read: not permitted")
 	lines := d.text()
-	if strings.Index(lines, "1 rank 131") > strings.Index(lines, "254 ranks") {
+	if strings.Index(lines, "1 rank 131") > strings.Index(lines, "254 ranks 0-6") {
 		t.Error("the odd one is not first")
 	}
 	d.keys("y", "esc")
