@@ -14,19 +14,24 @@ const maxHostLists = 8
 func (a *assembly) hostsOf(j *Job, r *run) (named bool) {
 	var lists []string
 	known := a.known != nil && len(a.known.Jobs[j.Key].Hosts) > 0
-	seen := func(m *member) {
-		for _, c := range []*claim{m.id, m.own} {
-			j.HostsN = max(j.HostsN, c.hostsN)
-			if c.hosts != "" && !known && len(lists) < maxHostLists && !slices.Contains(lists, c.hosts) {
-				lists = append(lists, c.hosts)
-			}
+	hear := func(t *ties) {
+		j.HostsN = max(j.HostsN, t.hostsN)
+		if t.hosts != "" && !known && len(lists) < maxHostLists && !slices.Contains(lists, t.hosts) {
+			lists = append(lists, t.hosts)
 		}
 	}
-	for i := range r.members {
-		seen(&r.members[i])
-	}
-	for i := range r.others {
-		seen(&r.others[i])
+	for _, members := range [...][]member{r.members, r.others} {
+		var last *ties
+		for i := range members {
+			m := &members[i]
+			if m.id != last {
+				last = m.id
+				hear(last)
+			}
+			if m.own.said != last {
+				hear(m.own.said)
+			}
+		}
 	}
 	n := 0
 	if known {
