@@ -14,6 +14,7 @@ import (
 type rankTable struct {
 	list
 	rows   []rankRow
+	tasks  bool             // some row has a task
 	at     map[string]int32 // rows by key
 	of     []int32          // the row of each of the job's GPUs
 	ranks  []fleet.Rank     // that the rows were made of
@@ -23,11 +24,16 @@ type rankTable struct {
 
 // rankRow is a rank, or a GPU of the job without one.
 type rankRow struct {
-	key    string
-	rank   *fleet.Rank // nil: none is known
-	ref    *fleet.GPURef
+	key  string
+	rank *fleet.Rank // nil: none is known
+	ref  *fleet.GPURef
+	node string // of its first GPU
+	rankReading
+}
+
+// rankReading is what a rank's GPUs come to.
+type rankReading struct {
 	gpus   int
-	node   string                     // of its first GPU
 	values [numCompared]fleet.Reading // means over its GPUs
 	known  [numCompared]int
 	mem    fleet.Reading
@@ -39,6 +45,9 @@ type rankRow struct {
 	differ int     // in what: one of those compared; -1: in nothing
 	by     float64
 }
+
+// unread is a reading before any GPU was added.
+var unread = rankReading{mem: fleet.None(), memAll: fleet.None(), temp: fleet.None(), net: fleet.None(), differ: -1}
 
 // What is compared between peers, in percent.
 const (
@@ -75,7 +84,7 @@ func rankColumns() []column {
 // columns are those of a job's ranks: what none of them has is left out.
 func (t *rankTable) columns() []column {
 	all := rankColumns()
-	if !slices.ContainsFunc(t.rows, func(r rankRow) bool { return r.task() != "" }) {
+	if !t.tasks {
 		all = slices.DeleteFunc(all, func(c column) bool { return c.id == "task" })
 	}
 	return all
@@ -106,7 +115,7 @@ func (t *rankTable) fits(j *fleet.Job) bool {
 	}
 	for i := range j.GPUs {
 		r := &t.rows[t.of[i]]
-		if ref := &j.GPUs[i]; r.rank == nil && (r.node != ref.Node || r.ref == nil || r.ref.Index != ref.Index) || r.rank != nil && r.rank.Node != ref.Node {
+		if ref := &j.GPUs[i]; r.node != ref.Node || r.rank == nil && (r.ref == nil || r.ref.Index != ref.Index) {
 			return false
 		}
 	}
@@ -141,8 +150,9 @@ func (t *rankTable) build(j *fleet.Job) {
 		}
 		t.of[i] = row
 	}
-	t.at = make(map[string]int32, len(t.rows))
+	t.at, t.tasks = make(map[string]int32, len(t.rows)), false
 	for i := range t.rows {
+		t.tasks = t.tasks || t.rows[i].task() != ""
 		t.at[t.rows[i].key] = int32(i)
 	}
 }
@@ -168,10 +178,9 @@ func (t *rankTable) row(key string) *rankRow {
 
 // read fills in what each row's GPUs come to.
 func (t *rankTable) read(j *fleet.Job) {
-	none := fleet.None()
 	for i := range t.rows {
 		r := &t.rows[i]
-		*r = rankRow{key: r.key, rank: r.rank, node: r.node, mem: none, memAll: none, temp: none, net: none, differ: -1}
+		r.ref, r.rankReading = nil, unread
 	}
 	for i := range j.GPUs {
 		t.rows[t.of[i]].add(&j.GPUs[i])
@@ -180,7 +189,7 @@ func (t *rankTable) read(j *fleet.Job) {
 		r := &t.rows[i]
 		for k, n := range r.known {
 			if r.values[k] /= fleet.Reading(n); n == 0 {
-				r.values[k] = none
+				r.values[k] = fleet.None()
 			}
 		}
 	}
@@ -205,8 +214,8 @@ func (r *rankRow) add(ref *fleet.GPURef) {
 			}
 		}
 	}
-	r.mem, r.memAll = sum(r.mem, g.MemUsedBytes), sum(r.memAll, g.MemTotalBytes)
-	r.net = sum(r.net, sum(g.NetRxBytesPerS, g.NetTxBytesPerS))
+	r.mem, r.memAll = plus(r.mem, g.MemUsedBytes), plus(r.memAll, g.MemTotalBytes)
+	r.net = plus(r.net, plus(g.NetRxBytesPerS, g.NetTxBytesPerS))
 	if g.TempC.Known() && !(r.temp >= g.TempC) {
 		r.temp = g.TempC
 	}
