@@ -56,7 +56,7 @@ func (a *assembly) hostsOf(j *Job, r *run) (named bool) {
 	if j.HostsN = max(j.HostsN, n); len(j.Hosts) == 0 {
 		return false
 	}
-	mine := a.namesOf(r)
+	mine := a.namesOf(j, r)
 	unseen := 0
 	for _, h := range j.Hosts {
 		if !mine.has(h) {
@@ -67,7 +67,7 @@ func (a *assembly) hostsOf(j *Job, r *run) (named bool) {
 		return unseen == 0
 	}
 	if a.watched == nil {
-		a.watched = names{}
+		a.watched = make(names, 2*len(a.nodes))
 		for i := range a.nodes {
 			a.watched.add(&a.nodes[i])
 		}
@@ -85,7 +85,9 @@ type names map[string]bool
 
 func (s names) add(n *NodeFacts) {
 	s.put(n.Node)
-	s.put(n.Hostname)
+	if n.Hostname != n.Node {
+		s.put(n.Hostname)
+	}
 	for _, other := range n.Names {
 		s.put(other)
 	}
@@ -119,8 +121,8 @@ func (s names) has(host string) bool {
 }
 
 // namesOf is the names of the nodes on which a run is seen.
-func (a *assembly) namesOf(r *run) names {
-	s := names{}
+func (a *assembly) namesOf(j *Job, r *run) names {
+	s := make(names, len(j.Hosts)) // about as many
 	last := int32(-1)
 	look := func(m *member) {
 		if m.node != last {
