@@ -223,39 +223,42 @@ func (r *rankRow) add(ref *fleet.GPURef) {
 
 // compare says of each rank how far it is from the middle of all, where there are peers to speak of.
 func (t *rankTable) compare() {
-	for k := range numCompared {
-		middle := t.middle(k)
-		for i := range t.rows {
-			if r := &t.rows[i]; math.Abs(float64(r.values[k])-middle) > r.score {
-				r.by = float64(r.values[k]) - middle
-				r.score, r.differ = math.Abs(r.by), k
+	middle := t.middle()
+	for i := range t.rows {
+		r := &t.rows[i]
+		for k := range middle {
+			if by := float64(r.values[k]) - middle[k]; math.Abs(by) > r.score {
+				r.by, r.score, r.differ = by, math.Abs(by), k
 			}
 		}
 	}
 }
 
-// middle is the median of what the rows have of one thing, to the half percent; NaN where fewer than three have it. It is found by counting: ten thousand values are
+// middle is the median of what the rows have of each thing, to the half percent; NaN where fewer than three have it. It is found by counting: ten thousand values are
 // not sorted for each picture.
-func (t *rankTable) middle(k int) float64 {
+func (t *rankTable) middle() (middle [numCompared]float64) {
 	const steps = 512 // up to 256 %
-	var count [steps]int
-	n := 0
+	var count [numCompared][steps]int32
+	var n [numCompared]int32
 	for i := range t.rows {
-		if v := t.rows[i].values[k]; v.Known() {
-			count[max(0, min(steps-1, int(2*v+0.5)))]++
-			n++
+		for k, v := range t.rows[i].values {
+			if v.Known() {
+				count[k][max(0, min(steps-1, int(2*v+0.5)))]++
+				n[k]++
+			}
 		}
 	}
-	if n < 3 {
-		return math.NaN()
-	}
-	seen := 0
-	for i, c := range count {
-		if seen += c; seen > n/2 {
-			return float64(i) / 2
+	for k := range middle {
+		middle[k] = math.NaN()
+		seen := int32(0)
+		for i, c := range count[k] {
+			if seen += c; n[k] >= 3 && seen > n[k]/2 {
+				middle[k] = float64(i) / 2
+				break
+			}
 		}
 	}
-	return math.NaN()
+	return middle
 }
 
 // how is in what a rank differs from its peers: "power -62"; "" where it does not.
