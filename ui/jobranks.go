@@ -18,16 +18,19 @@ type rankTable struct {
 	at     map[string]int32 // rows by key
 	of     []int32          // the row of each of the job's GPUs
 	ranks  []fleet.Rank     // that the rows were made of
+	pass   int              // how often they were read
 	placed []placed
 	page   int
 }
 
 // rankRow is a rank, or a GPU of the job without one.
 type rankRow struct {
-	key  string
-	rank *fleet.Rank // nil: none is known
-	ref  *fleet.GPURef
-	node string // of its first GPU
+	key   string
+	rank  *fleet.Rank // nil: none is known
+	ref   *fleet.GPURef
+	node  string // of its first GPU
+	index int    // of its GPU, where there is no rank
+	pass  int    // of the table in which it was last read
 	rankReading
 }
 
@@ -92,11 +95,11 @@ func (t *rankTable) columns() []column {
 
 // refresh takes over a job's ranks. Which rows there are seldom changes: then only their numbers are read anew.
 func (t *rankTable) refresh(j *fleet.Job, snap *fleet.Snapshot, touched time.Time, force bool) {
-	same := t.fits(j)
+	same := t.read(j)
 	if !same {
 		t.build(j)
+		t.read(j)
 	}
-	t.read(j)
 	t.compare()
 	if same && !force && !t.mayResort(snap.At, touched) {
 		return
@@ -106,20 +109,6 @@ func (t *rankTable) refresh(j *fleet.Job, snap *fleet.Snapshot, touched time.Tim
 		rows[i] = t.rows[i].sortKey(t.sort)
 	}
 	t.arrange(sortRows(rows, t.descending()), force || t.mayResort(snap.At, touched), snap.At)
-}
-
-// fits says whether the rows are those of the job as it is now.
-func (t *rankTable) fits(j *fleet.Job) bool {
-	if len(t.of) != len(j.GPUs) || len(t.ranks) != len(j.Ranks) || len(t.rows) == 0 || len(j.Ranks) > 0 && &t.ranks[0] != &j.Ranks[0] {
-		return false
-	}
-	for i := range j.GPUs {
-		r := &t.rows[t.of[i]]
-		if ref := &j.GPUs[i]; r.node != ref.Node || r.rank == nil && (r.ref == nil || r.ref.Index != ref.Index) {
-			return false
-		}
-	}
-	return true
 }
 
 type gpuKey struct {
@@ -138,7 +127,7 @@ func (t *rankTable) build(j *fleet.Job) {
 				owner[gpuKey{r.Node, g}] = int32(len(t.rows))
 			}
 		}
-		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node})
+		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node, rankReading: unread})
 	}
 	for i := range j.GPUs {
 		ref := &j.GPUs[i]
@@ -146,7 +135,7 @@ func (t *rankTable) build(j *fleet.Job) {
 		if !ok {
 			row = int32(len(t.rows))
 			owner[gpuKey{ref.Node, ref.Index}] = row
-			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node})
+			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node, index: ref.Index, rankReading: unread})
 		}
 		t.of[i] = row
 	}
@@ -176,14 +165,21 @@ func (t *rankTable) row(key string) *rankRow {
 	return nil
 }
 
-// read fills in what each row's GPUs come to.
-func (t *rankTable) read(j *fleet.Job) {
-	for i := range t.rows {
-		r := &t.rows[i]
-		r.ref, r.rankReading = nil, unread
+// read fills in what each row's GPUs come to; false: the rows are not those of the job as it is now.
+func (t *rankTable) read(j *fleet.Job) bool {
+	if len(t.of) != len(j.GPUs) || len(t.ranks) != len(j.Ranks) || len(t.rows) == 0 || len(j.Ranks) > 0 && &t.ranks[0] != &j.Ranks[0] {
+		return false
 	}
+	t.pass++
 	for i := range j.GPUs {
-		t.rows[t.of[i]].add(&j.GPUs[i])
+		r, ref := &t.rows[t.of[i]], &j.GPUs[i]
+		if r.node != ref.Node || r.rank == nil && r.index != ref.Index {
+			return false
+		}
+		if r.pass != t.pass {
+			r.pass, r.ref, r.rankReading = t.pass, ref, unread
+		}
+		r.add(ref)
 	}
 	for i := range t.rows {
 		r := &t.rows[i]
@@ -193,12 +189,11 @@ func (t *rankTable) read(j *fleet.Job) {
 			}
 		}
 	}
+	return true
 }
 
 func (r *rankRow) add(ref *fleet.GPURef) {
-	if r.gpus++; r.ref == nil {
-		r.ref = ref
-	}
+	r.gpus++
 	if k := gpuMark(ref.GPU, ref.State); markRank(k) > markRank(r.mark) {
 		r.mark = k
 	}
