@@ -46,6 +46,7 @@ type Model struct {
 	nodes  nodesScreen
 	node   nodeScreen
 	gpu    gpuScreen
+	worst  worstOf
 	help   helpScreen
 	prompt prompt
 	notice string // said on the bottom line until the next key
