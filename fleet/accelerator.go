@@ -12,11 +12,15 @@ import (
 //
 // Its own fields are read every second. What is read seldom lies in Slow, which snapshots share until it is read again; what is only read while somebody
 // looks lies in Detail.
+//
+// What is asked of every GPU for each picture stands first.
 type GPU struct {
 	Index                                                  int
 	Info                                                   *facts.GPU // who it is; never nil in a snapshot
 	Status                                                 int
 	Stale                                                  time.Duration // how long its readings have not been renewed; 0: fresh
+	Severity                                               Severity      // of the worst problem of this GPU
+	IdleSince                                              time.Time     // held and idle since; zero: it is not
 	UtilPct                                                Reading
 	MemUtilPct                                             Reading // memory controller
 	MemUsedBytes, MemTotalBytes                            Reading
@@ -30,8 +34,6 @@ type GPU struct {
 	Slow                                                   *GPUSlow   // never nil in a snapshot
 	Detail                                                 *GPUDetail // nil but at detail level
 	Holders                                                []Holder   // processes that hold it, or a part of it
-	Severity                                               Severity   // of the worst problem of this GPU
-	IdleSince                                              time.Time  // held and idle since; zero: it is not
 }
 
 // GPUSlow is what is read of a GPU once in half a minute or so: its health. Counters are totals since the driver was loaded, or since the board was made.

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -25,7 +26,7 @@ func AssembleWith(nodes []NodeFacts, known *Known) []Job {
 	for i := range nodes {
 		total += len(ids[i])
 	}
-	a.found = make([]grouped, 0, total)
+	a.found = make([]member, 0, total)
 	for i := range nodes {
 		a.addNode(int32(i))
 	}
@@ -51,9 +52,7 @@ type assembly struct {
 	groups map[groupKey]int32
 	keys   []groupKey
 	sizes  []int // of the groups
-	found  []grouped
-
-	byPID map[int32]map[int32]int32 // of nodes where it was asked for
+	found  []member
 }
 
 // groupKey is a job's identity; node is set for what cannot reach beyond it.
@@ -61,16 +60,16 @@ type groupKey struct{ job, node string }
 
 // member is a process of a job.
 type member struct {
-	node, proc int32
-	role       Role
-	inferred   bool
-	rank       int32
-	local      int32
-	id         *claim // of its job
-	own        *claim // what it says itself
+	own         *Identity
+	id          *ties // of its job
+	node, proc  int32
+	rank, local int32 // -1: none, unknown
+	group       int32 // until members are parted
+	role        Role
+	inferred    bool
 }
 
-func (a *assembly) key(node int32, c *claim) groupKey {
+func (a *assembly) key(node int32, c *ties) groupKey {
 	k := groupKey{job: c.job}
 	if c.nodeLocal {
 		k.node = a.nodes[node].Node
@@ -110,78 +109,70 @@ func (a *assembly) group(k groupKey) int32 {
 }
 
 func (a *assembly) addNode(n int32) {
-	procs, ids := a.nodes[n].Processes, a.ids[n]
-	var relatives *kin // made when first needed
-	var last groupKey
-	lastGroup := int32(-1)
+	ids := a.ids[n]
+	var last *ties
+	var key groupKey
+	group := int32(-1)
 	for i := range ids {
 		id := &ids[i]
-		if a.twice.seen(n, procs[i]) {
+		if a.twice.seen(n, a.nodes[n].Processes, i) || id.job.strength == saysNothing {
 			continue
 		}
-		m := member{node: n, proc: int32(i), role: id.Role, rank: -1, local: -1, id: &id.claim, own: &id.claim}
-		c := &id.claim
-		if m.role != RoleRank && c.strength < scheduledJob {
-			if relatives == nil {
-				relatives = kinOf(procs, ids)
-			}
-			if k := relatives.find(int32(i), procs); k != nil && (k.strength > c.strength || m.role == RoleLauncher && k.strength == c.strength) {
-				c, m.id = k, k
-				if m.role == RoleNone {
-					m.role = RoleHelper
-				}
+		if id.job != last {
+			last = id.job
+			if k := a.key(n, last); group < 0 || k != key {
+				key, group = k, a.group(k)
 			}
 		}
-		if c.strength == saysNothing {
-			continue
-		}
+		m := member{own: id, id: last, node: n, proc: int32(i), rank: -1, local: -1, group: group, role: id.role}
 		if m.role == RoleRank {
-			m.rank, m.local = int32(c.rank), int32(c.local)
+			m.rank, m.local = id.rank, id.local
 		}
-		if k := a.key(n, c); lastGroup < 0 || k != last {
-			last, lastGroup = k, a.group(k)
-		}
-		a.found = append(a.found, grouped{m, lastGroup})
-		a.sizes[lastGroup]++
+		a.found = append(a.found, m)
+		a.sizes[group]++
 	}
-}
-
-// grouped is a member and the group that it is in.
-type grouped struct {
-	member
-	group int32
 }
 
 // parted is the members of each group, in the order in which they were found.
 func (a *assembly) parted() [][]member {
-	all := make([]member, len(a.found))
+	all := a.found
 	groups := make([][]member, len(a.sizes))
 	at := 0
+	if slices.IsSortedFunc(all, func(x, y member) int { return cmp.Compare(x.group, y.group) }) {
+		for g, n := range a.sizes {
+			groups[g] = all[at : at+n : at+n]
+			at += n
+		}
+		return groups
+	}
+	all = make([]member, len(all))
 	for g, n := range a.sizes {
 		groups[g] = all[at : at : at+n]
 		at += n
 	}
 	for i := range a.found {
 		m := &a.found[i]
-		groups[m.group] = append(groups[m.group], m.member)
+		groups[m.group] = append(groups[m.group], *m)
 	}
 	return groups
 }
 
-// learn goes through all claims once: which other keys a job has, for some processes know several, and which clusters there are.
+// learn goes through all that is said once: which other keys a job has, for some processes know several, and which clusters there are.
 func (a *assembly) learn() {
 	for n := range a.ids {
+		var last *ties
 		for i := range a.ids[n] {
-			if !a.ids[n][i].aliases {
+			t := a.ids[n][i].said
+			if t == last {
 				continue
 			}
-			c := &a.ids[n][i].claim
-			a.clusters.learn(n, c.cluster, c.scheduler)
-			if c.also != "" {
-				a.alike(c.also, c.job)
+			last = t
+			a.clusters.learn(n, t.cluster, t.scheduler)
+			if t.also != "" {
+				a.alike(t.also, t.job)
 			}
-			if c.sluid != "" && strings.HasPrefix(c.job, "slurm/") && c.job != "slurm/"+c.sluid {
-				a.alike("slurm/"+c.sluid, c.job)
+			if t.sluid != "" && strings.HasPrefix(t.job, "slurm/") && t.job != "slurm/"+t.sluid {
+				a.alike("slurm/"+t.sluid, t.job)
 			}
 		}
 	}
@@ -220,7 +211,7 @@ func (c *clusters) learn(node int, name, scheduler string) {
 	c.several = c.several || name != c.first
 }
 
-func (c *clusters) qualify(job string, node int32, of *claim) string {
+func (c *clusters) qualify(job string, node int32, of *ties) string {
 	if !c.several || !strings.HasPrefix(job, "slurm/") {
 		return job
 	}

@@ -9,7 +9,7 @@ func deepspeed(v *view) claim {
 	}
 	o := options(v.p.GetCommand(), "world-info", "master-addr", "master-port")
 	hosts, world := parseWorldInfo(o["world-info"])
-	c := claim{framework: "deepspeed", hosts: strings.Join(hosts, ","), hostsN: len(hosts), expect: world}
+	c := claim{ties: ties{framework: "deepspeed", hosts: strings.Join(hosts, ","), hostsN: len(hosts), expect: world}}
 	if o["master-addr"] != "" {
 		port := o["master-port"]
 		if port == "" {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,40 +13,34 @@ import (
 const maxDevices = 64
 
 // held is the accelerators that the driver says the process holds, ascending.
-func (a *assembly) held(n *NodeFacts, p *facts.Process) []int {
-	if len(p.GetHeld()) == 0 {
+func (a *assembly) held(m *member) []int {
+	held, n := m.own.heldOf(len(a.nodes[m.node].GPUs))
+	if n == 0 {
 		return nil
 	}
 	const chunk = 1024 // most processes hold one: they share the room
-	if cap(a.room)-len(a.room) < len(p.GetHeld()) {
-		a.room = make([]int, 0, max(chunk, len(p.GetHeld())))
+	if cap(a.room)-len(a.room) < n {
+		a.room = make([]int, 0, chunk)
 	}
 	start := len(a.room)
-	for _, h := range p.GetHeld() {
-		if g := int(h.GetGpu()); h.GetGpu() < maxDevices && (len(n.GPUs) == 0 || g < len(n.GPUs)) {
-			a.room = append(a.room, g)
-		}
+	for ; held != 0; held &= held - 1 {
+		a.room = append(a.room, bits.TrailingZeros64(held))
 	}
-	gpus := a.room[start:len(a.room):len(a.room)]
-	if len(gpus) == 0 {
-		return nil
-	}
-	slices.Sort(gpus)
-	return slices.Compact(gpus)
+	return a.room[start:len(a.room):len(a.room)]
 }
 
 // devices is the accelerators of a rank: those it holds, else those that its environment says it sees. Without either it has none that we know of:
 // a rank may well run on the CPU.
-func (a *assembly) devices(n *NodeFacts, p *facts.Process, local int) []int {
-	if gpus := a.held(n, p); len(gpus) > 0 {
+func (a *assembly) devices(m *member) []int {
+	if gpus := a.held(m); len(gpus) > 0 || !m.own.names {
 		return gpus
 	}
-	v := viewOf(p)
-	seen, ok := visible(n, &v)
+	v := viewOf(a.process(m))
+	seen, ok := visible(&a.nodes[m.node], &v)
 	if !ok || len(seen) == 0 {
 		return nil
 	}
-	if local >= 0 && local < len(seen) {
+	if local := int(m.local); local >= 0 && local < len(seen) {
 		seen = seen[local : local+1]
 	} else if len(seen) > 1 && local >= 0 {
 		return nil // a local rank beyond the list: the list is not for it
@@ -54,10 +49,24 @@ func (a *assembly) devices(n *NodeFacts, p *facts.Process, local int) []int {
 	return slices.Compact(seen)
 }
 
+// Variables that name the devices which a process sees, and those which it was given; of each the first that is there counts.
+var (
+	seenDevices  = [...]string{"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
+	givenDevices = [...]string{"SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "NVIDIA_VISIBLE_DEVICES"}
+)
+
+// namesDevices says whether the process's environment names devices at all.
+func namesDevices(p *facts.Process) bool {
+	env := viewOf(p).env
+	_, seen := firstOf(env, seenDevices[:])
+	_, given := firstOf(env, givenDevices[:])
+	return seen || given
+}
+
 // visible is the devices that the process sees, in its own order, as indices on the node; ok says whether its environment tells.
 func visible(n *NodeFacts, v *view) (gpus []int, ok bool) {
 	base, based := physical(n, v)
-	list, ok := firstOf(v.env, "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+	list, ok := firstOf(v.env, seenDevices[:])
 	if !ok {
 		return base, based
 	}
@@ -86,7 +95,7 @@ func visible(n *NodeFacts, v *view) (gpus []int, ok bool) {
 
 // physical is the node's devices that were given to the process, as the scheduler or the container runtime numbers them.
 func physical(n *NodeFacts, v *view) ([]int, bool) {
-	list, ok := firstOf(v.env, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "NVIDIA_VISIBLE_DEVICES")
+	list, ok := firstOf(v.env, givenDevices[:])
 	if !ok || list == "all" {
 		return nil, false
 	}
@@ -141,7 +150,7 @@ func device(n *NodeFacts, word string) int {
 	return found
 }
 
-func firstOf(env map[string]string, keys ...string) (string, bool) {
+func firstOf(env map[string]string, keys []string) (string, bool) {
 	for _, k := range keys {
 		if v, ok := env[k]; ok {
 			return v, true

@@ -3,6 +3,8 @@ package jobs
 import (
 	"slices"
 	"testing"
+
+	"foretop/telemetry/facts"
 )
 
 func TestDevices(t *testing.T) {
@@ -37,7 +39,10 @@ func TestDevices(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := holding(proc(1, 0, "x", tt.env), tt.held...)
-			if got := new(assembly).devices(&n, p, tt.local); !slices.Equal(got, tt.want) {
+			n.Processes = []*facts.Process{p}
+			a := assembly{nodes: []NodeFacts{n}}
+			m := member{own: &IdentifyAll(n.Processes)[0], local: int32(tt.local)}
+			if got := a.devices(&m); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})

@@ -58,15 +58,22 @@ const (
 	torchRank
 )
 
-// claim is what one family says of a process. What Assemble reads of every process stands first.
+// claim is what one family says of a process.
 type claim struct {
+	ties
+	rank, local int  // local -1: unknown
+	server      bool // serves the ranks and is none of them
+}
+
+// ties is what binds a process to its job. Processes of one job on a node mostly say the same: they share one, so that it is looked at once and not for each of them. It
+// never changes once it is shared.
+type ties struct {
 	strength     strength
 	rankStrength rankStrength
 	nodeLocal    bool // job is on this node only
 	runHere      bool // and run
 	launched     bool // what started it stays its parent for as long as it runs
 	spawned      bool // a child of multiprocessing
-	server       bool // serves the ranks and is none of them
 
 	job       string // key of the job
 	run       string // which run in the job: ranks are counted for each
@@ -76,7 +83,6 @@ type claim struct {
 	hosts     string // the job's hosts, as Slurm writes lists
 	hostsN    int    // how many there should be; 0 unknown
 
-	rank, local       int
 	world, localWorld int
 	agent             int // which agent started it; -1
 	restart, requeue  int
@@ -92,6 +98,7 @@ type claim struct {
 	sluid                     string // Slurm's other name of the job, where the cgroup has it
 	step                      string // of the scheduler's job
 	nodeName                  string // what the scheduler calls the node
+	login                     string // whose process it is
 }
 
 // view is one process as the families see it.

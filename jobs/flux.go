@@ -6,7 +6,7 @@ func flux(v *view) claim {
 	if !isJobName(id) {
 		return claim{}
 	}
-	c := claim{strength: scheduledJob, scheduler: "flux", job: "flux/" + id, id: id, hostsN: v.size("FLUX_JOB_NNODES")}
+	c := claim{ties: ties{strength: scheduledJob, scheduler: "flux", job: "flux/" + id, id: id, hostsN: v.size("FLUX_JOB_NNODES")}}
 	rank, ok := v.number("FLUX_TASK_RANK")
 	if !ok {
 		return c

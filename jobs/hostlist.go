@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -44,6 +43,8 @@ func expandItem(hosts []string, n int, before, item string, max, depth int) ([]s
 	if !ok || depth == 4 || len(before)+len(item) > 1<<12 {
 		return hosts, n
 	}
+	var room [8]byte
+	name := make([]byte, 0, len(before)+len(head)+len(room))
 	for part := range strings.SplitSeq(ranges, ",") {
 		from, to, ranged := strings.Cut(part, "-")
 		if !ranged {
@@ -59,13 +60,12 @@ func expandItem(hosts []string, n int, before, item string, max, depth int) ([]s
 				n += hi - i + 1
 				break
 			}
-			name := before + head
-			if pad := len(from); pad > 1 && from[0] == '0' {
-				name += fmt.Sprintf("%0*d", pad, i)
-			} else {
-				name += strconv.Itoa(i)
+			digits := strconv.AppendInt(room[:0], int64(i), 10)
+			name = append(append(name[:0], before...), head...)
+			for pad := len(digits); from[0] == '0' && pad < len(from); pad++ {
+				name = append(name, '0')
 			}
-			hosts, n = expandItem(hosts, n, name, tail, max, depth+1)
+			hosts, n = expandItem(hosts, n, string(append(name, digits...)), tail, max, depth+1)
 		}
 	}
 	return hosts, n

@@ -14,19 +14,24 @@ const maxHostLists = 8
 func (a *assembly) hostsOf(j *Job, r *run) (named bool) {
 	var lists []string
 	known := a.known != nil && len(a.known.Jobs[j.Key].Hosts) > 0
-	seen := func(m *member) {
-		for _, c := range []*claim{m.id, m.own} {
-			j.HostsN = max(j.HostsN, c.hostsN)
-			if c.hosts != "" && !known && len(lists) < maxHostLists && !slices.Contains(lists, c.hosts) {
-				lists = append(lists, c.hosts)
-			}
+	hear := func(t *ties) {
+		j.HostsN = max(j.HostsN, t.hostsN)
+		if t.hosts != "" && !known && len(lists) < maxHostLists && !slices.Contains(lists, t.hosts) {
+			lists = append(lists, t.hosts)
 		}
 	}
-	for i := range r.members {
-		seen(&r.members[i])
-	}
-	for i := range r.others {
-		seen(&r.others[i])
+	for _, members := range [...][]member{r.members, r.others} {
+		var last *ties
+		for i := range members {
+			m := &members[i]
+			if m.id != last {
+				last = m.id
+				hear(last)
+			}
+			if m.own.said != last {
+				hear(m.own.said)
+			}
+		}
 	}
 	n := 0
 	if known {
@@ -51,7 +56,7 @@ func (a *assembly) hostsOf(j *Job, r *run) (named bool) {
 	if j.HostsN = max(j.HostsN, n); len(j.Hosts) == 0 {
 		return false
 	}
-	mine := a.namesOf(r)
+	mine := a.namesOf(j, r)
 	unseen := 0
 	for _, h := range j.Hosts {
 		if !mine.has(h) {
@@ -62,7 +67,7 @@ func (a *assembly) hostsOf(j *Job, r *run) (named bool) {
 		return unseen == 0
 	}
 	if a.watched == nil {
-		a.watched = names{}
+		a.watched = make(names, 2*len(a.nodes))
 		for i := range a.nodes {
 			a.watched.add(&a.nodes[i])
 		}
@@ -80,7 +85,9 @@ type names map[string]bool
 
 func (s names) add(n *NodeFacts) {
 	s.put(n.Node)
-	s.put(n.Hostname)
+	if n.Hostname != n.Node {
+		s.put(n.Hostname)
+	}
 	for _, other := range n.Names {
 		s.put(other)
 	}
@@ -114,8 +121,8 @@ func (s names) has(host string) bool {
 }
 
 // namesOf is the names of the nodes on which a run is seen.
-func (a *assembly) namesOf(r *run) names {
-	s := names{}
+func (a *assembly) namesOf(j *Job, r *run) names {
+	s := make(names, len(j.Hosts)) // about as many
 	last := int32(-1)
 	look := func(m *member) {
 		if m.node != last {

@@ -7,19 +7,11 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// Identity is what one process and its ancestors say of its job. It is a value to keep for as long as the process facts of its node do not
-// change; Assemble reads it.
-type Identity struct {
-	Role    Role
-	aliases bool // the claim has other names of its job, or its cluster's
-	claim   claim
-}
-
 // maxAncestors bounds the walk to a process's ancestors, which a hostile node may have closed to a ring.
 const maxAncestors = 16
 
-// Identify says who a process belongs to. byPID finds the other processes of the same node, nil where one is not told.
-func Identify(p *facts.Process, byPID func(int32) *facts.Process) Identity {
+// identify says who a process belongs to by its own words and its ancestors'. byPID finds the other processes of the same node, nil where one is not told.
+func identify(p *facts.Process, byPID func(int32) *facts.Process) (Role, claim) {
 	v := viewOf(p)
 	v.byPID = byPID
 	c := claims(&v)
@@ -46,33 +38,7 @@ func Identify(p *facts.Process, byPID func(int32) *facts.Process) Identity {
 	case held:
 		role = RoleWorker
 	}
-	return Identity{Role: role, claim: c, aliases: c.also != "" || c.sluid != "" || c.cluster != ""}
-}
-
-// IdentifyAll identifies all processes of a node.
-func IdentifyAll(processes []*facts.Process) []Identity {
-	byPID := index(processes)
-	ids := make([]Identity, len(processes))
-	for i, p := range processes {
-		ids[i] = Identify(p, func(pid int32) *facts.Process {
-			if j, ok := byPID[pid]; ok {
-				return processes[j]
-			}
-			return nil
-		})
-	}
-	return ids
-}
-
-// index finds processes by pid; of two with the same the later started counts.
-func index(processes []*facts.Process) map[int32]int32 {
-	m := make(map[int32]int32, len(processes))
-	for i, p := range processes {
-		if j, ok := m[p.GetPid()]; !ok || processes[j].GetStartTicks() <= p.GetStartTicks() {
-			m[p.GetPid()] = int32(i)
-		}
-	}
-	return m
+	return role, c
 }
 
 // claims joins what the families say: the strongest for the job, the strongest for the rank, and everything else from whoever knows it.
@@ -191,10 +157,10 @@ func unspoken(p *facts.Process) claim {
 		}
 		return r
 	}, name)
-	return claim{
+	return claim{ties: ties{
 		strength:  holdsGPU,
 		nodeLocal: true,
 		job:       "process/" + digest(strconv.FormatUint(uint64(p.GetUid()), 10), p.GetUser(), p.GetCgroup(), like),
 		name:      name,
-	}
+	}}
 }

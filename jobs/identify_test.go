@@ -85,8 +85,8 @@ func TestIdentify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			all := append(tt.more, tt.p)
 			id := IdentifyAll(all)[len(all)-1]
-			c := id.claim
-			got := said{id.Role, c.job, c.rank, c.world, c.framework, c.scheduler}
+			c := id.said
+			got := said{id.role, c.job, int(id.rank), c.world, c.framework, c.scheduler}
 			if tt.want.Role != RoleRank { // who is no rank has no number that counts
 				got.Rank, tt.want.Rank = 0, 0
 				got.World, tt.want.World = 0, 0

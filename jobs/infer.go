@@ -13,7 +13,7 @@ import (
 type siblings struct {
 	size, base int // base: rank minus local rank, the same for all
 	local      map[int32]bool
-	claim      *claim
+	ties       *ties
 	odd        bool // they contradict one another, or reason
 	unread     []int
 }
@@ -25,18 +25,13 @@ func (a *assembly) eliminate(r *run) {
 	var families []*siblings // in the order in which they were met
 	for i := range r.others {
 		m := &r.others[i]
-		p := a.process(m)
-		if !isUnread(p) || m.role != RoleWorker && m.role != RoleHelper || isWrapper(p) {
-			continue
-		}
-		pid, alive := a.launcherOf(m)
-		if !alive {
+		if !m.own.unread || !m.own.underLauncher || m.role != RoleWorker && m.role != RoleHelper || m.own.wrapper {
 			continue
 		}
 		if of == nil {
-			of = a.siblingsOf(r)
+			of = r.siblings()
 		}
-		if s := of[nodePID{m.node, pid}]; s != nil {
+		if s := of[nodePID{m.node, m.own.ppid}]; s != nil {
 			if s.unread == nil {
 				families = append(families, s)
 			}
@@ -55,7 +50,7 @@ func (a *assembly) eliminate(r *run) {
 				next++
 			}
 			m := r.others[i]
-			m.role, m.inferred, m.local, m.rank, m.id = RoleRank, true, next, int32(s.base)+next, s.claim
+			m.role, m.inferred, m.local, m.rank, m.id = RoleRank, true, next, int32(s.base)+next, s.ties
 			r.members = append(r.members, m)
 			taken[i] = true
 			next++
@@ -78,14 +73,15 @@ func (a *assembly) layout(x, y *member) int {
 	return cmp.Or(cmp.Compare(first(p), first(q)), cmp.Compare(p.GetStartTicks(), q.GetStartTicks()), cmp.Compare(p.GetPid(), q.GetPid()))
 }
 
-func (a *assembly) siblingsOf(r *run) map[nodePID]*siblings {
+// siblings are the ranks of a run by their parents.
+func (r *run) siblings() map[nodePID]*siblings {
 	of := map[nodePID]*siblings{}
 	for i := range r.members {
 		m := &r.members[i]
-		k := nodePID{m.node, a.process(m).GetPpid()}
+		k := nodePID{m.node, m.own.ppid}
 		s := of[k]
 		if s == nil {
-			s = &siblings{size: m.id.localWorld, base: int(m.rank) - int(m.local), local: map[int32]bool{}, claim: m.id}
+			s = &siblings{size: m.id.localWorld, base: int(m.rank) - int(m.local), local: map[int32]bool{}, ties: m.id}
 			of[k] = s
 		}
 		s.odd = s.odd || m.local < 0 || s.base < 0 || s.size != m.id.localWorld || s.base != int(m.rank)-int(m.local) || s.local[m.local] || int(m.local) >= s.size
@@ -105,15 +101,13 @@ func (a *assembly) name(j *Job, ranks, others []member) {
 	}
 	oldest := &all[0]
 	for i := range all {
-		if s := a.process(&all[i]).GetStartWallMs(); s > 0 && s < a.process(oldest).GetStartWallMs() {
+		if s := all[i].own.startMS; s > 0 && s < oldest.own.startMS {
 			oldest = &all[i]
 		}
 	}
 	p := a.process(oldest)
-	if oldest.own.spawned { // it bears no name: its parent does
-		if up, ok := a.pids(oldest.node)[p.GetPpid()]; ok {
-			p = a.nodes[oldest.node].Processes[up]
-		}
+	if up := oldest.own.parent; oldest.own.said.spawned && up >= 0 { // it bears no name: its parent does
+		p = a.nodes[oldest.node].Processes[up]
 	}
 	set(&j.Name, program(p))
 	set(&j.ID, "pid "+strconv.Itoa(int(p.GetPid())))

@@ -15,7 +15,7 @@ func jax(v *view) claim {
 		at += ":" + port
 	}
 	at = strings.ToLower(at)
-	c := claim{strength: sharedRun, framework: "jax", job: "jax/" + digest(v.uid(), at), id: at, agent: -1, run: "jax " + at}
+	c := claim{ties: ties{strength: sharedRun, framework: "jax", job: "jax/" + digest(v.uid(), at), id: at, agent: -1, run: "jax " + at}}
 	if at == "" || isLoopback(hostOf(at)) {
 		c.strength, c.nodeLocal, c.runHere = localRun, true, true
 	}

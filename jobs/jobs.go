@@ -2,8 +2,8 @@
 // their ranks and devices. Pure functions over process facts: it reads no system, asks no scheduler, keeps no state. The fleet calls it whenever
 // process facts changed; a scheduler's own words enrich the result later.
 //
-// [Identify] looks at one process, [Assemble] joins the processes of all nodes. Identities depend on a node's own processes alone, so a caller
-// that keeps them ([IdentifyAll]) pays only for the nodes that changed.
+// [IdentifyAll] looks at the processes of one node, [Assemble] joins those of all nodes. Identities depend on a node's own processes alone, so a caller
+// that keeps them pays only for the nodes that changed.
 //
 // # Precedence
 //

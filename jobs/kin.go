@@ -5,103 +5,81 @@ import "foretop/telemetry/facts"
 // kin finds the job of a process in what its children and siblings say: a launcher belongs to what it launched, a worker whose environment cannot be read
 // to the run of the workers beside it.
 type kin struct {
-	ofParent map[int32]*claim // by the pid of the parent of ranks: what the first of them says
-	ofSpawn  map[int32]*claim // the same of multiprocessing's children
-	launcher map[int32]bool   // pids of launchers
+	ofParent map[int32]*ties // by the pid of the parent of ranks: what the first of them says
+	ofSpawn  map[int32]*ties // the same of multiprocessing's children
+	launcher map[int32]bool  // pids of launchers
 }
 
-func kinOf(procs []*facts.Process, ids []Identity) *kin {
-	k := new(kin)
+func kinOf(ids []Identity) *kin {
+	k := &kin{ofParent: map[int32]*ties{}, ofSpawn: map[int32]*ties{}, launcher: map[int32]bool{}}
 	for i := range ids {
-		switch ids[i].Role {
-		case RoleRank:
-			if pp := procs[i].GetPpid(); pp > 1 {
-				if k.ofParent == nil {
-					k.ofParent = make(map[int32]*claim, 4)
-				}
-				if k.ofParent[pp] == nil {
-					k.ofParent[pp] = &ids[i].claim
-				}
+		id := &ids[i]
+		switch {
+		case id.role == RoleRank && id.ppid > 1:
+			if k.ofParent[id.ppid] == nil {
+				k.ofParent[id.ppid] = id.said
 			}
-		case RoleWorker:
-			if pp := procs[i].GetPpid(); ids[i].claim.spawned && ids[i].claim.strength == spawnedRun && pp > 1 {
-				if k.ofSpawn == nil {
-					k.ofSpawn = make(map[int32]*claim, 4)
-				}
-				k.ofSpawn[pp] = &ids[i].claim
-			}
-		case RoleLauncher:
-			if k.launcher == nil {
-				k.launcher = make(map[int32]bool, 4)
-			}
-			k.launcher[procs[i].GetPid()] = true
+		case id.role == RoleWorker && id.ppid > 1 && id.said.spawned && id.said.strength == spawnedRun:
+			k.ofSpawn[id.ppid] = id.said
+		case id.role == RoleLauncher:
+			k.launcher[id.pid] = true
 		}
 	}
 	return k
 }
 
-// find gives a relative's claim, nil when there is none to go by.
-func (k *kin) find(i int32, procs []*facts.Process) *claim {
-	p := procs[i]
-	if c := k.ofParent[p.GetPid()]; c != nil {
-		return c
+// find gives what a relative says, nil when there is none to go by.
+func (k *kin) find(id *Identity) *ties {
+	if t := k.ofParent[id.pid]; t != nil {
+		return t
 	}
-	if c := k.ofSpawn[p.GetPid()]; c != nil {
-		return c
+	if t := k.ofSpawn[id.pid]; t != nil {
+		return t
 	}
-	if k.ofParent != nil && isUnread(p) && k.launcher[p.GetPpid()] {
-		return k.ofParent[p.GetPpid()]
+	if id.unread && k.launcher[id.ppid] {
+		return k.ofParent[id.ppid]
 	}
 	return nil
 }
 
-// launcherOf is the process's parent, and whether that is a launcher that lives.
-func (a *assembly) launcherOf(m *member) (pid int32, alive bool) {
-	pp := a.process(m).GetPpid()
-	if pp <= 0 {
-		return 0, false
+// joinKin gives the processes of a node the jobs of relatives that know more, and tells them whether their parent is a launcher that lives.
+func joinKin(ids []Identity) {
+	var relatives *kin // made when first needed
+	for i := range ids {
+		id := &ids[i]
+		id.underLauncher = id.ppid > 0 && id.parent >= 0 && ids[id.parent].role == RoleLauncher
+		if id.role == RoleRank || id.said.strength >= scheduledJob {
+			continue
+		}
+		if relatives == nil {
+			relatives = kinOf(ids)
+		}
+		t := relatives.find(id)
+		if t == nil || t.strength < id.said.strength || t.strength == id.said.strength && id.role != RoleLauncher {
+			continue
+		}
+		if id.job = t; id.role == RoleNone {
+			id.role = RoleHelper
+		}
 	}
-	j, ok := a.pids(m.node)[pp]
-	return pp, ok && a.ids[m.node][j].Role == RoleLauncher
 }
 
 // lost says whether the process's parent is gone: the machine's first process took its place, and that is no launcher.
-func (a *assembly) lost(m *member) bool {
-	pp := a.process(m).GetPpid()
-	if pp != 1 {
-		return pp < 1
-	}
-	_, alive := a.launcherOf(m)
-	return !alive
-}
+func (id *Identity) lost() bool { return id.ppid < 1 || id.ppid == 1 && !id.underLauncher }
 
 func (a *assembly) process(m *member) *facts.Process { return a.nodes[m.node].Processes[m.proc] }
 
-// pids is the node's processes by pid, made when first asked for.
-func (a *assembly) pids(node int32) map[int32]int32 {
-	if m, ok := a.byPID[node]; ok {
-		return m
-	}
-	if a.byPID == nil {
-		a.byPID = map[int32]map[int32]int32{}
-	}
-	m := index(a.nodes[node].Processes)
-	a.byPID[node] = m
-	return m
-}
-
 // ancestor says whether x is an ancestor of y. Both are on one node.
 func (a *assembly) ancestor(x, y *member) bool {
-	want, p := a.process(x).GetPid(), a.process(y)
+	id := y.own
 	for range maxAncestors {
-		if p.GetPpid() == want {
+		if id.ppid == x.own.pid {
 			return true
 		}
-		j, ok := a.pids(x.node)[p.GetPpid()]
-		if !ok || p.GetPpid() <= 1 {
+		if id.parent < 0 || id.ppid <= 1 {
 			return false
 		}
-		p = a.nodes[x.node].Processes[j]
+		id = &a.ids[x.node][id.parent]
 	}
 	return false
 }
@@ -141,11 +119,12 @@ func sameMachines(nodes []NodeFacts) *twins {
 }
 
 // seen says whether the process was already told by another node, and remembers it.
-func (t *twins) seen(node int32, p *facts.Process) bool {
+func (t *twins) seen(node int32, processes []*facts.Process, i int) bool {
 	n := &t.nodes[node]
-	if t.shared == nil || !t.shared[n.BootID] || p.GetPidNamespace() == 0 {
+	if t.shared == nil || !t.shared[n.BootID] || processes[i].GetPidNamespace() == 0 {
 		return false
 	}
+	p := processes[i]
 	k := processKey{n.BootID, p.GetPidNamespace(), p.GetPid(), p.GetStartTicks()}
 	if t.known[k] {
 		return true

@@ -27,8 +27,8 @@ type KnownPod struct {
 	User string // who the person would recognise; "" unknown
 }
 
-// podOf is the pod of a claim, nil where nobody knows it.
-func (k *Known) podOf(c *claim) *KnownPod {
+// podOf is the pod that a process says it is in, nil where nobody knows it.
+func (k *Known) podOf(c *ties) *KnownPod {
 	if k == nil || c.pod == "" && c.container == "" {
 		return nil
 	}

@@ -14,9 +14,9 @@ func kubernetes(v *view) claim {
 	container := containerID(v.p.GetCgroup())
 	uid := podUID(v.p.GetCgroup())
 	if uid == "" {
-		return claim{container: container}
+		return claim{ties: ties{container: container}}
 	}
-	c := claim{strength: onePod, scheduler: "kubernetes", job: "pod/" + uid, id: uid[:8], pod: uid, container: container}
+	c := claim{ties: ties{strength: onePod, scheduler: "kubernetes", job: "pod/" + uid, id: uid[:8], pod: uid, container: container}}
 	if leader := v.env["LWS_LEADER_ADDRESS"]; leader != "" && len(leader) <= 256 {
 		c.strength, c.job, c.hostsN = sharedRun, "lws/"+digest(leader), v.size("LWS_GROUP_SIZE")
 		c.id, _, _ = strings.Cut(leader, ".")

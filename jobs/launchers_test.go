@@ -185,11 +185,11 @@ func TestLaunchers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			all := append(tt.more, tt.p)
 			id := IdentifyAll(all)[len(all)-1]
-			c := id.claim
-			got := heard{id.Role, c.job, c.nodeLocal, c.rank, c.local, c.world, c.framework, c.id, c.task}
+			c := id.said
+			got := heard{id.role, c.job, c.nodeLocal, int(id.rank), int(id.local), c.world, c.framework, c.id, c.task}
 			if tt.want.Rank == noNumber {
-				if id.Role == RoleRank {
-					t.Errorf("it is rank %d", c.rank)
+				if id.role == RoleRank {
+					t.Errorf("it is rank %d", id.rank)
 				}
 				got.Rank, got.Local, got.World = noNumber, 0, 0
 			}

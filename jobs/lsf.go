@@ -11,7 +11,7 @@ func lsf(v *view) claim {
 	if i := v.env["LSB_JOBINDEX"]; allDigits(i) && i != "0" {
 		id += "[" + i + "]"
 	}
-	c := claim{strength: scheduledJob, scheduler: "lsf", job: "lsf/" + id, id: id, name: v.env["LSB_JOBNAME"], partition: v.env["LSB_QUEUE"]}
+	c := claim{ties: ties{strength: scheduledJob, scheduler: "lsf", job: "lsf/" + id, id: id, name: v.env["LSB_JOBNAME"], partition: v.env["LSB_QUEUE"]}}
 	var hosts []string
 	for i, w := range strings.Fields(v.env["LSB_MCPU_HOSTS"]) {
 		if i%2 == 0 {

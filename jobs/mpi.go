@@ -17,7 +17,7 @@ var rankWords = [...]struct{ rank, size, local, localSize, framework string }{
 
 // mpi reads what MPI's process managers put into the environment of a rank. The name of the run, where one is given, is PMIx's namespace, or PALS's application.
 func mpi(v *view) claim {
-	c := claim{rankStrength: mpiRank, agent: -1, launched: true}
+	c := claim{ties: ties{rankStrength: mpiRank, agent: -1, launched: true}}
 	found := false
 	for i := range rankWords {
 		w := &rankWords[i]
@@ -90,7 +90,7 @@ func hydra(v *view) claim {
 	if at == "" {
 		return claim{}
 	}
-	c := claim{strength: sharedRun, framework: "mpi", job: "mpi/" + digest(v.uid(), at), id: at}
+	c := claim{ties: ties{strength: sharedRun, framework: "mpi", job: "mpi/" + digest(v.uid(), at), id: at}}
 	if isLoopback(hostOf(at)) {
 		c.strength, c.nodeLocal = localRun, true
 	}

@@ -1,5 +1,7 @@
 package jobs
 
+import "foretop/telemetry/facts"
+
 // Orphan says why a process has no business any more on the accelerators that it holds.
 type Orphan uint8
 
@@ -30,31 +32,29 @@ var reapers = map[string]bool{
 // managers adopt what a person's session leaves behind.
 var managers = map[string]bool{"systemd": true, "init": true}
 
-// adopted says whether a process that a launcher starts has lost it: its parent is one that adopts. A process 1 that is itself the launcher is not one.
-func (a *assembly) adopted(m *member) bool {
-	p := a.process(m)
-	if pp := p.GetPpid(); pp <= 0 { // of another PID namespace: not known
+// hasReaper says whether the process's parent is one that adopts what lost its own.
+func hasReaper(p *facts.Process) bool {
+	parent := p.GetParent()
+	switch pp := p.GetPpid(); {
+	case pp <= 0: // of another PID namespace: not known
 		return false
-	} else if parent := p.GetParent(); pp != 1 && !(p.GetParentInit() && (reapers[parent] || wrappers[parent])) && !managers[parent] {
-		return false
+	case pp == 1 || managers[parent]:
+		return true
 	}
-	_, alive := a.launcherOf(m)
-	return !alive
+	return p.GetParentInit() && (reapers[parent] || wrappers[parent])
 }
 
-// orphan finds out whether a process of a job is left over. few: most of the job's ranks are gone.
-func (a *assembly) orphan(m *member, over, few bool) Orphan {
-	switch {
+// orphan finds out whether a process of a job is left over. few: most of the job's ranks are gone. A parent that adopts and is itself the launcher has adopted nothing.
+func (m *member) orphan(over, few bool) Orphan {
+	switch id := m.own; {
 	case over:
 		return JobEnded
 	case m.role == RoleStale:
 		return Superseded
-	case m.own.launched && a.adopted(m):
+	case id.adopted && !id.underLauncher && id.said.launched:
 		return LauncherGone
-	case few && m.role == RoleRank:
-		if _, alive := a.launcherOf(m); !alive {
-			return OthersGone
-		}
+	case few && m.role == RoleRank && !id.underLauncher:
+		return OthersGone
 	}
 	return NotOrphan
 }

@@ -10,7 +10,7 @@ func pbs(v *view) claim {
 	if !isJobName(id) || number == "" {
 		return claim{}
 	}
-	c := claim{strength: scheduledJob, scheduler: "pbs", job: "pbs/" + id, id: number, name: v.env["PBS_JOBNAME"], partition: v.env["PBS_QUEUE"], cluster: server}
+	c := claim{ties: ties{strength: scheduledJob, scheduler: "pbs", job: "pbs/" + id, id: number, name: v.env["PBS_JOBNAME"], partition: v.env["PBS_QUEUE"], cluster: server}}
 	return c
 }
 

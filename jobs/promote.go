@@ -22,14 +22,14 @@ func (a *assembly) promotePods(r *run) bool {
 		if m.role == RoleLauncher {
 			return false
 		}
-		if m.role != RoleWorker || m.own.podRank == 0 {
+		if m.role != RoleWorker || m.own.said.podRank == 0 {
 			continue
 		}
-		if _, twice := at[m.own.podRank-1]; twice || m.own.spawned || world != 0 && m.own.podWorld != world {
+		if _, twice := at[m.own.said.podRank-1]; twice || m.own.said.spawned || world != 0 && m.own.said.podWorld != world {
 			return false
 		}
-		world = m.own.podWorld
-		at[m.own.podRank-1] = i
+		world = m.own.said.podWorld
+		at[m.own.said.podRank-1] = i
 	}
 	a.number(r, at, world)
 	return len(at) > 0
@@ -38,12 +38,12 @@ func (a *assembly) promotePods(r *run) bool {
 // promoteSpawned numbers the children of one parent, of which each holds one accelerator of its own: torch.multiprocessing.spawn starts them in the order of their
 // numbers, and the program gives each the accelerator of its number. Where the two orders differ nothing is said. How many there should be is not known.
 func (a *assembly) promoteSpawned(r *run) bool {
-	return a.promoteInOrder(r, func(m *member) bool { return m.own.spawned }, func(x, y *member) bool { return a.process(x).GetPpid() == a.process(y).GetPpid() })
+	return a.promoteInOrder(r, func(m *member) bool { return m.own.said.spawned }, func(x, y *member) bool { return x.own.ppid == y.own.ppid })
 }
 
 // promoteRay numbers the workers of Ray Train where all are on one node: it sorts them by node and accelerator (ray/train, sort_workers_by_node_id_and_gpu_id).
 func (a *assembly) promoteRay(r *run) bool {
-	return a.promoteInOrder(r, func(m *member) bool { return isRayTrain(m.own.task) }, nil)
+	return a.promoteInOrder(r, func(m *member) bool { return isRayTrain(m.own.said.task) }, nil)
 }
 
 func (a *assembly) promoteInOrder(r *run, is func(*member) bool, alike func(x, y *member) bool) bool {
@@ -53,7 +53,7 @@ func (a *assembly) promoteInOrder(r *run, is func(*member) bool, alike func(x, y
 		if m.role != RoleWorker || !is(m) {
 			continue
 		}
-		if len(a.held(&a.nodes[m.node], a.process(m))) != 1 {
+		if len(a.held(m)) != 1 {
 			return false
 		}
 		if n := len(workers); n > 0 {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"foretop/telemetry"
-	"foretop/telemetry/facts"
 )
 
 // maxName bounds what is shown of a name that a process gave.
@@ -25,27 +24,26 @@ func (a *assembly) job(r *run, key string) Job {
 	}
 	ranks := a.choose(r, world)
 	r.members = ranks
-	j := Job{Key: key, World: world, Ranks: make([]Rank, 0, len(ranks)), Others: make([]ProcRef, 0, len(r.others))}
+	j := Job{Key: key, World: world, Ranks: make([]Rank, len(ranks)), Others: make([]ProcRef, len(r.others))}
+	t := teller{a: a, j: &j}
 	for i := range ranks {
 		m := &ranks[i]
-		p := a.process(m)
-		j.Ranks = append(j.Ranks, Rank{
-			Rank: int(m.rank), LocalRank: int(m.local), Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(),
-			GPUs: a.devices(&a.nodes[m.node], p, int(m.local)), Inferred: m.inferred, Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
-		})
-		a.describe(&j, m)
+		t.tell(m, true)
+		id := m.own
+		rank := &j.Ranks[i]
+		rank.Rank, rank.LocalRank, rank.Node, rank.PID, rank.StartTicks = int(m.rank), int(m.local), a.nodes[m.node].Node, id.pid, id.startTicks
+		rank.GPUs, rank.Inferred, rank.Task, rank.Pod, rank.InnerPID = a.devices(m), m.inferred, t.task, t.pod, id.innerPID
 	}
 	j.Missing, j.MissingN = missing(j.Ranks, world)
-	slices.SortFunc(r.others, func(x, y member) int { return cmp.Or(cmp.Compare(x.node, y.node), cmp.Compare(x.proc, y.proc)) })
+	if byPlace := func(x, y member) int { return cmp.Or(cmp.Compare(x.node, y.node), cmp.Compare(x.proc, y.proc)) }; !slices.IsSortedFunc(r.others, byPlace) {
+		slices.SortFunc(r.others, byPlace)
+	}
 	for i := range r.others {
 		m := &r.others[i]
-		p := a.process(m)
-		j.Others = append(j.Others, ProcRef{
-			Node: a.nodes[m.node].Node, PID: p.GetPid(), StartTicks: p.GetStartTicks(), Role: m.role, GPUs: a.held(&a.nodes[m.node], p),
-			Task: a.task(m), Pod: a.podName(m), InnerPID: innerPID(p),
-		})
-		if len(ranks) == 0 || m.id.scheduler != "" {
-			a.describe(&j, m)
+		t.tell(m, len(ranks) == 0 || m.id.scheduler != "")
+		j.Others[i] = ProcRef{
+			Node: a.nodes[m.node].Node, PID: m.own.pid, StartTicks: m.own.startTicks, Role: m.role, GPUs: a.held(m),
+			Task: t.task, Pod: t.pod, InnerPID: m.own.innerPID,
 		}
 	}
 	a.name(&j, ranks, r.others)
@@ -54,19 +52,53 @@ func (a *assembly) job(r *run, key string) Job {
 	over, here := a.known.over(key, j.Scheduler, j.StartMS), len(ranks) > 0 && ranks[0].id.runHere
 	few := j.few(here || named)
 	for i := range ranks {
-		j.Ranks[i].Orphan = a.orphan(&ranks[i], over, few)
+		j.Ranks[i].Orphan = ranks[i].orphan(over, few)
 	}
 	for i := range r.others {
 		if len(j.Others[i].GPUs) > 0 {
-			j.Others[i].Orphan = a.orphan(&r.others[i], over, few)
+			j.Others[i].Orphan = r.others[i].orphan(over, few)
 		}
 	}
 	return j
 }
 
-// describe adds what a process knows of the job. Start is the oldest rank's, or process's where there is none.
-func (a *assembly) describe(j *Job, m *member) {
-	c := m.id
+// teller goes through the members of a job. Most say what the one before said: then it need not be read again.
+type teller struct {
+	a         *assembly
+	j         *Job
+	last      description // that the job has
+	said      *ties       // by the last member
+	task, pod string      // what is shown of it
+}
+
+// description is what a member adds to its job's.
+type description struct {
+	id, said *ties
+	counts   bool // it is one of the ranks, or there are none
+}
+
+// tell takes the next member. describes: its words are the job's.
+func (t *teller) tell(m *member, describes bool) {
+	if m.own.said != t.said {
+		t.said = m.own.said
+		t.task, t.pod = telemetry.Clean(t.said.task, maxName), t.a.podName(t.said)
+	}
+	if !describes {
+		return
+	}
+	d := description{m.id, m.own.said, m.role == RoleRank || len(t.j.Ranks) == 0}
+	if d != t.last {
+		t.last = d
+		t.a.describe(t.j, d)
+	}
+	if start := m.own.startMS; d.counts && start > 0 && (t.j.StartMS == 0 || start < t.j.StartMS) {
+		t.j.StartMS = start
+	}
+}
+
+// describe adds what a process knows of the job. Twice the same changes nothing.
+func (a *assembly) describe(j *Job, d description) {
+	c := d.id
 	if c.strength == scheduledJob && strings.Contains(c.id, "_") && !strings.Contains(j.ID, "_") || isSLUID(j.ID) && !isSLUID(c.id) {
 		j.ID = "" // an array's task is known by its array; a SLUID by nobody
 	}
@@ -76,9 +108,9 @@ func (a *assembly) describe(j *Job, m *member) {
 	set(&j.Scheduler, c.scheduler)
 	set(&j.Framework, c.framework)
 	if j.User == "" || j.User == "root" {
-		user := a.process(m).GetUser()
+		user := d.said.login
 		if user == "" || user == "root" { // in a container everybody is root
-			if p := a.known.podOf(m.own); p != nil && p.User != "" {
+			if p := a.known.podOf(d.said); p != nil && p.User != "" {
 				user = p.User
 			} else if c.user != "" {
 				user = c.user
@@ -91,12 +123,8 @@ func (a *assembly) describe(j *Job, m *member) {
 	}
 	j.EndLimitMS = max(j.EndLimitMS, c.endLimitMS)
 	j.Restarts = max(j.Restarts, c.requeue)
-	if m.role != RoleRank && len(j.Ranks) > 0 {
-		return
-	}
-	j.Restarts = max(j.Restarts, c.restart)
-	if start := a.process(m).GetStartWallMs(); start > 0 && (j.StartMS == 0 || start < j.StartMS) {
-		j.StartMS = start
+	if d.counts {
+		j.Restarts = max(j.Restarts, c.restart)
 	}
 }
 
@@ -104,27 +132,19 @@ func (a *assembly) describe(j *Job, m *member) {
 func expected(r *run) (world int) {
 	for i := range r.others {
 		if m := &r.others[i]; m.role == RoleLauncher {
-			world = max(world, m.own.expect)
+			world = max(world, m.own.said.expect)
 		}
 	}
 	return world
 }
 
-// task is a process's place in its framework's words.
-func (a *assembly) task(m *member) string {
-	if m.own.task == "" {
-		return ""
-	}
-	return telemetry.Clean(m.own.task, maxName)
-}
-
 // podName is what the process's pod is called, or the beginning of its container's id where nobody knows a name.
-func (a *assembly) podName(m *member) string {
-	if p := a.known.podOf(m.own); p != nil && p.Name != "" {
+func (a *assembly) podName(said *ties) string {
+	if p := a.known.podOf(said); p != nil && p.Name != "" {
 		return telemetry.Clean(p.Name, maxPodName)
 	}
-	if len(m.own.container) >= shortContainer {
-		return m.own.container[:shortContainer]
+	if len(said.container) >= shortContainer {
+		return said.container[:shortContainer]
 	}
 	return ""
 }
@@ -133,14 +153,6 @@ const (
 	maxPodName     = 256 // Kubernetes allows 253
 	shortContainer = 12  // as docker and crictl write ids
 )
-
-// innerPID is the process's number in its own PID namespace, 0 where that is the node's.
-func innerPID(p *facts.Process) int32 {
-	if n := len(p.GetNsPids()); n > 1 {
-		return p.GetNsPids()[n-1]
-	}
-	return 0
-}
 
 func set(to *string, from string) {
 	if *to == "" && from != "" {
@@ -151,8 +163,13 @@ func set(to *string, from string) {
 // worldOf is the number of ranks that most of the ranks believe in; of equals the larger.
 func worldOf(ranks []member) int {
 	world, same := 0, true
+	var last *ties
 	for i := range ranks {
-		if w := ranks[i].id.world; w > 0 {
+		if ranks[i].id == last {
+			continue
+		}
+		last = ranks[i].id
+		if w := last.world; w > 0 {
 			same = same && (world == 0 || world == w)
 			world = w
 		}
@@ -178,12 +195,19 @@ func worldOf(ranks []member) int {
 // choose keeps one process for each rank number, in order; the rest of the run's ranks become others.
 func (a *assembly) choose(r *run, world int) []member {
 	requeue := 0
+	var last *ties
 	for i := range r.members {
-		requeue = max(requeue, r.members[i].id.requeue)
+		if t := r.members[i].id; t != last {
+			last = t
+			requeue = max(requeue, t.requeue)
+		}
+	}
+	if r.inOrder(world, requeue) {
+		return r.members
 	}
 	ranks := r.members[:0]
 	for _, m := range r.members {
-		if c := m.id; c.requeue < requeue || world > 0 && (c.world > 0 && c.world != world || int(m.rank) >= world) {
+		if m.id.outdated(world, requeue) || world > 0 && int(m.rank) >= world {
 			m.role = RoleStale
 			r.others = append(r.others, m)
 			continue
@@ -199,7 +223,7 @@ func (a *assembly) choose(r *run, world int) []member {
 			if a.better(&m, &kept[n-1], &role) {
 				loser, kept[n-1] = kept[n-1], m
 			}
-			if role == RoleHelper && loser.own.spawned && len(a.process(&loser).GetHeld()) > 0 {
+			if role == RoleHelper && loser.own.said.spawned && loser.own.holds {
 				role = RoleWorker // a child of a rank, with an accelerator of its own
 			}
 			loser.role = role
@@ -211,10 +235,29 @@ func (a *assembly) choose(r *run, world int) []member {
 	return kept
 }
 
+// inOrder says whether each of a run's ranks is there once, in order, none of them stale.
+func (r *run) inOrder(world, requeue int) bool {
+	var last *ties
+	before := int32(-1)
+	for i := range r.members {
+		m := &r.members[i]
+		if m.rank <= before || world > 0 && int(m.rank) >= world || m.id != last && m.id.outdated(world, requeue) {
+			return false
+		}
+		last, before = m.id, m.rank
+	}
+	return true
+}
+
+// outdated says whether a rank that says so is of another generation than those of this world and requeue count.
+func (t *ties) outdated(world, requeue int) bool {
+	return t.requeue < requeue || world > 0 && t.world > 0 && t.world != world
+}
+
 // better says whether x rather than y is the rank that both say they are, and in loser what the other one is then.
 func (a *assembly) better(x, y *member, loser *Role) bool {
-	p, q := a.process(x), a.process(y)
-	px, qx := len(p.GetHeld()) > 0, len(q.GetHeld()) > 0
+	p, q := x.own, y.own
+	px, qx := p.holds, q.holds
 	if x.node == y.node {
 		xAbove := a.ancestor(x, y)
 		if xAbove || a.ancestor(y, x) {
@@ -224,9 +267,9 @@ func (a *assembly) better(x, y *member, loser *Role) bool {
 			}
 			return xAbove
 		}
-		if x.own.spawned && y.own.spawned && p.GetPpid() == q.GetPpid() {
+		if p.said.spawned && q.said.spawned && p.ppid == q.ppid {
 			*loser = RoleHelper // one parent's, with its words: the first stands for all
-			return cmp.Or(cmp.Compare(q.GetStartTicks(), p.GetStartTicks()), cmp.Compare(q.GetPid(), p.GetPid())) > 0
+			return cmp.Or(cmp.Compare(q.startTicks, p.startTicks), cmp.Compare(q.pid, p.pid)) > 0
 		}
 		if x.id.agent == y.id.agent && x.id.restart != y.id.restart {
 			return x.id.restart > y.id.restart
@@ -235,14 +278,14 @@ func (a *assembly) better(x, y *member, loser *Role) bool {
 	if px != qx {
 		return px
 	}
-	if ox, oy := a.lost(x), a.lost(y); ox != oy {
+	if ox, oy := p.lost(), q.lost(); ox != oy {
 		return oy
 	}
-	c := cmp.Compare(p.GetStartWallMs(), q.GetStartWallMs())
+	c := cmp.Compare(p.startMS, q.startMS)
 	if x.node == y.node {
-		c = cmp.Compare(p.GetStartTicks(), q.GetStartTicks())
+		c = cmp.Compare(p.startTicks, q.startTicks)
 	}
-	return cmp.Or(c, cmp.Compare(q.GetPid(), p.GetPid())) > 0
+	return cmp.Or(c, cmp.Compare(q.pid, p.pid)) > 0
 }
 
 // missing lists the ranks below world that are not among ranks, which are in order and each there once.

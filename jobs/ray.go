@@ -21,7 +21,7 @@ func ray(v *view) claim {
 	if !isWorker && !isRaylet && !strings.Contains(command, "default_worker.py") {
 		return claim{}
 	}
-	c := claim{framework: "ray", agent: -1, launched: !isRaylet, name: v.env["RAY_CLUSTER_NAME"]}
+	c := claim{ties: ties{framework: "ray", agent: -1, launched: !isRaylet, name: v.env["RAY_CLUSTER_NAME"]}}
 	if isWorker {
 		class, _, _ := strings.Cut(firstWord(title), ".")
 		c.task = class

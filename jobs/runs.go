@@ -30,7 +30,7 @@ func (a *assembly) finish(to []Job, k groupKey, members []member) []Job {
 			return cmp.Or(cmp.Compare(len(y.members), len(x.members)), cmp.Compare(y.newest, x.newest), cmp.Compare(x.key.job, y.key.job), cmp.Compare(x.key.node, y.key.node))
 		})
 	}
-	a.placeOthers(runs, members)
+	placeOthers(runs, members)
 	key := k.full()
 	for i := range runs {
 		j := a.job(&runs[i], key)
@@ -55,26 +55,32 @@ func (k groupKey) full() string {
 // onlyRun takes members apart in place where all ranks are of one run, as nearly always; there may be none.
 func (a *assembly) onlyRun(members []member) (run, bool) {
 	var r run
+	var last *member
 	ranks := 0
 	for i := range members {
 		m := &members[i]
 		if m.role != RoleRank {
 			continue
 		}
-		if k := a.runKey(m); ranks == 0 {
+		if ranks++; last != nil && m.id == last.id && m.node == last.node {
+			continue
+		}
+		if k := a.runKey(m); last == nil {
 			r.key = k
 		} else if k != r.key {
 			return run{}, false
 		}
-		ranks++
+		last = m
 	}
 	r.members = members[:0:ranks]
 	r.others = make([]member, 0, len(members)-ranks)
-	for _, m := range members {
-		if m.role == RoleRank {
-			r.members = append(r.members, m)
+	for i := range members {
+		if m := &members[i]; m.role != RoleRank {
+			r.others = append(r.others, *m)
+		} else if n := len(r.members); n == i {
+			r.members = members[: n+1 : ranks]
 		} else {
-			r.others = append(r.others, m)
+			r.members = append(r.members, *m)
 		}
 	}
 	return r, true
@@ -91,20 +97,22 @@ func secondID(id string, r *run, tell string) string {
 // demoteTasks makes helpers of Slurm's tasks in a step whose ranks are numbered by a launcher inside it.
 func demoteTasks(members []member) {
 	var inner map[string]bool
-	tasks, last := false, ""
+	var last *ties
+	tasks, step := false, ""
 	for i := range members {
 		m := &members[i]
-		if m.role != RoleRank {
+		if m.role != RoleRank || m.id == last {
 			continue
 		}
-		if m.id.rankStrength == slurmRank {
+		last = m.id
+		if last.rankStrength == slurmRank {
 			tasks = true
-		} else if m.id.step != "" && m.id.step != last {
+		} else if last.step != "" && last.step != step {
 			if inner == nil {
 				inner = map[string]bool{}
 			}
-			last = m.id.step
-			inner[last] = true
+			step = last.step
+			inner[step] = true
 		}
 	}
 	if !tasks || inner == nil {
@@ -147,7 +155,7 @@ func (a *assembly) runsOf(members []member) []run {
 		}
 		r := &runs[last]
 		r.members = append(r.members, *m)
-		r.newest = max(r.newest, a.process(m).GetStartWallMs())
+		r.newest = max(r.newest, m.own.startMS)
 	}
 	return runs
 }
@@ -167,11 +175,10 @@ func (a *assembly) supersede(runs []run) {
 		by := -1
 		for j := range r.members {
 			m := &r.members[j]
-			pid, alive := a.launcherOf(m)
-			newer, ok := agents[nodePID{m.node, pid}]
-			if !alive {
+			newer, ok := agents[nodePID{m.node, m.own.ppid}]
+			if !m.own.underLauncher {
 				newer, ok = here[m.node]
-				ok = ok && a.lost(m)
+				ok = ok && m.own.lost()
 			}
 			if !ok {
 				by = -1
@@ -189,8 +196,8 @@ func (a *assembly) supersede(runs []run) {
 		}
 		for j := range r.members {
 			m := &r.members[j]
-			if pid, alive := a.launcherOf(m); alive {
-				remember(agents, nodePID{m.node, pid}, i)
+			if m.own.underLauncher {
+				remember(agents, nodePID{m.node, m.own.ppid}, i)
 			}
 			remember(here, m.node, i)
 		}
@@ -204,14 +211,14 @@ func remember[K comparable](m map[K]int, k K, i int) {
 }
 
 // placeOthers gives each process that is no rank to the run of its relatives, and where it has none, to the first.
-func (a *assembly) placeOthers(runs []run, members []member) {
+func placeOthers(runs []run, members []member) {
 	of := map[nodePID]int{} // ranks and their parents
 	for i := range runs {
 		for j := range runs[i].members {
-			p := a.process(&runs[i].members[j])
-			of[nodePID{runs[i].members[j].node, p.GetPid()}] = i
-			if p.GetPpid() > 1 {
-				remember(of, nodePID{runs[i].members[j].node, p.GetPpid()}, i)
+			m := &runs[i].members[j]
+			of[nodePID{m.node, m.own.pid}] = i
+			if m.own.ppid > 1 {
+				remember(of, nodePID{m.node, m.own.ppid}, i)
 			}
 		}
 	}
@@ -220,10 +227,9 @@ func (a *assembly) placeOthers(runs []run, members []member) {
 		if m.role == RoleRank {
 			continue
 		}
-		p := a.process(m)
-		r, ok := of[nodePID{m.node, p.GetPid()}]
+		r, ok := of[nodePID{m.node, m.own.pid}]
 		if !ok {
-			r = of[nodePID{m.node, p.GetPpid()}] // 0, the first run, where there is no relative
+			r = of[nodePID{m.node, m.own.ppid}] // 0, the first run, where there is no relative
 		}
 		runs[r].others = append(runs[r].others, *m)
 	}

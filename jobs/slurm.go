@@ -23,7 +23,7 @@ func slurm(v *view) claim {
 	if size := v.size("SLURM_HET_SIZE"); size > 0 && fromEnv != "" {
 		job, part = hetJob(fromEnv, job, size)
 	}
-	c := claim{
+	c := claim{ties: ties{
 		strength:   scheduledJob,
 		scheduler:  "slurm",
 		sluid:      sluid,
@@ -39,7 +39,7 @@ func slurm(v *view) claim {
 		nodeName:   v.env["SLURMD_NODENAME"],
 		hosts:      v.env["SLURM_JOB_NODELIST"],
 		hostsN:     v.size("SLURM_JOB_NUM_NODES"),
-	}
+	}}
 	if part != "" {
 		c.also = "slurm/" + part
 	}

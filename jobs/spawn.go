@@ -23,7 +23,7 @@ func spawn(v *view) claim {
 			parent = up.GetPpid()
 		}
 	}
-	c := claim{strength: spawnedRun, nodeLocal: true, spawned: true, launched: true, framework: "multiprocessing", agent: -1}
+	c := claim{ties: ties{strength: spawnedRun, nodeLocal: true, spawned: true, launched: true, framework: "multiprocessing", agent: -1}}
 	c.job = "spawn/" + digest(v.uid(), v.p.GetCgroup(), strconv.Itoa(int(parent)))
 	return c
 }

@@ -18,7 +18,7 @@ func tensorflow(v *view) claim {
 	if len(t.tasks) == 0 {
 		return claim{}
 	}
-	c := claim{strength: sharedRun, framework: "tensorflow", agent: -1}
+	c := claim{ties: ties{strength: sharedRun, framework: "tensorflow", agent: -1}}
 	roles := make([]string, 0, len(t.tasks))
 	for role := range t.tasks {
 		roles = append(roles, role)

@@ -14,22 +14,20 @@ func torchrun(v *view) claim {
 	}
 	if !local && !elastic && !ownRank(v) { // an agent's, or a pod-level RANK: the pod's number, not a process's, unless it turns out that each pod has one
 		if world := v.size("WORLD_SIZE"); world > rank && v.env["MASTER_ADDR"] != "" && v.env["MASTER_PORT"] != "" {
-			return claim{podRank: rank + 1, podWorld: world}
+			return claim{ties: ties{podRank: rank + 1, podWorld: world}}
 		}
 		return claim{}
 	}
-	c := claim{
+	c := claim{ties: ties{
 		rankStrength: torchRank,
 		framework:    "torch",
-		rank:         rank,
-		local:        v.numberOr("LOCAL_RANK", -1),
 		world:        v.size("WORLD_SIZE"),
 		localWorld:   v.size("LOCAL_WORLD_SIZE", "LOCAL_SIZE"),
 		hostsN:       v.size("GROUP_WORLD_SIZE", "CROSS_SIZE"),
 		agent:        v.numberOr("GROUP_RANK", -1),
 		restart:      v.numberOr("TORCHELASTIC_RESTART_COUNT", 0),
 		launched:     elastic,
-	}
+	}, rank: rank, local: v.numberOr("LOCAL_RANK", -1)}
 	switch {
 	case v.env["ACCELERATE_MIXED_PRECISION"] != "":
 		c.framework = "accelerate"

@@ -23,7 +23,7 @@ func tpu(v *view) claim {
 	if n == 0 {
 		return claim{}
 	}
-	c := claim{rankStrength: tpuRank, strength: sharedRun, framework: "tpu", agent: -1, rank: id, local: -1, world: n}
+	c := claim{ties: ties{rankStrength: tpuRank, strength: sharedRun, framework: "tpu", agent: -1, world: n}, rank: id, local: -1}
 	c.hosts = strings.Join(hosts, ",")
 	c.id = hosts[0]
 	parts := append([]string{v.uid()}, hosts...)

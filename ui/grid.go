@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"foretop/fleet"
@@ -15,6 +16,7 @@ type gridRow struct {
 	alarm bool   // its host key has changed or is revoked
 	ranks string // "128-135"
 	refs  []fleet.GPURef
+	looks []look  // of refs
 	units []int32 // their numbers in the layout; nil where none is known
 }
 
@@ -26,26 +28,30 @@ type grid struct {
 	cols  int            // the most GPUs of a row
 	label int            // cells of the longest label
 	first spot           // the worst one
+	def   *metricDef     // what its cells show
 	refs  []fleet.GPURef // backing of all rows
+	looks []look         // of all rows
+	names []string       // of which rowOf was made
 	rowOf map[string]int
 
 	layout *layout.Layout // of the job; nil none
 	plan   *plan          // the rows are those of the layout; nil: nodes
 	plans  *plan          // the last that was made
 	units  []int32        // backing of all rows
+	given  []int32        // the number in the layout of each GPU of the job
 	peers  peers
 }
 
 // build fills the grid from a job, or from all nodes when job is nil: by node, or where planned by its layout. It does nothing when it already holds that.
-func (g *grid) build(snap *fleet.Snapshot, job *fleet.Job, l *layout.Layout, planned bool, state func(string) fleet.State) {
+func (g *grid) build(snap *fleet.Snapshot, job *fleet.Job, l *layout.Layout, planned bool, def *metricDef, state func(string) fleet.State) {
 	key := ""
 	if job != nil {
 		key = job.Key
 	}
-	if g.snap == snap && g.key == key && g.layout == l && (g.plan != nil) == (planned && l != nil) {
+	if g.snap == snap && g.key == key && g.def == def && g.layout == l && (g.plan != nil) == (planned && l != nil) {
 		return
 	}
-	g.layout, g.plan = l, nil
+	g.layout, g.plan, g.def = l, nil, def
 	g.snap, g.key, g.rows, g.cols, g.label = snap, key, g.rows[:0], 0, 0
 	if l != nil {
 		if n := max(l.World, len(job.GPUs)); len(g.units) < n {
@@ -65,8 +71,14 @@ func (g *grid) build(snap *fleet.Snapshot, job *fleet.Job, l *layout.Layout, pla
 		g.ofJob(job, state)
 	}
 	short := commonDomain(g.rows)
+	g.looks = g.looks[:0]
 	for i := range g.rows {
 		r := &g.rows[i]
+		from := len(g.looks)
+		for j := range r.refs {
+			g.looks = append(g.looks, lookOf(&r.refs[j], def))
+		}
+		r.looks = g.looks[from:]
 		if g.plan == nil {
 			r.label = strings.TrimSuffix(r.node, short)
 		}
@@ -95,12 +107,13 @@ func (g *grid) ofFleet(snap *fleet.Snapshot) {
 }
 
 func (g *grid) ofJob(job *fleet.Job, state func(string) fleet.State) {
-	if g.rowOf == nil {
-		g.rowOf = map[string]int{}
+	if g.names == nil || !slices.Equal(g.names, job.Nodes) { // the names seldom change
+		g.names, g.rowOf = job.Nodes, make(map[string]int, len(job.Nodes))
+		for i, name := range job.Nodes {
+			g.rowOf[name] = i
+		}
 	}
-	clear(g.rowOf)
-	for i, name := range job.Nodes {
-		g.rowOf[name] = i
+	for _, name := range job.Nodes {
 		g.rows = append(g.rows, gridRow{node: name, state: state(name)})
 	}
 	// Count, then fill: each row is a piece of one slice. Ranks of a node mostly follow one another, so the last row is tried first.
@@ -112,7 +125,7 @@ func (g *grid) ofJob(job *fleet.Job, state func(string) fleet.State) {
 		i, ok := g.rowOf[name]
 		if !ok {
 			i = len(g.rows)
-			g.rowOf[name], g.rows, counts = i, append(g.rows, gridRow{node: name, state: state(name)}), append(counts, 0)
+			g.names, g.rowOf[name], g.rows, counts = nil, i, append(g.rows, gridRow{node: name, state: state(name)}), append(counts, 0)
 		}
 		last = i
 		return i
@@ -123,7 +136,8 @@ func (g *grid) ofJob(job *fleet.Job, state func(string) fleet.State) {
 	all, at := g.room(len(job.GPUs))[:len(job.GPUs)], 0
 	var numbers []int32
 	if g.layout != nil {
-		numbers = units(g.layout, job)
+		g.given = units(g.given, g.layout, job)
+		numbers = g.given
 	}
 	for i, n := range counts {
 		g.rows[i].refs = all[at:at:(at + n)]
@@ -193,9 +207,8 @@ type spot struct{ row, col int }
 func (g *grid) worst() spot {
 	best, rank := spot{}, 0
 	for i := range g.rows {
-		for j := range g.rows[i].refs {
-			ref := &g.rows[i].refs[j]
-			if k := markRank(gpuMark(ref.GPU, ref.State)); k > rank {
+		for j := range g.rows[i].looks {
+			if k := markRank(g.rows[i].looks[j].mark); k > rank {
 				best, rank = spot{i, j}, k
 			}
 		}

@@ -134,7 +134,7 @@ func (p *gridPainter) crossing(a area, x, y, row int) {
 // cell draws one GPU, with the letter of a peer of the selected one.
 func (p *gridPainter) cell(a area, x, y, row, c int) {
 	s, r := &p.v.shape, &p.v.rows[row]
-	l := p.look(&r.refs[c])
+	l := p.look(r, c)
 	letter := p.peerAt(r, c)
 	switch {
 	case s.mode == gridDigits:

@@ -18,26 +18,32 @@ type gridPainter struct {
 
 // look is how a GPU appears: the shape that overrides its number (0: none), its number, and the step of the ramp for it (-1: no colour).
 type look struct {
-	mark  rune
 	value float64
+	mark  rune
+	level int16
 	known bool
-	level int
 }
 
-func (p *gridPainter) look(ref *fleet.GPURef) look {
+// lookOf is how a GPU appears without colour.
+func lookOf(ref *fleet.GPURef, d *metricDef) look {
 	l := look{mark: gpuMark(ref.GPU, ref.State), level: -1}
 	if ref.GPU == nil {
 		return l
 	}
-	r := p.def.read(ref.GPU)
-	if l.known = r.Known(); !l.known {
-		if l.mark == 0 {
-			l.mark = markAbsent
-		}
-		return l
+	r := d.read(ref.GPU)
+	if l.known = r.Known(); l.known {
+		l.value = float64(r)
+	} else if l.mark == 0 {
+		l.mark = markAbsent
 	}
-	if l.value = float64(r); p.theme.levels > 0 {
-		l.level = p.def.level(l.value, p.theme.levels)
+	return l
+}
+
+// look is how a GPU of a row appears.
+func (p *gridPainter) look(r *gridRow, col int) look {
+	l := r.looks[col]
+	if l.known && p.theme.levels > 0 {
+		l.level = int16(p.def.level(l.value, p.theme.levels))
 	}
 	return l
 }
@@ -212,10 +218,10 @@ func (p *gridPainter) half(a area, x, y, row, col int) {
 	}
 	var upper, lower look
 	if upper.level = -1; up != nil {
-		upper = p.look(up)
+		upper = p.look(&p.v.rows[row], col)
 	}
 	if lower.level = -1; down != nil {
-		lower = p.look(down)
+		lower = p.look(&p.v.rows[row+1], col)
 	}
 	worse := &upper
 	if markRank(lower.mark) > markRank(upper.mark) {
@@ -231,18 +237,18 @@ func (p *gridPainter) half(a area, x, y, row, col int) {
 	case letter != 0:
 		a.text(x, y, string(letter), of.style().with(bold|underline))
 	default:
-		a.text(x, y, "▀", style{fg: rampColor(up, upper.level), bg: rampColor(down, lower.level)})
+		a.text(x, y, "▀", style{fg: rampColor(&upper), bg: rampColor(&lower)})
 	}
 	if p.cursor.col == col && (p.cursor.row == row || p.cursor.row == row+1 && down != nil) {
 		p.pick(a, x, y, 1)
 	}
 }
 
-func rampColor(ref *fleet.GPURef, level int) color {
-	if ref == nil || level < 0 {
+func rampColor(l *look) color {
+	if l.level < 0 {
 		return colQuietBG
 	}
-	return colRamp + color(level)
+	return colRamp + color(l.level)
 }
 
 // nodes draws a node as one column.
@@ -271,16 +277,16 @@ func (p *gridPainter) worstOf(r *gridRow) look {
 		return look{mark: markIdle, level: -1}
 	case r.state != fleet.Live && r.state != fleet.Stale:
 		return look{mark: markUnknown, level: -1}
-	case len(r.refs) == 0:
+	case len(r.looks) == 0:
 		return look{mark: markAbsent, level: -1}
 	}
-	worst := p.look(&r.refs[0])
-	for i := 1; i < len(r.refs); i++ {
-		l := p.look(&r.refs[i])
-		a, b := markRank(l.mark), markRank(worst.mark)
-		if a > b || a == b && l.known && (!worst.known || l.value != worst.value && (l.value > worst.value) == p.def.high) {
-			worst = l
+	worst := 0
+	for i := 1; i < len(r.looks); i++ {
+		l, w := &r.looks[i], &r.looks[worst]
+		a, b := markRank(l.mark), markRank(w.mark)
+		if a > b || a == b && l.known && (!w.known || l.value != w.value && (l.value > w.value) == p.def.high) {
+			worst = i
 		}
 	}
-	return worst
+	return p.look(r, worst)
 }

@@ -117,9 +117,9 @@ func shortDim(name string) string {
 	return name
 }
 
-// units gives each GPU of a job its number in the layout: its rank's, or where GPUs are counted its own among those of all ranks; -1 where it has none.
-func units(l *layout.Layout, job *fleet.Job) []int32 {
-	out := make([]int32, len(job.GPUs))
+// units gives, in the room of to, each GPU of a job its number in the layout: its rank's, or where GPUs are counted its own among those of all ranks; -1 where it has none.
+func units(to []int32, l *layout.Layout, job *fleet.Job) []int32 {
+	to = to[:0]
 	each := 1
 	if l.PerGPU && job.World > 0 {
 		each = max(1, l.World/job.World)
@@ -139,9 +139,9 @@ func units(l *layout.Layout, job *fleet.Job) []int32 {
 		if r < 0 || u >= l.World {
 			u = -1
 		}
-		out[i] = int32(u)
+		to = append(to, int32(u))
 	}
-	return out
+	return to
 }
 
 // ofPlan fills the grid by a job's layout. A rank that is not seen has a cell too.
@@ -157,7 +157,8 @@ func (g *grid) ofPlan(job *fleet.Job) {
 		}
 		g.units[i] = int32(unit)
 	}
-	for i, u := range units(p.l, job) {
+	g.given = units(g.given, p.l, job)
+	for i, u := range g.given {
 		if u < 0 {
 			continue
 		}

@@ -56,9 +56,8 @@ func (v *gridView) worstOf(row int) int {
 		return 0
 	}
 	worst, rank := 0, 0
-	for j := range v.rows[row].refs {
-		ref := &v.rows[row].refs[j]
-		if k := markRank(gpuMark(ref.GPU, ref.State)); k > rank {
+	for j := range v.rows[row].looks {
+		if k := markRank(v.rows[row].looks[j].mark); k > rank {
 			worst, rank = j, k
 		}
 	}

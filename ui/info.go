@@ -67,14 +67,7 @@ func (m *Model) findingLine() []span {
 	if j == nil {
 		return m.fleetFinding()
 	}
-	var node *fleet.Node
-	for _, name := range j.Nodes {
-		n := m.index.node(name)
-		if n != nil && nodeSeverity(n) >= fleet.Warning && (node == nil || nodeSeverity(n) > nodeSeverity(node)) {
-			node = n
-		}
-	}
-	how := j.Severity
+	node, how := m.worstNode(j), j.Severity
 	if node != nil {
 		how = max(how, nodeSeverity(node))
 	}
@@ -91,6 +84,28 @@ func (m *Model) findingLine() []span {
 		return []span{{string(k.r) + " " + jobText(j), k.st}}
 	}
 	return append(m.problemSpans(node), span{"  → " + j.ID + ": " + jobText(j), style{}})
+}
+
+// worstOf is the worst node of a job in a snapshot.
+type worstOf struct {
+	snap *fleet.Snapshot
+	job  *fleet.Job
+	node *fleet.Node
+}
+
+// worstNode is the first of the worst of a job's nodes; nil where nothing is wrong with any. It is looked for once a picture.
+func (m *Model) worstNode(j *fleet.Job) *fleet.Node {
+	if m.worst.snap == m.snap && m.worst.job == j {
+		return m.worst.node
+	}
+	m.worst = worstOf{snap: m.snap, job: j}
+	severity := fleet.Notice
+	for _, name := range j.Nodes {
+		if n := m.index.node(name); n != nil && nodeSeverity(n) > severity {
+			m.worst.node, severity = n, nodeSeverity(n)
+		}
+	}
+	return m.worst.node
 }
 
 // fleetFinding is the worst problem of all nodes. It is not shown where one looks into a single job.

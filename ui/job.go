@@ -27,6 +27,7 @@ type jobScreen struct {
 	ranks  rankTable
 	charts jobCharts
 	log    textView
+	found  foundOf
 }
 
 // openJob turns to the selected job.

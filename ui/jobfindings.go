@@ -15,8 +15,22 @@ type jobFinding struct {
 	text     string
 }
 
-// jobFindings are all that is known to be wrong: with the job as a whole, then with its nodes, the worst first.
+// foundOf is what was found wrong with a job in a snapshot.
+type foundOf struct {
+	snap *fleet.Snapshot
+	job  *fleet.Job
+	list []jobFinding
+}
+
+// jobFindings are all that is known to be wrong: with the job as a whole, then with its nodes, the worst first. They are looked for once a picture.
 func (m *Model) jobFindings(j *fleet.Job) []jobFinding {
+	if f := &m.job.found; f.snap != m.snap || f.job != j {
+		*f = foundOf{m.snap, j, m.findWrong(j)}
+	}
+	return m.job.found.list
+}
+
+func (m *Model) findWrong(j *fleet.Job) []jobFinding {
 	var out []jobFinding
 	for _, f := range j.Findings {
 		if f.Severity > fleet.Fine {

@@ -78,7 +78,7 @@ func (m *Model) syncGrid() {
 	if j != nil {
 		l, _ = s.layouts.of(j)
 	}
-	s.view.build(m.snap, j, l, s.byLayout && canPlan(l, j), m.index.state)
+	s.view.build(m.snap, j, l, s.byLayout && canPlan(l, j), m.metric.def(), m.index.state)
 }
 
 // drawGrid draws the grid, and over it the rule that names it.

@@ -14,20 +14,29 @@ import (
 type rankTable struct {
 	list
 	rows   []rankRow
+	tasks  bool             // some row has a task
 	at     map[string]int32 // rows by key
 	of     []int32          // the row of each of the job's GPUs
 	ranks  []fleet.Rank     // that the rows were made of
+	pass   int              // how often they were read
 	placed []placed
 	page   int
 }
 
 // rankRow is a rank, or a GPU of the job without one.
 type rankRow struct {
-	key    string
-	rank   *fleet.Rank // nil: none is known
-	ref    *fleet.GPURef
+	key   string
+	rank  *fleet.Rank // nil: none is known
+	ref   *fleet.GPURef
+	node  string // of its first GPU
+	index int    // of its GPU, where there is no rank
+	pass  int    // of the table in which it was last read
+	rankReading
+}
+
+// rankReading is what a rank's GPUs come to.
+type rankReading struct {
 	gpus   int
-	node   string                     // of its first GPU
 	values [numCompared]fleet.Reading // means over its GPUs
 	known  [numCompared]int
 	mem    fleet.Reading
@@ -39,6 +48,9 @@ type rankRow struct {
 	differ int     // in what: one of those compared; -1: in nothing
 	by     float64
 }
+
+// unread is a reading before any GPU was added.
+var unread = rankReading{mem: fleet.None(), memAll: fleet.None(), temp: fleet.None(), net: fleet.None(), differ: -1}
 
 // What is compared between peers, in percent.
 const (
@@ -75,7 +87,7 @@ func rankColumns() []column {
 // columns are those of a job's ranks: what none of them has is left out.
 func (t *rankTable) columns() []column {
 	all := rankColumns()
-	if !slices.ContainsFunc(t.rows, func(r rankRow) bool { return r.task() != "" }) {
+	if !t.tasks {
 		all = slices.DeleteFunc(all, func(c column) bool { return c.id == "task" })
 	}
 	return all
@@ -83,11 +95,11 @@ func (t *rankTable) columns() []column {
 
 // refresh takes over a job's ranks. Which rows there are seldom changes: then only their numbers are read anew.
 func (t *rankTable) refresh(j *fleet.Job, snap *fleet.Snapshot, touched time.Time, force bool) {
-	same := t.fits(j)
+	same := t.read(j)
 	if !same {
 		t.build(j)
+		t.read(j)
 	}
-	t.read(j)
 	t.compare()
 	if same && !force && !t.mayResort(snap.At, touched) {
 		return
@@ -97,20 +109,6 @@ func (t *rankTable) refresh(j *fleet.Job, snap *fleet.Snapshot, touched time.Tim
 		rows[i] = t.rows[i].sortKey(t.sort)
 	}
 	t.arrange(sortRows(rows, t.descending()), force || t.mayResort(snap.At, touched), snap.At)
-}
-
-// fits says whether the rows are those of the job as it is now.
-func (t *rankTable) fits(j *fleet.Job) bool {
-	if len(t.of) != len(j.GPUs) || len(t.ranks) != len(j.Ranks) || len(t.rows) == 0 || len(j.Ranks) > 0 && &t.ranks[0] != &j.Ranks[0] {
-		return false
-	}
-	for i := range j.GPUs {
-		r := &t.rows[t.of[i]]
-		if ref := &j.GPUs[i]; r.rank == nil && (r.node != ref.Node || r.ref == nil || r.ref.Index != ref.Index) || r.rank != nil && r.rank.Node != ref.Node {
-			return false
-		}
-	}
-	return true
 }
 
 type gpuKey struct {
@@ -129,7 +127,7 @@ func (t *rankTable) build(j *fleet.Job) {
 				owner[gpuKey{r.Node, g}] = int32(len(t.rows))
 			}
 		}
-		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node})
+		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node, rankReading: unread})
 	}
 	for i := range j.GPUs {
 		ref := &j.GPUs[i]
@@ -137,12 +135,13 @@ func (t *rankTable) build(j *fleet.Job) {
 		if !ok {
 			row = int32(len(t.rows))
 			owner[gpuKey{ref.Node, ref.Index}] = row
-			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node})
+			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node, index: ref.Index, rankReading: unread})
 		}
 		t.of[i] = row
 	}
-	t.at = make(map[string]int32, len(t.rows))
+	t.at, t.tasks = make(map[string]int32, len(t.rows)), false
 	for i := range t.rows {
+		t.tasks = t.tasks || t.rows[i].task() != ""
 		t.at[t.rows[i].key] = int32(i)
 	}
 }
@@ -166,30 +165,35 @@ func (t *rankTable) row(key string) *rankRow {
 	return nil
 }
 
-// read fills in what each row's GPUs come to.
-func (t *rankTable) read(j *fleet.Job) {
-	none := fleet.None()
-	for i := range t.rows {
-		r := &t.rows[i]
-		*r = rankRow{key: r.key, rank: r.rank, node: r.node, mem: none, memAll: none, temp: none, net: none, differ: -1}
+// read fills in what each row's GPUs come to; false: the rows are not those of the job as it is now.
+func (t *rankTable) read(j *fleet.Job) bool {
+	if len(t.of) != len(j.GPUs) || len(t.ranks) != len(j.Ranks) || len(t.rows) == 0 || len(j.Ranks) > 0 && &t.ranks[0] != &j.Ranks[0] {
+		return false
 	}
+	t.pass++
 	for i := range j.GPUs {
-		t.rows[t.of[i]].add(&j.GPUs[i])
+		r, ref := &t.rows[t.of[i]], &j.GPUs[i]
+		if r.node != ref.Node || r.rank == nil && r.index != ref.Index {
+			return false
+		}
+		if r.pass != t.pass {
+			r.pass, r.ref, r.rankReading = t.pass, ref, unread
+		}
+		r.add(ref)
 	}
 	for i := range t.rows {
 		r := &t.rows[i]
 		for k, n := range r.known {
 			if r.values[k] /= fleet.Reading(n); n == 0 {
-				r.values[k] = none
+				r.values[k] = fleet.None()
 			}
 		}
 	}
+	return true
 }
 
 func (r *rankRow) add(ref *fleet.GPURef) {
-	if r.gpus++; r.ref == nil {
-		r.ref = ref
-	}
+	r.gpus++
 	if k := gpuMark(ref.GPU, ref.State); markRank(k) > markRank(r.mark) {
 		r.mark = k
 	}
@@ -205,8 +209,8 @@ func (r *rankRow) add(ref *fleet.GPURef) {
 			}
 		}
 	}
-	r.mem, r.memAll = sum(r.mem, g.MemUsedBytes), sum(r.memAll, g.MemTotalBytes)
-	r.net = sum(r.net, sum(g.NetRxBytesPerS, g.NetTxBytesPerS))
+	r.mem, r.memAll = plus(r.mem, g.MemUsedBytes), plus(r.memAll, g.MemTotalBytes)
+	r.net = plus(r.net, plus(g.NetRxBytesPerS, g.NetTxBytesPerS))
 	if g.TempC.Known() && !(r.temp >= g.TempC) {
 		r.temp = g.TempC
 	}
@@ -214,39 +218,42 @@ func (r *rankRow) add(ref *fleet.GPURef) {
 
 // compare says of each rank how far it is from the middle of all, where there are peers to speak of.
 func (t *rankTable) compare() {
-	for k := range numCompared {
-		middle := t.middle(k)
-		for i := range t.rows {
-			if r := &t.rows[i]; math.Abs(float64(r.values[k])-middle) > r.score {
-				r.by = float64(r.values[k]) - middle
-				r.score, r.differ = math.Abs(r.by), k
+	middle := t.middle()
+	for i := range t.rows {
+		r := &t.rows[i]
+		for k := range middle {
+			if by := float64(r.values[k]) - middle[k]; math.Abs(by) > r.score {
+				r.by, r.score, r.differ = by, math.Abs(by), k
 			}
 		}
 	}
 }
 
-// middle is the median of what the rows have of one thing, to the half percent; NaN where fewer than three have it. It is found by counting: ten thousand values are
+// middle is the median of what the rows have of each thing, to the half percent; NaN where fewer than three have it. It is found by counting: ten thousand values are
 // not sorted for each picture.
-func (t *rankTable) middle(k int) float64 {
+func (t *rankTable) middle() (middle [numCompared]float64) {
 	const steps = 512 // up to 256 %
-	var count [steps]int
-	n := 0
+	var count [numCompared][steps]int32
+	var n [numCompared]int32
 	for i := range t.rows {
-		if v := t.rows[i].values[k]; v.Known() {
-			count[max(0, min(steps-1, int(2*v+0.5)))]++
-			n++
+		for k, v := range t.rows[i].values {
+			if v.Known() {
+				count[k][max(0, min(steps-1, int(2*v+0.5)))]++
+				n[k]++
+			}
 		}
 	}
-	if n < 3 {
-		return math.NaN()
-	}
-	seen := 0
-	for i, c := range count {
-		if seen += c; seen > n/2 {
-			return float64(i) / 2
+	for k := range middle {
+		middle[k] = math.NaN()
+		seen := int32(0)
+		for i, c := range count[k] {
+			if seen += c; n[k] >= 3 && seen > n[k]/2 {
+				middle[k] = float64(i) / 2
+				break
+			}
 		}
 	}
-	return math.NaN()
+	return middle
 }
 
 // how is in what a rank differs from its peers: "power -62"; "" where it does not.

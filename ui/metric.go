@@ -55,6 +55,17 @@ func sum(readings ...fleet.Reading) fleet.Reading {
 	return total
 }
 
+// plus is sum of two.
+func plus(a, b fleet.Reading) fleet.Reading {
+	switch {
+	case !a.Known():
+		return b
+	case !b.Known():
+		return a
+	}
+	return a + b
+}
+
 // metricOf finds a metric by its word in the configuration; the first one where there is none such.
 func metricOf(word string) metric {
 	for i, w := range config.Metrics() {

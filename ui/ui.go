@@ -46,6 +46,7 @@ type Model struct {
 	nodes  nodesScreen
 	node   nodeScreen
 	gpu    gpuScreen
+	worst  worstOf
 	help   helpScreen
 	acting actScreen
 	stack  stacksScreen
