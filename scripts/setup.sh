@@ -44,6 +44,9 @@ need gcc gcc
 need tcsh tcsh
 need fish fish
 need zsh zsh
+need vim vim
+need htop htop
+need ncurses-bin tput
 need mksh mksh
 # The NVML reader is built for both platforms.
 case $(uname -m) in

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	apps "k8s.io/client-go/kubernetes/typed/apps/v1"
@@ -188,7 +188,7 @@ func checkOrder(o schedulers.Order) error {
 
 // checkName refuses a name that could be more than one segment of an address.
 func checkName(what, name string) error {
-	bad := path.IsValidPathSegmentName(name)
+	bad := content.IsPathSegmentName(name)
 	if name == "" {
 		bad = []string{"it is empty"}
 	}

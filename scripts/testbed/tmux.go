@@ -79,6 +79,13 @@ func (m *Term) Type(text string) {
 	m.tmux("send-keys", "-l", "--", text)
 }
 
+// Paste pastes the text as a terminal does: in brackets, where the program asked for them.
+func (m *Term) Paste(text string) {
+	m.t.Helper()
+	m.tmux("set-buffer", "-b", "pasted", "--", text)
+	m.tmux("paste-buffer", "-p", "-d", "-b", "pasted")
+}
+
 // Screen is what the pane shows: h lines without trailing blanks.
 func (m *Term) Screen() string {
 	m.t.Helper()
