@@ -174,11 +174,11 @@ func TestDrainsWithTheNetworkPulled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(time.Duration(c.rand.Int64N(int64(8 * time.Second))))
+				c.wait(8 * time.Second)
 				c.mu.Lock()
 				c.down = true
 				c.mu.Unlock()
-				time.Sleep(time.Duration(c.rand.Int64N(int64(2 * time.Minute))))
+				c.wait(2 * time.Minute)
 				c.mu.Lock()
 				c.down = false
 				c.mu.Unlock()

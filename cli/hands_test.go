@@ -65,7 +65,7 @@ func TestReadOnly(t *testing.T) {
 	cfg := config.Default()
 	cfg.ReadOnly = true
 	cfg.Actions.Audit = filepath.Join(t.TempDir(), "audit")
-	h := newHands(t.Context(), cfg, &chosen{})
+	h := newHands(t.Context(), cfg, &chosen{station: &station{}})
 	defer h.Close()
 	p := &actions.Preview{Steps: []actions.Step{{Target: "gpu001"}}}
 	if _, err := h.Start(p, "y"); err == nil || !strings.Contains(err.Error(), "--readonly") || h.Refusal() == "" {
