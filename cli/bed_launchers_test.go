@@ -358,14 +358,20 @@ func TestBedJAX(t *testing.T) {
 		l.start(l.bed.Names()[i/2], map[string]string{"JAX_COORDINATOR_ADDRESS": "node001:8476", "JAX_NUM_PROCESSES": "4", "JAX_PROCESS_ID": fmt.Sprint(i)},
 			python, programsAt+"/train_jax.py", "jax")
 	}
+	l.tellsFour(told{ID: "node001:8476", Name: "train_jax.py", User: "ann", Framework: "jax"}, 2)
+}
+
+// tellsFour holds what is told of a job of four ranks, two a node, and then of those that are left without one of them.
+func (l *launch) tellsFour(job told, dies int) {
+	l.t.Helper()
 	l.look()
-	ranks := l.met("jax", 4)
-	spread(t, ranks, l.bed.Names(), 2, false)
-	job := told{ID: "node001:8476", Name: "train_jax.py", User: "ann", Framework: "jax", World: 4, Missing: []int{}, Ranks: ranks}
+	ranks := l.met(job.Framework, 4)
+	spread(l.t, ranks, l.bed.Names(), 2, false)
+	job.World, job.Missing, job.Ranks = 4, []int{}, ranks
 	l.tells("all ranks", job)
-	l.kill(ranks[2])
-	job.Missing, job.Ranks = []int{2}, without(ranks, 2)
-	l.tells("without rank 2", job)
+	l.kill(ranks[dies])
+	job.Missing, job.Ranks = []int{dies}, without(ranks, dies)
+	l.tells(fmt.Sprintf("without rank %d", dies), job)
 }
 
 // TensorFlow's chief and workers, by the cluster that all are given.
@@ -377,14 +383,7 @@ func TestBedTensorFlow(t *testing.T) {
 	for i, config := range []string{fmt.Sprintf(cluster, "chief", 0), fmt.Sprintf(cluster, "worker", 0), fmt.Sprintf(cluster, "worker", 1), fmt.Sprintf(cluster, "worker", 2)} {
 		l.start(l.bed.Names()[i/2], map[string]string{"TF_CONFIG": config}, python, programsAt+"/train_tensorflow.py", "tensorflow")
 	}
-	l.look()
-	ranks := l.met("tensorflow", 4)
-	spread(t, ranks, l.bed.Names(), 2, false)
-	job := told{ID: "node001:2222", Name: "train_tensorflow.py", User: "ann", Framework: "tensorflow", World: 4, Missing: []int{}, Ranks: ranks}
-	l.tells("all ranks", job)
-	l.kill(ranks[3])
-	job.Missing, job.Ranks = []int{3}, without(ranks, 3)
-	l.tells("without rank 3", job)
+	l.tellsFour(told{ID: "node001:2222", Name: "train_tensorflow.py", User: "ann", Framework: "tensorflow"}, 3)
 }
 
 // Ray Train on two nodes. Its workers overwrite their environment and have their rank in their own memory alone: they are known as workers of the one cluster, each

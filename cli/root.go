@@ -11,8 +11,7 @@ import (
 
 const rootLong = `foretop is htop for an AI training fleet: every job, rank and GPU of many nodes, live over SSH, in one terminal. Nothing needs to be installed on a node.
 
-Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the configuration file. Without any, foretop watches what is yours: the nodes of your running jobs, as they change, where a scheduler
-is found, else this machine.
+Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the configuration file. Without any, foretop watches what is yours: the nodes of your running jobs, as they change, where a scheduler is found, else this machine.
 
 Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot).`
 

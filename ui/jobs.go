@@ -402,10 +402,3 @@ func (m *Model) emptyFleet(a area) {
 	}
 	say(a, "no node is named", "q, then: foretop NODE…  or  foretop  for what is yours")
 }
-
-// say draws a sentence and the next step where a table has nothing to show.
-func say(a area, what, next string) {
-	y := min(1, max(0, a.h-2))
-	a.cut(tableIndent, y, a.w-tableIndent, what, fg(colStrong))
-	a.cut(tableIndent, y+1, a.w-tableIndent, next, fg(colDim))
-}

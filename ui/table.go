@@ -120,3 +120,10 @@ func drawRow(a area, y int, columns []placed, cursor, tagged, focused bool, draw
 		a.restyle(0, y, a.w, func(s style) style { return s.on(colCursorBG) })
 	}
 }
+
+// say draws a sentence and the next step where a table has nothing to show.
+func say(a area, what, next string) {
+	y := min(1, max(0, a.h-2))
+	a.cut(tableIndent, y, a.w-tableIndent, what, fg(colStrong))
+	a.cut(tableIndent, y+1, a.w-tableIndent, next, fg(colDim))
+}

@@ -29,7 +29,7 @@ func FuzzPicture(f *testing.F) {
 		var n corev1.Node
 		var x corev1.Pod
 		if json.Unmarshal(node, &n) != nil || json.Unmarshal(pod, &x) != nil {
-			t.Skip()
+			return // nothing that the client would hand over
 		}
 		x.Spec.NodeName = n.Name
 		y := x
