@@ -154,10 +154,10 @@ func TestActor(t *testing.T) {
 	t.Run("another cluster", func(t *testing.T) { anotherCluster(t, k) })
 	t.Run("jobs", func(t *testing.T) { endsJobs(t, k) })
 	t.Run("requeue", func(t *testing.T) { requeues(t, k) })
+	t.Run("namesake", func(t *testing.T) { namesake(t, k) })
 	k.Kwok()
 	t.Run("evict", func(t *testing.T) { evicts(t, k) })
 	t.Run("budget", func(t *testing.T) { budgets(t, k) })
-	t.Run("namesake", func(t *testing.T) { namesake(t, k) })
 	t.Run("away", func(t *testing.T) { serverAway(t, k) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"sync"
@@ -59,7 +60,12 @@ func SlowPTY(t testing.TB, bytesPerSecond int, argv ...string) *SlowTerm {
 	s.cmd.Env = append(plainEnv(), "TERM=xterm-256color", "LANG=C.UTF-8")
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := s.cmd.Start(); err != nil {
+	// Where this process ignores interrupts, as what a shell starts in the background does, its children would too.
+	heed := make(chan os.Signal, 1)
+	signal.Notify(heed, os.Interrupt)
+	err = s.cmd.Start()
+	signal.Stop(heed)
+	if err != nil {
 		t.Fatal(err)
 	}
 	readerDone := make(chan struct{})
