@@ -209,5 +209,6 @@ func (p *process) endWords() string {
 
 var (
 	errCarrierClosed = errors.New("connection closed")
+	errCutOpening    = errors.New("connection closed before a session was open")
 	errGivenUp       = errors.New("given up before it was sent")
 )

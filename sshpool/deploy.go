@@ -20,13 +20,13 @@ type started struct {
 	notes   string
 }
 
-// launch brings a collector to life over c: one round trip when it is there; else it is put there first.
-func (n *node) launch(ctx context.Context, c carrier) (*started, error) {
+// launch brings a collector to life over what h holds: one round trip when it is there; else it is put there first.
+func (n *node) launch(ctx context.Context, h *hold) (*started, error) {
 	scripts, err := n.pool.scripts()
 	if err != nil {
 		return nil, err
 	}
-	d := &deployment{node: n, carrier: c, scripts: scripts}
+	d := &deployment{node: n, hold: h, scripts: scripts}
 	for round := 0; ; round++ {
 		s, line, err := d.start(ctx)
 		if err != nil {
@@ -51,9 +51,10 @@ func (n *node) launch(ctx context.Context, c carrier) (*started, error) {
 
 // deployment is one node's way to a running collector.
 type deployment struct {
-	node    *node
-	carrier carrier
-	scripts *bootstrap
+	node     *node
+	hold     *hold
+	scripts  *bootstrap
+	sessions int // opened so far
 
 	proven   bool   // copies are tried before they are trusted
 	skip     []int  // folders that failed
@@ -68,11 +69,12 @@ func (d *deployment) start(whole context.Context) (*started, startLine, error) {
 	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	nonce := newNonce()
-	p, err := d.carrier.run(ctx, order{command: d.scripts.start(nonce, d.proven, d.skip)})
+	p, err := d.run(ctx, order{command: d.scripts.start(nonce, d.proven, d.skip)})
 	if err != nil {
 		return nil, startLine{}, d.timedOut(ctx, err, fmt.Sprintf("no collector started in %v", limit))
 	}
-	cut := context.AfterFunc(ctx, func() { d.carrier.Close() }) // the only way out of a read that hangs
+	c := d.hold.carrier()
+	cut := context.AfterFunc(ctx, func() { c.Close() }) // the only way out of a read that hangs
 	line, rest, notes, err := scanStart(p.stdout, nonce)
 	if !cut() && err == nil {
 		err = ctx.Err()
@@ -261,12 +263,13 @@ func (d *deployment) put(ctx context.Context, folder int, prefix string, f *payl
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	nonce := newNonce()
-	p, err := d.carrier.run(ctx, order{command: d.scripts.upload(nonce, folder, prefix, f, args, gz, run)})
+	p, err := d.run(ctx, order{command: d.scripts.upload(nonce, folder, prefix, f, args, gz, run)})
 	if err != nil {
 		return d.timedOut(ctx, err, "the upload did not begin")
 	}
 	defer p.kill()
-	cut := context.AfterFunc(ctx, func() { d.carrier.Close() })
+	c := d.hold.carrier()
+	cut := context.AfterFunc(ctx, func() { c.Close() })
 	defer cut()
 	go func() { // an error here shows in what the node says, or in its silence
 		_ = write(moving{p.stdin, moved}, f, gz)

@@ -32,7 +32,7 @@ const doorKey = "door "
 
 // tryDoor is try for a node behind a door.
 func (n *node) tryDoor(before *problem) (time.Duration, error) {
-	turn, err := n.pool.pace.acquire(n.ctx, doorKey+n.target.Door.Name)
+	turn, err := n.pool.pace.acquire(n.ctx, doorKey+n.target.Door.Name, &n.seen)
 	if err != nil {
 		return 0, err
 	}
@@ -44,7 +44,7 @@ func (n *node) tryDoor(before *problem) (time.Duration, error) {
 	n.report(connecting)
 	c := newDoorCarrier(n.ctx, n.target.Door, n.target.Name)
 	defer c.Close()
-	s, err := n.launch(n.ctx, c)
+	s, err := n.launch(n.ctx, &hold{c: c})
 	if err != nil {
 		return 0, err
 	}

@@ -32,7 +32,8 @@ type Exit struct {
 // stopGrace is how long a command that is to stop may take to say how it ended.
 const stopGrace = time.Second
 
-// Exec runs a command over the connection that a node's stream uses. The error is nil for a command that ended, however it did. It opens no connection of its own.
+// Exec runs a command over the connection that a node's stream uses; where the node's sshd allows no second session on it, over one of its own. The error is nil for a command that ended,
+// however it did.
 //
 // When ctx ends the command is sent a TERM, as far as the node's sshd passes one on, and has a second to end; then its channel is closed. The error then is that of
 // ctx, and wraps [ErrEndUnknown] unless the command's end came in time.
@@ -41,9 +42,13 @@ func (p *Pool) Exec(ctx context.Context, name string, c Command) (Exit, error) {
 	if l == nil {
 		return Exit{Code: -1}, fmt.Errorf("run on %s: %w", name, ErrNotConnected)
 	}
-	exit, err := execOn(ctx, l.carrier, c)
+	exit := Exit{Code: -1}
+	err := n.act(ctx, l, func(over carrier) (err error) {
+		exit, err = execOn(ctx, over, c)
+		return err
+	})
 	if err != nil {
-		return exit, fmt.Errorf("run on %s: %w", name, n.because(l, err))
+		return exit, fmt.Errorf("run on %s: %w", name, err)
 	}
 	return exit, nil
 }
@@ -68,7 +73,7 @@ func (p *Pool) liveOf(name string) (*node, *liveness) {
 func (n *node) because(l *liveness, err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if l.lost != nil {
+	if err != nil && l.lost != nil {
 		return fmt.Errorf("%w: %w", err, l.lost)
 	}
 	return err

@@ -134,7 +134,7 @@ func (n *node) launchLocal(ctx context.Context, c *localCarrier) (*started, erro
 		return nil, err
 	}
 	if bundle.Collector.Path() == "" {
-		return n.launch(ctx, c)
+		return n.launch(ctx, &hold{c: c})
 	}
 	nonce := newNonce()
 	cmd := exec.Command(bundle.Collector.Path(), strings.Fields(bundle.Args)...)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mrand "math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -25,10 +26,15 @@ type node struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	retry  chan struct{}
+	woken  chan struct{} // an absence of ours has ended
 	ended  chan struct{} // closed when own has returned
 
-	last   atomic.Int64 // pool.now() of the stream's last byte
-	silent atomic.Bool  // reported stale
+	last   atomic.Int64            // pool.now() of the stream's last byte
+	silent atomic.Bool             // reported stale
+	seen   atomic.Bool             // on screen: it goes first
+	alone  atomic.Bool             // its server has room for one session a connection
+	away   atomic.Pointer[absence] // our last one while it was connected
+	acted  atomic.Int64            // pool.now() when the user's last session over the stream's connection began or ended
 
 	mu      sync.Mutex // guards what follows, and orders the calls of the sink
 	live    *liveness  // non-nil while a stream runs
@@ -37,11 +43,13 @@ type node struct {
 	state   State     // last reported, tries in between left out
 	since   time.Time // when that began
 
+	tried bool // own's only: the last try brought no stream
+
 	untrusted *HostKeyError // the last key that was not trusted
 }
 
 func newNode(p *Pool, t Target) *node {
-	n := &node{pool: p, target: t, retry: make(chan struct{}, 1), ended: make(chan struct{})}
+	n := &node{pool: p, target: t, retry: make(chan struct{}, 1), woken: make(chan struct{}, 1), ended: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(p.ctx)
 	return n
 }
@@ -65,7 +73,8 @@ func (n *node) own() {
 		if n.ctx.Err() != nil {
 			return
 		}
-		before = asProblem(err)
+		n.tried = lived == 0
+		before = n.ours(asProblem(err))
 		if lived > 0 {
 			outage = time.Now()
 		}
@@ -96,6 +105,14 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 	case <-n.retry: // asked for before this problem was known
 	default:
 	}
+	select {
+	case <-n.woken:
+	default:
+	}
+	var woken <-chan struct{}
+	if p.again == pauseNear || p.again == pauseFar {
+		woken = n.woken
+	}
 	healed := func() bool { return false }
 	var look <-chan time.Time
 	var untrusted *HostKeyError
@@ -115,6 +132,8 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 			return true
 		case <-n.retry:
 			return true
+		case <-woken: // not all of them in the same moment
+			return sleep(n.ctx, mrand.N(time.Second)) == nil
 		case <-look:
 			if healed() {
 				return true
@@ -146,7 +165,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 			return 0, err
 		}
 	}
-	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r))
+	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r), &n.seen)
 	if err != nil {
 		return 0, err
 	}
@@ -162,15 +181,16 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 		throttled = asProblem(err).throttled
 		return 0, err
 	}
-	defer c.Close()
-	end := context.AfterFunc(n.ctx, func() { c.Close() })
+	h := &hold{c: c, again: func(ctx context.Context) (carrier, error) { return n.pool.connect(ctx, r) }}
+	defer h.Close()
+	end := context.AfterFunc(n.ctx, h.Close)
 	defer end()
-	s, err := n.launch(n.ctx, c)
+	s, err := n.launch(n.ctx, h)
 	if err != nil {
 		return 0, err
 	}
 	turn.end(false)
-	return n.stream(c, s)
+	return n.stream(h.carrier(), s)
 }
 
 func (n *node) tryLocal() (time.Duration, error) {
@@ -275,6 +295,7 @@ func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 		return lived, &problem{state: Misbehaving, again: pauseLong, cause: clean(err.Error()), err: err,
 			remedy: "the node may be broken or compromised: look at it before trusting what it says; foretop tries again later"}
 	}
+	n.blame()
 	p := &problem{state: Lost, again: pauseFar, err: err}
 	words := s.process.endWords()
 	switch {

@@ -2,8 +2,10 @@ package sshpool
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,9 +39,13 @@ type gate struct{ limit, busy, good int }
 
 type paceWaiter struct {
 	key   string
+	seen  *atomic.Bool // on screen; nil: a person waits
 	ready chan struct{}
 	done  bool
 }
+
+// first says that a waiter goes before those that nobody looks at.
+func (w *paceWaiter) first() bool { return w.seen == nil || w.seen.Load() }
 
 func newPacer(now func() time.Time) *pacer {
 	return &pacer{now: now, limit: paceFirst, grown: now(), gates: make(map[string]*gate)}
@@ -54,11 +60,17 @@ type turn struct {
 	whole, place, ended bool // given back
 }
 
-// acquire waits for a turn at the server named by key.
-func (p *pacer) acquire(ctx context.Context, key string) (*turn, error) {
-	w := &paceWaiter{key: key, ready: make(chan struct{})}
+// acquire waits for a turn at the server named by key. Who is seen goes before who is not; nil: before all of them as well.
+func (p *pacer) acquire(ctx context.Context, key string, seen *atomic.Bool) (*turn, error) {
+	w := &paceWaiter{key: key, seen: seen, ready: make(chan struct{})}
 	p.mu.Lock()
-	p.queue = append(p.queue, w)
+	at := len(p.queue)
+	if w.first() {
+		if at = slices.IndexFunc(p.queue, func(o *paceWaiter) bool { return !o.first() }); at < 0 {
+			at = len(p.queue)
+		}
+	}
+	p.queue = slices.Insert(p.queue, at, w)
 	p.admit()
 	p.mu.Unlock()
 	select {
@@ -79,7 +91,33 @@ func (p *pacer) acquire(ctx context.Context, key string) (*turn, error) {
 	return t, nil
 }
 
-// admit lets waiters in, first come first served among those whose gate is open; mu is held.
+// reorder puts those that are seen now before the others, each in the order in which they came.
+func (p *pacer) reorder() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := make([]*paceWaiter, 0, len(p.queue))
+	kept := p.queue[:0]
+	for _, w := range p.queue {
+		if w.first() {
+			kept = append(kept, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	p.queue = append(kept, rest...)
+}
+
+// restart begins anew with the slow start: after an absence all nodes want to be dialled at once.
+func (p *pacer) restart() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit, p.errors, p.grown = min(p.limit, paceFirst), false, p.now()
+	for _, g := range p.gates {
+		g.limit, g.good = min(g.limit, gateFirst), 0
+	}
+}
+
+// admit lets waiters in, as they stand in the queue, among those whose gate is open; mu is held.
 func (p *pacer) admit() {
 	p.grow()
 	kept := p.queue[:0]

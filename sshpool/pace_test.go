@@ -3,6 +3,7 @@ package sshpool
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,7 +16,7 @@ func (c *clock) now() time.Time { return c.t }
 func tryAcquire(p *pacer, key string) *turn {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
-	t, err := p.acquire(ctx, key)
+	t, err := p.acquire(ctx, key, new(atomic.Bool))
 	if err != nil {
 		return nil
 	}
@@ -126,7 +127,7 @@ func TestGateDoesNotBlockOthers(t *testing.T) {
 	}
 	got := make(chan *turn)
 	go func() {
-		w, _ := p.acquire(context.Background(), "x")
+		w, _ := p.acquire(context.Background(), "x", new(atomic.Bool))
 		got <- w
 	}()
 	a.end(false)

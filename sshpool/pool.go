@@ -24,6 +24,8 @@ type Config struct {
 	Folders    []string     // folders on the node for the collector, in order; nil: DefaultFolders
 	Shared     string       // a folder on the node that several nodes may share; empty: DefaultShared
 	Timing     Timing       // waits and deadlines; zero fields take their defaults
+
+	awake func() time.Duration // a clock that goes on while this machine sleeps; nil: the system's
 }
 
 // Pool keeps one connection and one stream to each of its targets.
@@ -65,6 +67,9 @@ func New(cfg Config, sink Sink) *Pool {
 	}
 	if cfg.Shared == "" {
 		cfg.Shared = DefaultShared
+	}
+	if cfg.awake == nil {
+		cfg.awake = awake
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Pool{
@@ -143,6 +148,25 @@ func (p *Pool) Retry(name string) {
 	select {
 	case n.retry <- struct{}{}:
 	default:
+	}
+}
+
+// See says which nodes are on screen: of those that wait to be dialled, they go first. Names that are not here do not matter.
+func (p *Pool) See(names []string) {
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		seen[name] = true
+	}
+	p.mu.Lock()
+	changed := false
+	for name, n := range p.nodes {
+		if n.seen.Swap(seen[name]) != seen[name] {
+			changed = changed || seen[name]
+		}
+	}
+	p.mu.Unlock()
+	if changed {
+		p.pace.reorder()
 	}
 }
 

@@ -57,6 +57,9 @@ func networkProblem(err error, addr string) *problem {
 		if dns.IsTimeout || dns.IsTemporary {
 			p.cause, p.remedy = "no answer from the name server for "+host, "check this machine's DNS"
 		}
+	case isFull(err):
+		p.again = pauseFar
+		p.cause, p.remedy = "dial "+addr+": this program has no file left to open", filesRemedy()
 	case isRefused(err):
 		p.cause = "connection refused by " + addr
 		p.remedy = "the node is up, but no sshd listens on port " + port + ": start it, or check the port"

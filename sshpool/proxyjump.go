@@ -244,6 +244,20 @@ func (j *jump) suspect(l *jumpLink) {
 	l.carrier.Close()
 }
 
+// back asks every jump host for a sign of life, after an absence of ours: one that has gone must not be waited for by all nodes behind it.
+func (j *jumps) back() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, one := range j.open {
+		one.mu.Lock()
+		one.failed = nil
+		for _, l := range one.links {
+			go one.suspect(l)
+		}
+		one.mu.Unlock()
+	}
+}
+
 // forget lets failures that only the user can mend be tried again.
 func (j *jumps) forget() {
 	j.mu.Lock()

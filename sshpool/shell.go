@@ -22,7 +22,7 @@ type ShellAt struct {
 	Enter bool   // in its namespaces too, where they are not the shell's own
 }
 
-// Shell is an interactive shell on a node, over the connection that its stream uses: nobody logs in again. It has the shape of Bubble Tea's ExecCommand: a program that
+// Shell is an interactive shell on a node, over the connection that its stream uses: nobody logs in again, but where its sshd allows one session a connection. It has the shape of Bubble Tea's ExecCommand: a program that
 // gives its terminal away sets what it reads and writes, and calls Run. Enter, then "~.", leaves a shell that does not answer any more.
 type Shell struct {
 	pool *Pool
@@ -67,10 +67,10 @@ func (s *Shell) Run() error {
 	if _, local := l.carrier.(*localCarrier); local {
 		err = s.here()
 	} else {
-		err = s.over(l.carrier)
+		err = n.act(s.ctx, l, s.over)
 	}
 	if err != nil {
-		return fmt.Errorf("shell on %s: %w", s.node, n.because(l, err))
+		return fmt.Errorf("shell on %s: %w", s.node, err)
 	}
 	return nil
 }

@@ -82,6 +82,9 @@ func (c *sshCarrier) run(ctx context.Context, o order) (*process, error) {
 	defer stop()
 	channel, requests, err := c.conn.OpenChannel("session", nil)
 	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errCutOpening
+		}
 		return nil, c.runError(ctx, "open session", err)
 	}
 	p := &process{stdin: channel, stdout: channel, stderr: newTail(), closeStdin: channel.CloseWrite, exit: newExit()}

@@ -127,7 +127,7 @@ func TestNetworkWords(t *testing.T) {
 		{context.DeadlineExceeded, "no answer from n1:22", pauseNear},
 		{&net.DNSError{Err: "no such host", Name: "n1", IsNotFound: true}, "name not found: n1", pauseFar},
 		{&net.DNSError{Err: "timeout", Name: "n1", IsTimeout: true}, "no answer from the name server for n1", pauseFar},
-		{wrap(syscall.EMFILE), "dial n1:22: too many open files", pauseFar},
+		{wrap(syscall.EMFILE), "dial n1:22: this program has no file left to open", pauseFar},
 	} {
 		p := networkProblem(c.err, "n1:22")
 		if p.state != Lost || p.cause != c.cause || p.again != c.again || p.remedy == "" {

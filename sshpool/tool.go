@@ -32,10 +32,14 @@ func (p *Pool) Tool(ctx context.Context, name string, args []string, stdout, std
 		return Exit{Code: -1}, fmt.Errorf("run the collector on %s: %w: %w", name, ErrNotStarted, err)
 	}
 	said := &marked{to: stderr, mark: []byte(telemetry.FailPrefix(nonce))}
-	exit, err := execOn(ctx, l.carrier, Command{line, stdout, said})
+	exit := Exit{Code: -1}
+	err = n.act(ctx, l, func(over carrier) (err error) {
+		exit, err = execOn(ctx, over, Command{line, stdout, said})
+		return err
+	})
 	switch {
 	case err != nil:
-		return exit, fmt.Errorf("run the collector on %s: %w", name, n.because(l, err))
+		return exit, fmt.Errorf("run the collector on %s: %w", name, err)
 	case exit.Code == noTool && said.seen, exit.Code == 126, exit.Code == 127:
 		return Exit{Code: -1}, fmt.Errorf("run the collector on %s: %w: it lies there no more; foretop puts it there again when it connects anew", name, ErrNotStarted)
 	}

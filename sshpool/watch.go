@@ -56,6 +56,7 @@ func (p *Pool) watch() {
 	tick := time.NewTicker(p.cfg.Timing.Sweep)
 	defer tick.Stop()
 	var nodes []*node
+	last := p.cfg.awake()
 	for {
 		select {
 		case <-tick.C:
@@ -68,6 +69,11 @@ func (p *Pool) watch() {
 			nodes = append(nodes, n)
 		}
 		p.mu.Unlock()
+		now := p.cfg.awake()
+		if long := now - last; long > awayAfter {
+			p.back(nodes, long)
+		}
+		last = now
 		for _, n := range nodes {
 			n.look()
 		}
@@ -93,7 +99,11 @@ func (n *node) look() {
 	if silence < t.Quiet {
 		return
 	}
+	a := n.absent()
 	switch {
+	case a != nil && a.long > awayEnds && l.answered <= a.until:
+		l.lost = &problem{state: Lost, again: pauseNear, cause: "no answer for " + seconds(silence), remedy: "foretop dials again by itself"}
+		go l.carrier.Close()
 	case !n.silent.Load():
 		n.silent.Store(true)
 		n.reportLocked(Status{State: Stale, Cause: "no data for " + seconds(silence)})
@@ -133,4 +143,8 @@ func (n *node) probe(l *liveness, now int64) {
 	}()
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int((d+time.Second/2)/time.Second)) }
+func seconds(d time.Duration) string { return count(d, time.Second, "s") }
+
+func count(d, unit time.Duration, word string) string {
+	return fmt.Sprintf("%d %s", int((d+unit/2)/unit), word)
+}
