@@ -60,7 +60,7 @@ type turn struct {
 	whole, place, ended bool // given back
 }
 
-// acquire waits for a turn at the server named by key. Who is seen goes before who is not; nil: before all of them as well.
+// acquire waits for a turn at the server named by key. Who is seen goes before who is not; nil: a person waits, and counts as seen.
 func (p *pacer) acquire(ctx context.Context, key string, seen *atomic.Bool) (*turn, error) {
 	w := &paceWaiter{key: key, seen: seen, ready: make(chan struct{})}
 	p.mu.Lock()

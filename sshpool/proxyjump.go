@@ -15,6 +15,7 @@ import (
 
 const (
 	jumpTargets  = 500             // channels a jump connection carries before another is opened: a soft nofile of 1,024 there ends at 1,018
+	jumpFew      = 32              // with fewer channels than that a jump host that opens no more has another reason
 	jumpFailTime = 2 * time.Second // how long a failure stands for all nodes behind the jump host
 )
 
@@ -37,7 +38,8 @@ type jump struct {
 
 type jumpLink struct {
 	carrier   *sshCarrier
-	used      int // guarded by jump.mu
+	used      int // channels; guarded by jump.mu, as is room
+	room      int // as many as it takes
 	suspected atomic.Bool
 }
 
@@ -52,11 +54,23 @@ func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, 
 			remedy: "look for a ProxyJump that names itself in your ssh configuration"}
 	}
 	jump := j.get(r.ProxyJump)
-	link, err := jump.link(ctx, func() (*sshCarrier, error) { return j.connect(ctx, hops, append(slices.Clip(via), r.ProxyJump)) })
-	if err != nil {
-		return nil, err
+	connect := func() (*sshCarrier, error) { return j.connect(ctx, hops, append(slices.Clip(via), r.ProxyJump)) }
+	var full *jumpLink // refused one; nil: none has
+	for {
+		link, err := jump.link(ctx, full, connect)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := jump.channel(ctx, link, r)
+		switch {
+		case err == nil && full != nil:
+			jump.fill(full)
+			return conn, nil
+		case err == nil || full != nil || !jump.mayBeFull(link, err):
+			return conn, err
+		}
+		full = link // of its open files, say: another connection there has others
 	}
-	return jump.channel(ctx, link, r)
 }
 
 func (j *jumps) get(key string) *jump {
@@ -97,10 +111,10 @@ func (j *jumps) connect(ctx context.Context, hops, via []string) (*sshCarrier, e
 	return nil, &p
 }
 
-// link gives a connection with room, and takes a place on it. Failures stand for all nodes behind the host for a while, and those that
+// link gives a connection with room that is not full, and takes a place on it. Failures stand for all nodes behind the host for a while, and those that
 // only the user can mend until forget.
-func (j *jump) link(ctx context.Context, connect func() (*sshCarrier, error)) (*jumpLink, error) {
-	if l, p := j.ready(); l != nil || p != nil {
+func (j *jump) link(ctx context.Context, full *jumpLink, connect func() (*sshCarrier, error)) (*jumpLink, error) {
+	if l, p := j.ready(full); l != nil || p != nil {
 		return l, asError(p)
 	}
 	select {
@@ -109,7 +123,7 @@ func (j *jump) link(ctx context.Context, connect func() (*sshCarrier, error)) (*
 	case <-ctx.Done():
 		return nil, networkProblem(ctx.Err(), "the jump host")
 	}
-	if l, p := j.ready(); l != nil || p != nil {
+	if l, p := j.ready(full); l != nil || p != nil {
 		return l, asError(p)
 	}
 	c, err := connect()
@@ -122,7 +136,7 @@ func (j *jump) link(ctx context.Context, connect func() (*sshCarrier, error)) (*
 		return nil, err
 	}
 	j.failed = nil
-	l := &jumpLink{carrier: c, used: 1}
+	l := &jumpLink{carrier: c, used: 1, room: jumpTargets}
 	j.links = append(j.links, l)
 	go func() {
 		_ = c.conn.Wait()
@@ -138,11 +152,11 @@ func asError(p *problem) error {
 	return p
 }
 
-func (j *jump) ready() (*jumpLink, *problem) {
+func (j *jump) ready(full *jumpLink) (*jumpLink, *problem) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, l := range j.links {
-		if l.used < jumpTargets {
+		if l != full && l.used < l.room {
 			l.used++
 			return l, nil
 		}
@@ -151,6 +165,24 @@ func (j *jump) ready() (*jumpLink, *problem) {
 		return nil, j.failed
 	}
 	return nil, nil
+}
+
+// mayBeFull says that a channel was refused over a connection that carries many, and not for what it leads to: sshd tells a lack of files by no word of its own.
+func (j *jump) mayBeFull(l *jumpLink, err error) bool {
+	var open *ssh.OpenChannelError
+	if !errors.As(err, &open) || open.Reason != ssh.ResourceShortage && (open.Reason != ssh.ConnectionFailed || open.Message != "open failed") {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return l.used >= jumpFew
+}
+
+// fill notes that a connection carries as many channels as it can, for another took the one that it refused.
+func (j *jump) fill(l *jumpLink) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l.room = max(1, min(l.room, l.used))
 }
 
 func (j *jump) drop(l *jumpLink) {

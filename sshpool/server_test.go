@@ -38,6 +38,15 @@ type server struct {
 	execs  []string
 	onConn func(ssh.Conn)
 	refuse atomic.Bool // opens no more sessions
+
+	entering, mostEntering int                            // connections that are not logged in, guarded by mu
+	forward                func(ssh.Conn, ssh.NewChannel) // of direct-tcpip; nil: forward
+
+	// beside does something else with a session beside another on one connection, nil: it is served; after is called when a session has ended.
+	beside func(ssh.Conn, ssh.NewChannel)
+	after  func(ssh.Conn)
+	open   func(ssh.NewChannel)    // what is done with every session; nil: it is served
+	wrap   func(net.Conn) net.Conn // what lies between the world and each connection, called by one goroutine; nil: nothing
 }
 
 // request is one exec request.
@@ -108,7 +117,12 @@ func (s *server) listen(addr string) {
 			}
 			s.mu.Lock()
 			s.conns = append(s.conns, conn)
+			s.entering++
+			s.mostEntering = max(s.mostEntering, s.entering)
 			s.mu.Unlock()
+			if s.wrap != nil {
+				conn = s.wrap(conn)
+			}
 			go s.serve(conn)
 		}
 	}()
@@ -138,6 +152,9 @@ func (s *server) serve(conn net.Conn) {
 	config, onConn := s.config, s.onConn
 	s.mu.Unlock()
 	c, channels, requests, err := ssh.NewServerConn(conn, config)
+	s.mu.Lock()
+	s.entering--
+	s.mu.Unlock()
 	if err != nil {
 		return
 	}
@@ -157,6 +174,7 @@ func (s *server) serve(conn net.Conn) {
 	if onConn != nil {
 		go onConn(c)
 	}
+	var open atomic.Int32
 	for n := range channels {
 		switch n.ChannelType() {
 		case "session":
@@ -164,8 +182,27 @@ func (s *server) serve(conn net.Conn) {
 				_ = n.Reject(ssh.ResourceShortage, "no more sessions")
 				continue
 			}
-			go s.session(n)
+			if s.open != nil {
+				go s.open(n)
+				continue
+			}
+			if s.beside != nil && open.Load() > 0 {
+				s.beside(c, n)
+				continue
+			}
+			open.Add(1)
+			go func() {
+				s.session(n)
+				open.Add(-1)
+				if s.after != nil {
+					s.after(c)
+				}
+			}()
 		case "direct-tcpip":
+			if s.forward != nil {
+				go s.forward(c, n)
+				continue
+			}
 			go forward(n)
 		default:
 			_ = n.Reject(ssh.UnknownChannelType, "no")
