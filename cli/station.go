@@ -31,7 +31,9 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 	modestMemory(fleet.HistoryBytes(opt.Nodes))
 	opt.Rules = findings.Rules()
 	opt.Fold = fold
-	s := &station{Fleet: fleet.New(opt)}
+	s := &station{}
+	opt.Paced = func(node string, every time.Duration) { s.pool.Paced(node, every) }
+	s.Fleet = fleet.New(opt)
 	s.pool = sshpool.New(ssh, s)
 	s.logs = newJobLogs(s.Fleet, s.pool.Run)
 	for _, t := range targets {
@@ -82,6 +84,12 @@ var states = [...]fleet.State{
 // Serve is called by the pool with one node's stream.
 func (s *station) Serve(ctx context.Context, node string, stdout io.Reader, stdin io.Writer) error {
 	return s.Fleet.Serve(ctx, node, stdout, stdin)
+}
+
+// Watch says which nodes are on screen in full: they tell more, and are dialled first.
+func (s *station) Watch(nodes []string) {
+	s.Fleet.Watch(nodes)
+	s.pool.See(nodes)
 }
 
 // Retry dials a node now; "" means every one that is not live.

@@ -26,6 +26,8 @@ type Options struct {
 	IdleAfter time.Duration
 	// StaleAfter is for how long a live node may be silent; default 2.5 s.
 	StaleAfter time.Duration
+	// Paced is told when a node is asked for a sample each so often, before it is; nil: nobody minds.
+	Paced func(node string, every time.Duration)
 	// Fold writes node names as a node set, as short as it can; nil: the first few are listed.
 	Fold func(names []string) string
 	// Layouts are parallel layouts that were given by hand; the first whose name fits holds.
@@ -160,8 +162,9 @@ func (f *Fleet) Apply(name string, kind telemetry.Kind, payload []byte, at time.
 
 // Reply is what a frame calls for.
 type Reply struct {
-	Start *facts.Start // answer to a hello
-	Whole bool         // ask for a whole sample
+	Start *facts.Start  // answer to a hello
+	Whole bool          // ask for a whole sample
+	Every time.Duration // ask for a sample each so often; 0: as before
 }
 
 // Snapshot is the one published last.

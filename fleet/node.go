@@ -21,6 +21,7 @@ type node struct {
 	status      Status
 	since       time.Time
 	session     *session
+	pace        linkPace
 	detail      bool // the level that the screen asks for
 	greeted     bool // this stream said hello
 	hello       *facts.Hello
@@ -128,6 +129,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	}
 	n.hello, n.greeted = h, true
 	n.boot = at.Add(-time.Duration(h.MonoMs) * time.Millisecond)
+	n.pace = linkPace{}
 	n.decoder = telemetry.Decoder{}
 	n.rates = telemetry.Rates{}
 	n.portErrors = nil
@@ -224,6 +226,9 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	}
 	n.noteIdle(at)
 	n.remember(f, at)
+	if n.pace.sample(time.Duration(s.MonoMS)*time.Millisecond, at, n.boot) {
+		return Reply{Every: n.pace.pace()}, nil
+	}
 	return Reply{}, nil
 }
 

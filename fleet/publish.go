@@ -70,7 +70,7 @@ func sameList[T any](a, b []T) bool {
 func (n *node) aged(f *Fleet, now time.Time) bool {
 	switch n.view.State {
 	case Live, Deploying:
-		return n.status.State == Live && now.Sub(n.lastData) > f.opt.StaleAfter
+		return n.status.State == Live && now.Sub(n.lastData) > n.pace.patience(f.opt.StaleAfter)
 	case Stale:
 		return now.Sub(n.viewAt) >= time.Second
 	}

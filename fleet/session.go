@@ -55,6 +55,9 @@ func (f *Fleet) Serve(ctx context.Context, name string, r io.Reader, w io.Writer
 		if err != nil {
 			return err
 		}
+		if reply.Every != 0 && f.opt.Paced != nil {
+			f.opt.Paced(name, reply.Every)
+		}
 		if err := s.answer(n, reply, now); err != nil {
 			return err
 		}
@@ -97,10 +100,13 @@ func (s *session) answer(n *node, reply Reply, now time.Time) error {
 	if reply.Whole {
 		return s.control(&facts.Control{What: &facts.Control_Whole{Whole: &facts.SendWhole{}}})
 	}
-	if now.Sub(s.lastBeat) < heartbeatEvery {
+	if reply.Every == 0 && now.Sub(s.lastBeat) < heartbeatEvery {
 		return nil
 	}
 	s.lastBeat = now
+	if reply.Every != 0 {
+		return s.control(&facts.Control{What: &facts.Control_Pace{Pace: &facts.SetPace{EveryMs: reply.Every.Milliseconds()}}})
+	}
 	return s.control(&facts.Control{What: &facts.Control_Heartbeat{Heartbeat: &facts.Heartbeat{}}})
 }
 

@@ -251,6 +251,8 @@ type Self struct {
 	CPUPct        Reading // of one core
 	RSSBytes      Reading
 	SentBytesPerS Reading
+	// Every is how often it was asked for samples because its way here is slow, 0: as usual; Late is by how much the last one came late.
+	Every, Late time.Duration
 }
 
 // Process is a process that holds an accelerator, or is a rank or launcher.

@@ -92,6 +92,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		CPUPct:        Reading(n.rate(telemetry.SelfCPUUS, 0, now) / 10_000),
 		RSSBytes:      Reading(gauge(st, telemetry.SelfRSSBytes, 0)),
 		SentBytesPerS: Reading(n.rate(telemetry.SelfSentBytes, 0, now)),
+		Every:         n.pace.every, Late: n.pace.late,
 	}
 	if f.opt.Rules.Node != nil {
 		v.Problems = f.opt.Rules.Node(v, now, n.memory)
@@ -108,7 +109,7 @@ func (n *node) viewState(v *Node, f *Fleet, now time.Time) {
 	switch age := now.Sub(n.lastData); {
 	case n.lastData.Before(n.since) && now.Sub(n.since) <= f.opt.StaleAfter:
 		v.State, v.Cause = Deploying, "waiting for its first sample"
-	case age > f.opt.StaleAfter:
+	case age > n.pace.patience(f.opt.StaleAfter):
 		v.State = Stale
 		if v.Cause == "" {
 			v.Cause = "no sample for " + age.Round(time.Second).String()

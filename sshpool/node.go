@@ -31,6 +31,7 @@ type node struct {
 
 	last   atomic.Int64            // pool.now() of the stream's last byte
 	silent atomic.Bool             // reported stale
+	slower atomic.Int64            // by how much its stream speaks less often than once a second, ns
 	seen   atomic.Bool             // on screen: it goes first
 	alone  atomic.Bool             // its server has room for one session a connection
 	away   atomic.Pointer[absence] // our last one while it was connected
@@ -264,6 +265,7 @@ func gateKey(r *Resolved) string {
 // stream hands the collector's stream to the sink until it ends, and says why it ended.
 func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 	n.last.Store(n.pool.now())
+	n.slower.Store(0)
 	l := &liveness{carrier: c}
 	n.mu.Lock()
 	n.live, n.notes = l, s.notes

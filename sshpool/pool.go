@@ -151,6 +151,16 @@ func (p *Pool) Retry(name string) {
 	}
 }
 
+// Paced says that a node was asked to speak so often, not once a second: its silence is judged by that, until its stream ends.
+func (p *Pool) Paced(name string, every time.Duration) {
+	p.mu.Lock()
+	n := p.nodes[name]
+	p.mu.Unlock()
+	if n != nil {
+		n.slower.Store(int64(max(0, every-time.Second)))
+	}
+}
+
 // See says which nodes are on screen: of those that wait to be dialled, they go first. Names that are not here do not matter.
 func (p *Pool) See(names []string) {
 	seen := make(map[string]bool, len(names))

@@ -85,7 +85,8 @@ func (p *Pool) watch() {
 // at all ends the connection.
 func (n *node) look() {
 	t := &n.pool.cfg.Timing
-	if n.pool.now()-n.last.Load() < int64(t.Quiet) {
+	quiet := t.Quiet + time.Duration(n.slower.Load())
+	if n.pool.now()-n.last.Load() < int64(quiet) {
 		return
 	}
 	n.mu.Lock()
@@ -96,7 +97,7 @@ func (n *node) look() {
 	}
 	now := n.pool.now()
 	silence := time.Duration(now - n.last.Load())
-	if silence < t.Quiet {
+	if silence < quiet {
 		return
 	}
 	a := n.absent()

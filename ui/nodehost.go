@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"foretop/fleet"
 )
@@ -150,5 +151,9 @@ func collectorCost(n *fleet.Node) string {
 	if !n.Self.CPUPct.Known() && !n.Self.RSSBytes.Known() {
 		return ""
 	}
-	return "collector " + formatShare(n.Self.CPUPct) + " " + formatBytes(n.Self.RSSBytes) + " " + formatRate(n.Self.SentBytesPerS)
+	slow := ""
+	if n.Self.Every > time.Second {
+		slow = ", slow link: a sample each " + formatAge(n.Self.Every)
+	}
+	return "collector " + formatShare(n.Self.CPUPct) + " " + formatBytes(n.Self.RSSBytes) + " " + formatRate(n.Self.SentBytesPerS) + slow
 }

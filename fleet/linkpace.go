@@ -1,0 +1,62 @@
+package fleet
+
+import "time"
+
+// A way that is too slow for what a node sends keeps samples in its queues: they arrive later and later by the node's own clock. Nothing can be thrown away there, so the node is asked for fewer:
+// what it does not send it does not keep either, for a sample is made when it is sent.
+
+const (
+	usualEvery   = time.Second
+	slowestEvery = 4 * time.Second
+	lateBy       = 1500 * time.Millisecond // beyond the shortest time a sample took
+	lateFor      = 4 * time.Second         // so long before the pace is lowered
+	timelyFor    = 30 * time.Second        // and before it is raised
+	lateStays    = 90 * time.Second        // late for so long at the slowest pace: no queue, but a clock that jumped
+	clockDrift   = time.Millisecond        // a sample: how fast clocks may run apart
+)
+
+// linkPace is how often a node is asked for samples, by how late they come. The zero value is a new stream's.
+type linkPace struct {
+	every  time.Duration // as asked for; 0: the usual
+	least  time.Duration // the smallest difference of our clock to the node's
+	told   bool
+	late   time.Duration // the last sample's
+	turned time.Time     // since when samples have been late, or timely
+	isLate bool
+}
+
+// sample takes in when the node made one by its clock, and when it came. It says whether another pace is due.
+func (p *linkPace) sample(mono time.Duration, at time.Time, boot time.Time) bool {
+	took := at.Sub(boot) - mono
+	if !p.told {
+		*p = linkPace{least: took, told: true, turned: at}
+		return false
+	}
+	p.least = min(p.least+clockDrift, took)
+	p.late = took - p.least
+	if late := p.late > lateBy; late != p.isLate {
+		p.isLate, p.turned = late, at
+	}
+	held := at.Sub(p.turned)
+	now := p.pace()
+	switch {
+	case p.isLate && now < slowestEvery && held >= lateFor:
+		p.every = min(2*now, slowestEvery)
+	case p.isLate && held >= lateStays:
+		p.least += p.late
+		p.isLate, p.late = false, 0
+		p.turned = at
+		return false
+	case !p.isLate && now > usualEvery && held >= timelyFor:
+		p.every = max(now/2, usualEvery)
+	default:
+		return false
+	}
+	p.turned = at
+	return true
+}
+
+func (p *linkPace) pace() time.Duration { return max(p.every, usualEvery) }
+
+// patience is how long a node at this pace may be silent.
+func (p *linkPace) patience(usual time.Duration) time.Duration { return usual + p.pace() - usualEvery }
