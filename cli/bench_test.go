@@ -27,11 +27,7 @@ import (
 // snapshots a second, and the screen drawn to nowhere at 200×60. The floor is the same bytes through bare x/crypto/ssh clients, in the same run.
 
 func BenchmarkFleet(b *testing.B) {
-	sizes := []int{1000}
-	if os.Getenv("FORETOP_SOAK") != "" {
-		sizes = append(sizes, 5000)
-	}
-	for _, nodes := range sizes {
+	for _, nodes := range []int{1000, 5000} {
 		b.Run(fmt.Sprintf("%d_nodes", nodes), func(b *testing.B) {
 			for range b.N {
 				benchFleet(b, nodes)

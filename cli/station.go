@@ -86,12 +86,6 @@ func (s *station) Serve(ctx context.Context, node string, stdout io.Reader, stdi
 	return s.Fleet.Serve(ctx, node, stdout, stdin)
 }
 
-// Watch says which nodes are on screen in full: they tell more, and are dialled first.
-func (s *station) Watch(nodes []string) {
-	s.Fleet.Watch(nodes)
-	s.pool.See(nodes)
-}
-
 // Retry dials a node now; "" means every one that is not live.
 func (s *station) Retry(node string) {
 	if node != "" {

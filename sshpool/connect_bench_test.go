@@ -161,25 +161,43 @@ func (c *counter) Serve(_ context.Context, _ string, r io.Reader, _ io.Writer) e
 	}
 }
 
+// benchSizes are the fleets of the benchmarks.
+func benchSizes() []int {
+	if testing.Short() {
+		return []int{200}
+	}
+	return []int{1000, 5000}
+}
+
 // BenchmarkConnect measures from New to all streams live: client CPU a node, wall time, memory and goroutines a node; "floor" is bare
 // x/crypto/ssh doing the same with 16 in flight.
 func BenchmarkConnect(b *testing.B) {
-	nodes := 1000
-	if testing.Short() {
-		nodes = 200
-	}
 	port, host := benchNodes(b)
 	key := newSigner(b)
+	for _, nodes := range benchSizes() {
+		benchConnect(b, nodes, port, host, key)
+	}
+}
+
+func benchConnect(b *testing.B, nodes, port int, host ssh.PublicKey, key ssh.Signer) {
 	report := func(b *testing.B, used, wall time.Duration) {
 		b.ReportMetric(float64(used.Microseconds())/1000/float64(nodes*b.N), "cpu-ms/node")
 		b.ReportMetric(wall.Seconds()/float64(b.N), "s-wall")
 	}
 	b.Run(fmt.Sprintf("floor-%d", nodes), func(b *testing.B) {
-		begun, before := time.Now(), cpu()
+		var used, wall time.Duration
 		for range b.N {
-			floor(b, nodes, port, host, key)
+			size, goroutines := rss(), runtime.NumGoroutine()
+			begun, before := time.Now(), cpu()
+			clients := floor(b, nodes, port, host, key)
+			used, wall = used+cpu()-before, wall+time.Since(begun)
+			b.ReportMetric(float64(rss()-size)/1024/float64(nodes), "KiB-rss/node")
+			b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(nodes), "goroutines/node")
+			for _, c := range clients {
+				c.Close()
+			}
 		}
-		report(b, cpu()-before, time.Since(begun))
+		report(b, used, wall)
 	})
 	run := func(b *testing.B, known func(r *Resolved)) {
 		var used, wall time.Duration
@@ -208,7 +226,7 @@ func BenchmarkConnect(b *testing.B) {
 		run(b, func(r *Resolved) { r.HostKeys = []ssh.PublicKey{host} })
 	})
 	var text strings.Builder
-	text.WriteString(hashedFile(b, 5000-nodes/3))
+	text.WriteString(hashedFile(b, max(0, 5000-nodes/3)))
 	for i := range nodes {
 		text.WriteString(keyLine(knownhosts.HashHostname(fmt.Sprintf("[%s]:%d", benchAddress(i), port)), host) + "\n")
 	}
@@ -218,14 +236,39 @@ func BenchmarkConnect(b *testing.B) {
 	})
 }
 
-// BenchmarkSteady measures what a stream of 1 KB a second a node costs once all are live.
+// BenchmarkSteady measures what a stream of 1 KB a second a node costs once all are live, and what it costs bare x/crypto/ssh.
 func BenchmarkSteady(b *testing.B) {
-	nodes, hold := 1000, 10*time.Second
-	if testing.Short() {
-		nodes, hold = 200, 3*time.Second
-	}
 	port, host := benchNodes(b)
 	key := newSigner(b)
+	for _, nodes := range benchSizes() {
+		b.Run(fmt.Sprint("pool-", nodes), func(b *testing.B) { benchSteady(b, nodes, port, host, key) })
+		b.Run(fmt.Sprint("floor-", nodes), func(b *testing.B) {
+			clients := floor(b, nodes, port, host, key)
+			holdSteady(b)
+			for _, c := range clients {
+				c.Close()
+			}
+		})
+	}
+}
+
+// holdSteady measures a while of what goes on.
+func holdSteady(b *testing.B) {
+	hold := 10 * time.Second
+	if testing.Short() {
+		hold = 3 * time.Second
+	}
+	var used, wall time.Duration
+	for range b.N {
+		begun, before := time.Now(), cpu()
+		time.Sleep(hold)
+		used, wall = used+cpu()-before, wall+time.Since(begun)
+	}
+	b.ReportMetric(100*used.Seconds()/wall.Seconds(), "%-of-a-core")
+	b.ReportMetric(float64(rss())/(1<<20), "MiB-rss")
+}
+
+func benchSteady(b *testing.B, nodes, port int, host ssh.PublicKey, key ssh.Signer) {
 	c := &counter{all: make(chan struct{}), want: int64(nodes)}
 	p := New(Config{Home: b.TempDir()}, c)
 	defer p.Close()
@@ -234,17 +277,11 @@ func BenchmarkSteady(b *testing.B) {
 		p.Add(Target{Name: r.HostName, Resolved: r})
 	}
 	<-c.all
-	var used, wall time.Duration
-	for range b.N {
-		begun, before := time.Now(), cpu()
-		time.Sleep(hold)
-		used, wall = used+cpu()-before, wall+time.Since(begun)
-	}
-	b.ReportMetric(100*used.Seconds()/wall.Seconds(), "%-of-a-core")
+	holdSteady(b)
 }
 
-// floor connects, starts the command and reads the start line with x/crypto/ssh alone.
-func floor(b *testing.B, nodes, port int, host ssh.PublicKey, key ssh.Signer) {
+// floor connects, starts the command and reads with x/crypto/ssh alone.
+func floor(b *testing.B, nodes, port int, host ssh.PublicKey, key ssh.Signer) []*ssh.Client {
 	slots := make(chan struct{}, paceFirst)
 	var clients []*ssh.Client
 	var mu sync.Mutex
@@ -273,16 +310,23 @@ func floor(b *testing.B, nodes, port int, host ssh.PublicKey, key ssh.Signer) {
 			if err == nil {
 				err = s.Start("FORETOP_NONCE=" + newNonce())
 			}
+			buf := make([]byte, 2048)
 			if err == nil {
-				_, err = bufio.NewReader(out).ReadString('\n')
+				_, err = out.Read(buf)
 			}
 			if err != nil {
 				b.Error(err)
+				return
 			}
+			go func() {
+				for {
+					if _, err := out.Read(buf); err != nil {
+						return
+					}
+				}
+			}()
 		}()
 	}
 	all.Wait()
-	for _, c := range clients {
-		c.Close()
-	}
+	return clients
 }

@@ -30,7 +30,7 @@ type sshd struct {
 }
 
 // needs skips on a laptop and fails in CI.
-func needs(t *testing.T, ok bool, what string) {
+func needs(t testing.TB, ok bool, what string) {
 	t.Helper()
 	if ok {
 		return
@@ -48,7 +48,7 @@ var accounts = []struct {
 }{{"ftsh", "/bin/sh", 61001}, {"ftbash", "/bin/bash", 61002}, {"ftfish", "/usr/bin/fish", 61003}, {"fttcsh", "/usr/bin/tcsh", 61004},
 	{"ftnone", "/usr/sbin/nologin", 61005}}
 
-func startSSHD(t *testing.T, options string) *sshd {
+func startSSHD(t testing.TB, options string) *sshd {
 	t.Helper()
 	needs(t, os.Getuid() == 0, "a server with several accounts needs root")
 	path, err := exec.LookPath("sshd")
@@ -132,7 +132,7 @@ func (d *sshd) logged() string {
 
 func tailOf(s string, n int) string { return s[max(0, len(s)-n):] }
 
-func (d *sshd) pool(t *testing.T, timing Timing) (*Pool, *recorder) {
+func (d *sshd) pool(t testing.TB, timing Timing) (*Pool, *recorder) {
 	return newTestPool(t, Config{ConfigFile: d.config, Payload: fakeSet(t), Timing: timing,
 		Folders: []string{d.root + "/tmp/foretop-$u"}, Shared: "$HOME/.cache/foretop"})
 }

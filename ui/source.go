@@ -30,6 +30,8 @@ type SnapshotMsg struct{ *fleet.Snapshot }
 // Options are what the screens need to know from the start. Only Source must be set.
 type Options struct {
 	Source Source
+	// Seen is told which nodes are on screen while not all are connected; nil: nobody minds.
+	Seen   func(nodes []string)
 	Actor  Actor                 // nil: nothing can be done, only seen
 	Custom []config.CustomAction // beside those that are built in
 	Name   string                // what the fleet is called in the title; may be empty

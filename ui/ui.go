@@ -54,6 +54,7 @@ type Model struct {
 	notice string // said on the bottom line until the next key
 
 	watch  watcher
+	seen   watcher
 	follow follower
 
 	canvas canvas
@@ -117,6 +118,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.node.takeHistory(msg)
 	case watchedMsg:
 		m.watch.done(msg)
+	case seenMsg:
+		m.seen.done(watchedMsg(msg))
 	case jobHistoryMsg:
 		m.job.charts.take(msg)
 	case followedMsg:
@@ -148,7 +151,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		m.dirty = false
 	}
-	return m, tea.Batch(cmd, m.watchCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd())
+	return m, tea.Batch(cmd, m.watchCmd(), m.seenCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd())
 }
 
 // View draws what changed since it was last called, if anything did.
