@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,22 +20,38 @@ func modestMemory(offHeap int64) {
 	}
 }
 
-// memoryLimit is the smallest memory.max of this process's control group and those above it (cgroup v2), 0 for none.
+// memoryLimit is the smallest limit of this process's control group and those above it, of either version of control groups; 0 for none.
 func memoryLimit(self, root string) int64 {
 	text, err := os.ReadFile(self)
 	if err != nil {
 		return 0
 	}
-	path := ""
+	least := int64(0)
 	for line := range strings.Lines(string(text)) {
-		if p, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			path = p
+		number, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, path, _ := strings.Cut(rest, ":")
+		n := int64(0)
+		switch {
+		case number == "0" && controllers == "":
+			n = leastUp(root, path, "memory.max")
+		case slices.Contains(strings.Split(controllers, ","), "memory"):
+			n = leastUp(root+"/memory", path, "memory.limit_in_bytes")
+		}
+		if n > 0 && (least == 0 || n < least) {
+			least = n
 		}
 	}
-	least := int64(0)
+	return least
+}
+
+// unlimited is what version 1 writes for no limit: the largest number of whole pages.
+const unlimited = 1 << 62
+
+// leastUp is the smallest number in a file of a folder and of those above it, 0 where there is none.
+func leastUp(root, path, file string) (least int64) {
 	for {
-		if v, err := os.ReadFile(root + path + "/memory.max"); err == nil {
-			if n, err := strconv.ParseInt(strings.TrimSpace(string(v)), 10, 64); err == nil && (least == 0 || n < least) {
+		if v, err := os.ReadFile(root + path + "/" + file); err == nil {
+			if n, err := strconv.ParseInt(strings.TrimSpace(string(v)), 10, 64); err == nil && n < unlimited && (least == 0 || n < least) {
 				least = n
 			}
 		}

@@ -28,6 +28,16 @@ func TestMemoryLimit(t *testing.T) {
 	if got := memoryLimit(self, dir+"/fs"); got != 512<<20 {
 		t.Fatalf("limit: %d", got)
 	}
+	old := write("old", "8:cpu,cpuacct:/x\n4:memory:/jobs/one\n1:name=systemd:/\n0::/\n")
+	write("v1/memory/memory.limit_in_bytes", "9223372036854771712\n")
+	write("v1/memory/jobs/one/memory.limit_in_bytes", "9223372036854771712\n")
+	if got := memoryLimit(old, dir+"/v1"); got != 0 {
+		t.Fatalf("version 1 without limits: %d", got)
+	}
+	write("v1/memory/jobs/memory.limit_in_bytes", "268435456\n")
+	if got := memoryLimit(old, dir+"/v1"); got != 256<<20 {
+		t.Fatalf("limit of version 1: %d", got)
+	}
 	if got := memoryLimit(dir+"/missing", dir); got != 0 {
 		t.Fatalf("no control group: %d", got)
 	}

@@ -27,6 +27,7 @@ type Child struct {
 	nodes  []NodeInfo
 	signer ssh.Signer
 	key    []byte // PEM
+	began  time.Time
 }
 
 // childNode and childReady are what a child says when its nodes accept, childCost what it has cost: a line of JSON each.
@@ -40,6 +41,7 @@ type childReady struct {
 	Error string
 	Nodes []childNode
 	Key   []byte // the client's private key, PEM
+	Began time.Time
 }
 
 type childCost struct {
@@ -47,13 +49,15 @@ type childCost struct {
 	RSS int64 // the most it ever had
 }
 
-// StartChild runs this very executable again as a fleet: its main, or TestMain, must begin with [ChildMain]. The child ends with ctx, with Close, or with us.
-func StartChild(ctx context.Context, o Options) (*Child, error) {
+// StartChild runs this very executable again as a fleet: its main, or TestMain, must begin with [ChildMain]. The child ends with ctx, with Close, or with us. By is the beginning of a
+// command line that starts it elsewhere, in another network say; none: it is started as it is.
+func StartChild(ctx context.Context, o Options, by ...string) (*Child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start fleet process: %w", err)
 	}
-	c := &Child{cmd: exec.CommandContext(ctx, self)}
+	argv := append(by, self)
+	c := &Child{cmd: exec.CommandContext(ctx, argv[0], argv[1:]...)}
 	c.cmd.Env = append(os.Environ(), childVar+"=1")
 	c.cmd.Stderr = os.Stderr
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
@@ -98,6 +102,7 @@ func (c *Child) take(r childReady) (err error) {
 	if c.signer, err = ssh.ParsePrivateKey(r.Key); err != nil {
 		return err
 	}
+	c.began = r.Began
 	for _, n := range r.Nodes {
 		key, err := ssh.ParsePublicKey(n.HostKey)
 		if err != nil {
@@ -110,6 +115,9 @@ func (c *Child) take(r childReady) (err error) {
 
 // Nodes says how to reach each node.
 func (c *Child) Nodes() []NodeInfo { return c.nodes }
+
+// Began is when the fleet's virtual time began.
+func (c *Child) Began() time.Time { return c.began }
 
 // Signer is the one key that every node accepts.
 func (c *Child) Signer() ssh.Signer { return c.signer }
@@ -184,7 +192,7 @@ func (f *Fleet) ready() (childReady, error) {
 	if err != nil {
 		return childReady{}, fmt.Errorf("write client key: %w", err)
 	}
-	r := childReady{Key: pem.EncodeToMemory(block)}
+	r := childReady{Key: pem.EncodeToMemory(block), Began: f.start}
 	for _, n := range f.Nodes() {
 		r.Nodes = append(r.Nodes, childNode{n.Name, n.Addr, n.Port, n.HostKey.Marshal()})
 	}
