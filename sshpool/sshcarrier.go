@@ -82,8 +82,9 @@ func (c *sshCarrier) run(ctx context.Context, o order) (*process, error) {
 	defer stop()
 	channel, requests, err := c.conn.OpenChannel("session", nil)
 	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errCutOpening
+		var open *ssh.OpenChannelError
+		if !errors.As(err, &open) {
+			err = errCutOpening // x/crypto has no one word for it
 		}
 		return nil, c.runError(ctx, "open session", err)
 	}
