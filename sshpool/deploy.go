@@ -109,6 +109,10 @@ func (d *deployment) timedOut(ctx context.Context, err error, what string) error
 		return &problem{state: Lost, again: pauseFar, err: err, cause: "logged in, but " + what,
 			remedy: "the login shell or the home folder may hang: try `ssh` and a command there"}
 	}
+	var p *problem
+	if !errors.As(err, &p) && ended(err) {
+		return &problem{state: Lost, again: pauseFar, err: err, cause: "connection lost before the collector started: " + clean(err.Error()), remedy: "foretop dials again by itself; if it stays so, look at the node's sshd log"}
+	}
 	return err
 }
 

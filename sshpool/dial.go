@@ -159,6 +159,7 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 	c, channels, requests, err := ssh.NewClientConn(conn, r.addr(), config)
 	if err == nil {
 		_ = raw.SetDeadline(time.Time{}) // could be set, so it can be cleared
+		conn.trusted()
 	} else {
 		raw.Close()
 		select {
@@ -195,9 +196,12 @@ func handshakeProblem(err error, conn *firstBytes, auth *authAttempt, limit time
 	addr := auth.resolved.addr()
 	anything, version, said := conn.heard()
 	timedOut := errors.Is(err, os.ErrDeadlineExceeded)
-	ended := errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || isReset(err)
+	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || isReset(err)
 	p := &problem{state: Lost, again: pauseFar, err: err}
 	switch {
+	case errors.Is(err, errTalksTooMuch):
+		p.state, p.again = Misbehaving, pauseLong
+		p.cause, p.remedy = addr+" sends more than 1 MiB before anybody is logged in", "the node may be broken or compromised: look at it before trusting what it says"
 	case throttleWords(said):
 		p.throttled = true
 		p.cause, p.remedy = "server throttled: "+clean(said), "foretop slows down by itself; the node's admin may raise MaxStartups"

@@ -2,18 +2,27 @@ package sshpool
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // maxFirstBytes is what is kept of what a server says before its version line.
 const maxFirstBytes = 1 << 10
 
+// maxHandshake is what a server may send until we are logged in: hundreds of times what one does. Each packet costs time here.
+const maxHandshake = 1 << 20
+
+var errTalksTooMuch = errors.New("too much before the login")
+
 // firstBytes is a connection that remembers what came before "SSH-": sshd says there why it drops us, and x/crypto throws it away.
 // From the version line on it only passes through.
 type firstBytes struct {
 	net.Conn
+	in       int         // bytes; Read's only
+	loggedIn atomic.Bool // there is no limit any more
 
 	mu      sync.Mutex
 	any     bool // a byte came
@@ -23,11 +32,16 @@ type firstBytes struct {
 
 func (c *firstBytes) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 {
+	if n > 0 && !c.loggedIn.Load() {
+		if c.in += n; c.in > maxHandshake {
+			return 0, errTalksTooMuch
+		}
 		c.note(b[:n])
 	}
 	return n, err
 }
+
+func (c *firstBytes) trusted() { c.loggedIn.Store(true) }
 
 func (c *firstBytes) note(b []byte) {
 	c.mu.Lock()

@@ -209,7 +209,7 @@ func (j *jump) channel(ctx context.Context, l *jumpLink, r *Resolved) (net.Conn,
 		if port == 0 {
 			port = 22
 		}
-		channel, requests, err := l.carrier.conn.OpenChannel("direct-tcpip", ssh.Marshal(struct {
+		channel, requests, err := l.carrier.openChannel("direct-tcpip", ssh.Marshal(struct {
 			Host     string
 			Port     uint32
 			From     string

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -15,6 +16,7 @@ import (
 // three goroutines and 12 kB less a node.
 type sshCarrier struct {
 	conn ssh.Conn
+	over chan struct{} // closed when the connection has ended
 	env  []string // NAME=VALUE, for the user's own commands
 	// Of a connection that an OpenSSH master holds: how it is told, and what ends the master where it is ours.
 	via  string
@@ -24,7 +26,9 @@ type sshCarrier struct {
 // newSSHCarrier takes a connection over. The node asks for nothing that we grant: channels are refused, global requests answered
 // "no", which is also the answer OpenSSH's keepalives expect.
 func newSSHCarrier(s *secured) *sshCarrier {
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		channels, requests := s.channels, s.requests
 		for channels != nil || requests != nil {
 			select {
@@ -45,7 +49,37 @@ func newSSHCarrier(s *secured) *sshCarrier {
 			}
 		}
 	}()
-	return &sshCarrier{conn: s.Conn}
+	return &sshCarrier{conn: s.Conn, over: over}
+}
+
+// openGrace is how long the answer to an open may take when the connection has ended.
+const openGrace = time.Second
+
+// openChannel is the connection's, but for one that x/crypto forgets: it waits for ever for the answer to an open that it took in the moment in which the connection ended.
+func (c *sshCarrier) openChannel(kind string, extra []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	type opened struct {
+		channel  ssh.Channel
+		requests <-chan *ssh.Request
+		err      error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		channel, requests, err := c.conn.OpenChannel(kind, extra)
+		done <- opened{channel, requests, err}
+	}()
+	select {
+	case o := <-done:
+		return o.channel, o.requests, o.err
+	case <-c.over:
+	}
+	late := time.NewTimer(openGrace)
+	defer late.Stop()
+	select {
+	case o := <-done:
+		return o.channel, o.requests, o.err
+	case <-late.C:
+		return nil, nil, errCutOpening
+	}
 }
 
 // Close ends the connection, and the master that holds it where that is ours.
@@ -60,7 +94,7 @@ func (c *sshCarrier) Close() error {
 // probe asks for a sign of life. A master answers for itself what concerns the whole connection, so through one a channel is asked for: yes or no, the node answers.
 func (c *sshCarrier) probe() error {
 	if c.via != "" {
-		channel, requests, err := c.conn.OpenChannel("session", nil)
+		channel, requests, err := c.openChannel("session", nil)
 		var refused *ssh.OpenChannelError
 		if errors.As(err, &refused) {
 			return nil
@@ -80,7 +114,7 @@ func (c *sshCarrier) probe() error {
 func (c *sshCarrier) run(ctx context.Context, o order) (*process, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer stop()
-	channel, requests, err := c.conn.OpenChannel("session", nil)
+	channel, requests, err := c.openChannel("session", nil)
 	if err != nil {
 		var open *ssh.OpenChannelError
 		if !errors.As(err, &open) {
