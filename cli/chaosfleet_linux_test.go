@@ -97,7 +97,7 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 		r.draw, r.drawCPU = append(r.draw, took), append(r.drawCPU, used)
 		for _, n := range snap.Nodes {
 			list := seen[n.Name]
-			if len(list) == 0 || list[len(list)-1].State != n.State {
+			if len(list) == 0 || list[len(list)-1].State != n.State || list[len(list)-1].cause != n.Cause {
 				seen[n.Name] = append(list, moment{n.State, n.Cause, n.Remedy, n.Since, snap.At})
 			}
 		}

@@ -198,6 +198,9 @@ func handshakeProblem(err error, conn *firstBytes, auth *authAttempt, limit time
 	timedOut := errors.Is(err, os.ErrDeadlineExceeded)
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || isReset(err)
 	p := &problem{state: Lost, again: pauseFar, err: err}
+	if timedOut { // a frozen node: it may thaw any second
+		p.again = pauseNear
+	}
 	switch {
 	case errors.Is(err, errTalksTooMuch):
 		p.state, p.again = Misbehaving, pauseLong

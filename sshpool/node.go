@@ -304,6 +304,7 @@ func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 	case words != "":
 		p.cause, p.remedy = "the collector ended: "+words, "foretop starts it again by itself"
 	default:
+		p.again = pauseNear // a node that comes and goes is there again soon
 		p.cause, p.remedy = "connection lost", "foretop dials again by itself"
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			p.cause += ": " + clean(err.Error())
