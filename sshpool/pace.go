@@ -30,6 +30,7 @@ type pacer struct {
 	limit  int
 	busy   int
 	grown  time.Time // when limit last changed
+	halved time.Time // when it was last halved
 	queue  []*paceWaiter
 	gates  map[string]*gate
 	errors bool // since grown
@@ -198,7 +199,10 @@ func (t *turn) end(throttled bool) {
 	g := p.gates[t.key]
 	if throttled {
 		g.limit, g.good = max(1, g.limit/2), 0
-		p.limit, p.errors, p.grown = max(gateFirst, p.limit/2), true, p.now()
+		if now := p.now(); now.Sub(p.halved) >= time.Second { // many nodes that die at once ask for no more than one does
+			p.limit, p.halved = max(gateFirst, p.limit/2), now
+		}
+		p.errors, p.grown = true, p.now()
 	} else if g.good++; g.good >= g.limit {
 		g.limit, g.good = min(g.limit+1, gateMost), 0
 	}
