@@ -3,6 +3,7 @@ package sshpool
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 const (
 	jumpTargets  = 500             // channels a jump connection carries before another is opened: a soft nofile of 1,024 there ends at 1,018
+	jumpSpread   = 2 * time.Second // over which those who were all cut off from a jump host log in there again: of a thousand nodes' waits the shortest is no jitter
 	jumpFew      = 32              // with fewer channels than that a jump host that opens no more has another reason
 	jumpFailTime = 2 * time.Second // how long a failure stands for all nodes behind the jump host
 )
@@ -32,6 +34,7 @@ type jump struct {
 
 	mu     sync.Mutex
 	links  []*jumpLink
+	not    time.Time // before then nobody logs in
 	failed *problem
 	when   time.Time
 }
@@ -126,6 +129,14 @@ func (j *jump) link(ctx context.Context, full *jumpLink, connect func() (*sshCar
 	if l, p := j.ready(full); l != nil || p != nil {
 		return l, asError(p)
 	}
+	j.mu.Lock()
+	wait := time.Until(j.not)
+	j.mu.Unlock()
+	if wait > 0 {
+		if err := sleep(ctx, wait); err != nil {
+			return nil, networkProblem(err, "the jump host")
+		}
+	}
 	c, err := connect()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -188,7 +199,10 @@ func (j *jump) fill(l *jumpLink) {
 func (j *jump) drop(l *jumpLink) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.links = slices.DeleteFunc(j.links, func(x *jumpLink) bool { return x == l })
+	before := len(j.links)
+	if j.links = slices.DeleteFunc(j.links, func(x *jumpLink) bool { return x == l }); len(j.links) < before && len(j.links) == 0 {
+		j.not = time.Now().Add(rand.N(jumpSpread))
+	}
 }
 
 func (j *jump) leave(l *jumpLink) {

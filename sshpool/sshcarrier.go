@@ -17,7 +17,7 @@ import (
 type sshCarrier struct {
 	conn ssh.Conn
 	over chan struct{} // closed when the connection has ended
-	env  []string // NAME=VALUE, for the user's own commands
+	env  []string      // NAME=VALUE, for the user's own commands
 	// Of a connection that an OpenSSH master holds: how it is told, and what ends the master where it is ours.
 	via  string
 	done func()
