@@ -38,11 +38,11 @@ func memoryGroup(t *testing.T, limit int64) (folder, peak string) {
 	return folder, filepath.Join(folder, peak)
 }
 
-// The whole program, with ssh asked for every name, in a control group: by way of trial 250 nodes in 192 MiB, with FORETOP_SOAK 1,000 nodes in 512 MiB for a minute. All are live, and nothing is
+// The whole program, with ssh asked for every name, in a control group: by way of trial 250 nodes in 128 MiB, with FORETOP_SOAK 1,000 nodes in 512 MiB for a minute. All are live, and nothing is
 // killed for want of memory.
 func TestTermMemoryGroup(t *testing.T) {
 	t.Parallel()
-	nodes, limit, hold := 250, int64(192<<20), 5*time.Second
+	nodes, limit, hold := 250, int64(128<<20), 5*time.Second
 	if soak() {
 		nodes, limit, hold = 1000, 512<<20, time.Minute
 	}

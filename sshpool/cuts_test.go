@@ -56,13 +56,14 @@ func TestRandomCuts(t *testing.T) {
 		const nodes = 40
 		for i := range nodes {
 			s := newServer(t, collect, key.PublicKey())
-			lives := 0
-			s.wrap = func(c net.Conn) net.Conn { // the third connection holds
+			lives, cut := 0, dice.IntN(6000)
+			hook := func(c net.Conn) net.Conn { // the third connection holds
 				if lives++; lives > 2 {
 					return c
 				}
-				return &cutting{Conn: c, left: dice.IntN(6000)}
+				return &cutting{Conn: c, left: cut}
 			}
+			s.set(func() { s.wrap = hook })
 			p.Add(Target{Name: fmt.Sprint("n", i), Resolved: s.resolved(key)})
 		}
 		for i := range nodes {

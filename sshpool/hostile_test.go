@@ -119,22 +119,24 @@ func peers() []peer {
 			})
 		}, state: Lost, cause: "closed the connection while logging in"},
 		// Sessions.
-		{name: "never opens a channel", setup: func(s *server) { s.open = func(ssh.NewChannel) {} }, state: Lost, cause: "no collector started in"},
+		{name: "never opens a channel", setup: func(s *server) { s.set(func() { s.open = func(ssh.NewChannel) {} }) }, state: Lost, cause: "no collector started in"},
 		{name: "refuses channels", setup: func(s *server) { s.refuse.Store(true) }, state: Refused, cause: "opens no session: no more sessions"},
 		{name: "never answers an exec", setup: func(s *server) {
-			s.open = func(n ssh.NewChannel) {
+			hook := func(n ssh.NewChannel) {
 				if _, requests, err := n.Accept(); err == nil {
 					for range requests {
 					}
 				}
 			}
+			s.set(func() { s.open = hook })
 		}, state: Lost, cause: "no collector started in"},
 		{name: "refuses execs", setup: func(s *server) {
-			s.open = func(n ssh.NewChannel) {
+			hook := func(n ssh.NewChannel) {
 				if _, requests, err := n.Accept(); err == nil {
 					ssh.DiscardRequests(requests)
 				}
 			}
+			s.set(func() { s.open = hook })
 		}, state: Refused, cause: "does not run commands"},
 		{name: "starts nothing", run: func(*request) {}, state: Lost, cause: "no collector started in"},
 		{name: "noise without end", run: func(r *request) { flood(r, zeros) }, state: Misbehaving, cause: "more than 1 MiB of output"},
@@ -143,7 +145,7 @@ func peers() []peer {
 		// The stream.
 		{name: "data without end", run: stream(func(r *request) { flood(r, zeros) }), state: Misbehaving, cause: "more than it may send"},
 		{name: "data in single bytes", run: stream(func(r *request) { flood(r, []byte{0}) }), state: Misbehaving, cause: "more than it may send"},
-		{name: "stalls in the stream", setup: func(s *server) { s.deaf = true }, run: stream(func(*request) {}), state: Lost, cause: "no answer for"},
+		{name: "stalls in the stream", setup: func(s *server) { s.set(func() { s.deaf = true }) }, run: stream(func(*request) {}), state: Lost, cause: "no answer for"},
 		{name: "a silent collector", run: stream(func(*request) {}), state: Stale, cause: "ssh answers"},
 		{name: "cut in the stream", run: stream(func(r *request) { r.server.drop(false) }), state: Lost, cause: "connection lost"},
 		{name: "reset under load", run: stream(func(r *request) {
@@ -163,16 +165,17 @@ func peers() []peer {
 			r.Close()
 		}), state: Lost, cause: "connection lost"},
 		{name: "asks without end", setup: func(s *server) {
-			s.onConn = func(c ssh.Conn) {
+			hook := func(c ssh.Conn) {
 				for {
 					if _, _, err := c.SendRequest("keepalive@openssh.com", true, zeros[:1024]); err != nil {
 						return
 					}
 				}
 			}
+			s.set(func() { s.onConn = hook })
 		}, state: Live, cause: ""},
 		{name: "opens channels", setup: func(s *server) {
-			s.onConn = func(c ssh.Conn) {
+			hook := func(c ssh.Conn) {
 				for range 500 { // and none when the connection ends: see openChannel
 					var refused *ssh.OpenChannelError
 					if _, _, err := c.OpenChannel("forwarded-tcpip", zeros[:1024]); !errors.As(err, &refused) {
@@ -180,6 +183,7 @@ func peers() []peer {
 					}
 				}
 			}
+			s.set(func() { s.onConn = hook })
 		}, state: Live, cause: ""},
 	}
 }

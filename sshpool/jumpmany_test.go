@@ -33,7 +33,7 @@ func TestJumpForMany(t *testing.T) {
 	jump := newServer(t, nil, key.PublicKey())
 	var mu sync.Mutex
 	carried, most := map[ssh.Conn]int{}, 0
-	jump.forward = func(c ssh.Conn, n ssh.NewChannel) {
+	hook := func(c ssh.Conn, n ssh.NewChannel) {
 		mu.Lock()
 		if carried[c] >= room {
 			mu.Unlock()
@@ -48,6 +48,7 @@ func TestJumpForMany(t *testing.T) {
 		carried[c]--
 		mu.Unlock()
 	}
+	jump.set(func() { jump.forward = hook })
 	config, keyFile, _ := writeConfig(t, "User u\n")
 	private, signer := newPrivate(t)
 	if err := os.WriteFile(keyFile, private, 0o600); err != nil {

@@ -79,16 +79,20 @@ func TestOneSession(t *testing.T) {
 		lost   bool // the first action costs the stream
 	}{
 		{"refuses a second one", func(s *server) {
-			s.beside = func(_ ssh.Conn, n ssh.NewChannel) { _ = n.Reject(ssh.ConnectionFailed, "open failed") }
+			s.set(func() {
+				s.beside = func(_ ssh.Conn, n ssh.NewChannel) { _ = n.Reject(ssh.ConnectionFailed, "open failed") }
+			})
 		}, false},
 		{"prohibits a second one", func(s *server) {
-			s.beside = func(_ ssh.Conn, n ssh.NewChannel) { _ = n.Reject(ssh.Prohibited, "one at a time") }
+			s.set(func() {
+				s.beside = func(_ ssh.Conn, n ssh.NewChannel) { _ = n.Reject(ssh.Prohibited, "one at a time") }
+			})
 		}, false},
 		{"closes the connection at a second one", func(s *server) {
-			s.beside = func(c ssh.Conn, _ ssh.NewChannel) { c.Close() }
+			s.set(func() { s.beside = func(c ssh.Conn, _ ssh.NewChannel) { c.Close() } })
 		}, true},
 		{"closes the connection after each", func(s *server) {
-			s.after = func(c ssh.Conn) { c.Close() }
+			s.set(func() { s.after = func(c ssh.Conn) { c.Close() } })
 		}, true},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -126,7 +130,9 @@ func TestOneSession(t *testing.T) {
 // Where no second connection can be made it is said why nothing was started.
 func TestNoSecondConnection(t *testing.T) {
 	p, _, s := liveNode(t, shell("/bin/sh"))
-	s.beside = func(_ ssh.Conn, n ssh.NewChannel) { _ = n.Reject(ssh.ConnectionFailed, "open failed") }
+	s.set(func() {
+		s.beside = func(_ ssh.Conn, n ssh.NewChannel) { _ = n.Reject(ssh.ConnectionFailed, "open failed") }
+	})
 	s.change(func(c *ssh.ServerConfig) {
 		c.PublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, errors.New("no") }
 	})
@@ -141,7 +147,7 @@ func TestDeployWhereConnectionsEnd(t *testing.T) {
 	key := newSigner(t)
 	home := t.TempDir()
 	s := newServer(t, shell("/bin/sh", "HOME="+home), key.PublicKey())
-	s.after = func(c ssh.Conn) { c.Close() }
+	s.set(func() { s.after = func(c ssh.Conn) { c.Close() } })
 	p, rec := newTestPool(t, Config{Payload: fakeSet(t), Folders: []string{home + "/tmp"}, Shared: home + "/shared"})
 	if err := os.Mkdir(home+"/shared", 0o700); err != nil {
 		t.Fatal(err)

@@ -119,9 +119,10 @@ func (s *server) listen(addr string) {
 			s.conns = append(s.conns, conn)
 			s.entering++
 			s.mostEntering = max(s.mostEntering, s.entering)
+			wrap := s.wrap
 			s.mu.Unlock()
-			if s.wrap != nil {
-				conn = s.wrap(conn)
+			if wrap != nil {
+				conn = wrap(conn)
 			}
 			go s.serve(conn)
 		}
@@ -133,6 +134,13 @@ func (s *server) change(f func(*ssh.ServerConfig)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(s.config)
+}
+
+// set alters what a server does.
+func (s *server) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 // stop closes the listener and all connections.
@@ -176,31 +184,34 @@ func (s *server) serve(conn net.Conn) {
 	}
 	var open atomic.Int32
 	for n := range channels {
+		s.mu.Lock()
+		all, beside, after, through := s.open, s.beside, s.after, s.forward
+		s.mu.Unlock()
 		switch n.ChannelType() {
 		case "session":
 			if s.refuse.Load() {
 				_ = n.Reject(ssh.ResourceShortage, "no more sessions")
 				continue
 			}
-			if s.open != nil {
-				go s.open(n)
+			if all != nil {
+				go all(n)
 				continue
 			}
-			if s.beside != nil && open.Load() > 0 {
-				s.beside(c, n)
+			if beside != nil && open.Load() > 0 {
+				beside(c, n)
 				continue
 			}
 			open.Add(1)
 			go func() {
 				s.session(n)
 				open.Add(-1)
-				if s.after != nil {
-					s.after(c)
+				if after != nil {
+					after(c)
 				}
 			}()
 		case "direct-tcpip":
-			if s.forward != nil {
-				go s.forward(c, n)
+			if through != nil {
+				go through(c, n)
 				continue
 			}
 			go forward(n)
