@@ -58,7 +58,7 @@ unit: ## the tests, with the race detector, in random order
 
 bench: ## the benchmarks; BENCH=regexp chooses
 	sh scripts/setup.sh bench
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 60m ./...
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 120m ./...
 
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)

@@ -22,10 +22,14 @@ import (
 
 // In this fleet three nodes in ten are in trouble in each round of half a minute: killed, frozen, cut from the world without a word, or flapping.
 const (
-	chaosBegins = 20 * time.Second // all are live by then
-	chaosRound  = 30 * time.Second
-	chaosShare  = 0.3
+	chaosRound = 30 * time.Second
+	chaosShare = 0.3
 )
+
+// chaosBegins is when it does: all are live by then, with the race detector too.
+func chaosBegins(nodes int) time.Duration {
+	return 20*time.Second + time.Duration(max(0, nodes-200))*75*time.Millisecond
+}
 
 // chaosScenario is such a day of so many rounds.
 func chaosScenario(nodes, rounds int, dice *rand.Rand) *simfleet.Scenario {
@@ -35,7 +39,7 @@ func chaosScenario(nodes, rounds int, dice *rand.Rand) *simfleet.Scenario {
 	}
 	between := func(low, high time.Duration) time.Duration { return low + time.Duration(dice.Int64N(int64(high-low))) }
 	for round := range rounds {
-		begin := chaosBegins + time.Duration(round)*chaosRound
+		begin := chaosBegins(nodes) + time.Duration(round)*chaosRound
 		for _, node := range dice.Perm(nodes)[:int(float64(nodes)*chaosShare)] {
 			at := begin + time.Duration(dice.Int64N(int64(5*time.Second)))
 			switch dice.IntN(4) {
@@ -70,7 +74,7 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	scenario := chaosScenario(nodes, rounds, rand.New(rand.NewPCG(seed, 3)))
-	ctx, cancel := context.WithTimeout(t.Context(), chaosBegins+time.Duration(rounds)*chaosRound+5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), chaosBegins(nodes)+time.Duration(rounds)*chaosRound+5*time.Minute)
 	defer cancel()
 	sim, err := simfleet.StartChild(ctx, simfleet.Options{Nodes: nodes, Seed: 1, Scenario: scenario})
 	must(t, err)
@@ -104,7 +108,7 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 	}, func(err error) { panic(err) })
 	live := func() int { return s.Snapshot().Totals.ByState[fleet.Live] }
 	for live() < nodes {
-		if time.Since(sim.Began()) > chaosBegins {
+		if time.Since(sim.Began()) > chaosBegins(nodes) {
 			t.Fatalf("only %d of %d are live when it begins", live(), nodes)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -117,7 +121,7 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 	}
 	time.Sleep(2 * time.Second)
 	weigh(0)
-	end := sim.Began().Add(chaosBegins + time.Duration(rounds)*chaosRound)
+	end := sim.Began().Add(chaosBegins(nodes) + time.Duration(rounds)*chaosRound)
 	time.Sleep(time.Until(end))
 	for limit := time.Now().Add(time.Minute); live() < nodes; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(limit) {
@@ -131,7 +135,7 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 	mu.Lock()
 	defer mu.Unlock()
 	for _, n := range model.Nodes() {
-		r.judge(n, sim.Began(), end.Sub(sim.Began()), seen[n.Name()])
+		r.judge(n, sim.Began(), chaosBegins(nodes), end.Sub(sim.Began()), seen[n.Name()])
 	}
 	slices.Sort(r.detected)
 	slices.Sort(r.returned)
@@ -141,10 +145,10 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 }
 
 // judge compares what was seen of a node with what was true of it.
-func (r *trial) judge(n *simfleet.Node, began time.Time, length time.Duration, seen []moment) {
+func (r *trial) judge(n *simfleet.Node, began time.Time, begins, length time.Duration, seen []moment) {
 	const step = 20 * time.Millisecond
 	bad := func(at time.Duration) bool { c := n.Condition(at); return c.Dead || c.Frozen || c.HalfOpen }
-	for at := chaosBegins; at < length; at += step {
+	for at := begins; at < length; at += step {
 		if !bad(at) || bad(at-step) {
 			continue
 		}
@@ -238,6 +242,7 @@ func (r *trial) hold(t testing.TB, slack time.Duration) {
 
 // A fleet in chaos: each trouble is seen, each node comes back, nothing grows. With FORETOP_SOAK 1,000 nodes for ten minutes.
 func TestChaosFleet(t *testing.T) {
+	t.Parallel()
 	nodes, rounds := 200, 1
 	if soak() {
 		nodes, rounds = 1000, 20

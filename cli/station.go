@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type station struct {
 // openStation starts watching targets. Close ends it.
 func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target) *station {
 	opt.Nodes = max(opt.Nodes, len(targets))
+	if words := sshpool.Files(len(targets)); words != "" {
+		fmt.Fprintln(os.Stderr, "foretop: "+words)
+	}
 	modestMemory(fleet.HistoryBytes(opt.Nodes))
 	opt.Rules = findings.Rules()
 	opt.Fold = fold
