@@ -44,8 +44,9 @@ type Thread struct {
 }
 
 // Stacks asks nodes' collectors where processes are: the answers come in the order of the processes, one for each. Without blocking no process is stopped; with it, py-spy
-// stops each for as long as it reads, some milliseconds, and what it says is whole.
-func Stacks(ctx context.Context, door Door, processes []Process, blocking bool) []Stack {
+// stops each for as long as it reads, some milliseconds, and what it says is whole. answered, which may be nil, is told how many more processes it is known of; it
+// is called from several goroutines.
+func Stacks(ctx context.Context, door Door, processes []Process, blocking bool, answered func(int)) []Stack {
 	out := make([]Stack, len(processes))
 	var order []string
 	byNode := map[string][]int{}
@@ -64,6 +65,9 @@ func Stacks(ctx context.Context, door Door, processes []Process, blocking bool) 
 			defer func() { <-room }()
 			for part := range slices.Chunk(byNode[node], stacksACall) {
 				stacksOf(ctx, door, node, out, part, blocking)
+				if answered != nil {
+					answered(len(part))
+				}
 			}
 		})
 	}

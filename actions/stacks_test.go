@@ -52,7 +52,7 @@ func TestStacks(t *testing.T) {
 		}
 		return fmt.Sprintf(`{"pid":%s,"start":%s,"source":"py-spy","threads":[{"id":"2","name":"pin \u001b[2J","frames":["x (y.py:1)"]},{"id":"1","name":"MainThread","state":"idle","frames":[%s]}],"more":3}`+"\n", pid, start, frames)
 	})
-	got := Stacks(t.Context(), door, processes, false)
+	got := Stacks(t.Context(), door, processes, false, nil)
 	for i, s := range got {
 		if s.Process != processes[i] {
 			t.Fatalf("%d is %v", i, s.Process)
