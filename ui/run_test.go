@@ -98,11 +98,13 @@ func TestRun(t *testing.T) {
 	d, _ := runOn(t, 120, 40, Options{}, mixed, eightNodes...)
 	d.shows(t, "8 of 8 ended in", "4 done, 2 failed, 1 unknown, 1 refused", "each: fastest", "slowest", "gpu[003-004]", "2 nodes  exit 127  1 line", "bash: nvidia-smi: command not found",
 		"run on it: connection lost", "it is lost: there is no connection to it", "gpu006", "30 lines, cut off (↵)", "gpu[001-002,007]", "3 nodes  exit 0  2 lines", "        UUID: GPU-1")
+	d.shows(t, "↵ output  Esc back  Tab node by node  / search", "! again", "y copy")
+	d.lacks(t, "Ctrl-x", "<> sort") // they do nothing here and now
 	text := d.text()
 	last := -1
 	for _, w := range []string{"gpu[003-004]", "gpu005", "gpu006", "gpu[001-002,007]"} {
-		at := strings.Index(text[200:], w) // behind the title
-		if at = strings.Index(text, " "+w+" "); at < last {
+		at := strings.Index(text, " "+w+" ")
+		if at < last {
 			t.Errorf("%s is not in its place:\n%s", w, text)
 		}
 		last = at

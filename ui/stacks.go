@@ -30,11 +30,12 @@ type stacksScreen struct {
 // stacksAsk is a question on its way.
 type stacksAsk struct{ answered atomic.Int64 }
 
-// stacksMsg is the answer.
+// stacksMsg is the answer, ready to be shown.
 type stacksMsg struct {
-	asked  *stacksAsk
-	stacks []actions.Stack
-	err    error
+	asked   *stacksAsk
+	summary string // "" nothing was asked
+	lines   []span
+	err     error
 }
 
 // stacks asks for the stacks of all ranks of the job; on a node, of its processes; on the screen of stacks the same again. What was asked for and not looked at yet is shown first.
@@ -91,7 +92,7 @@ func (m *Model) dump(p *actions.Preview, answer string) tea.Cmd {
 	actor := m.opt.Actor
 	return func() tea.Msg {
 		stacks, err := actor.Stacks(p, answer, func(n int) { ask.answered.Add(int64(n)) })
-		return stacksMsg{ask, stacks, err}
+		return stacksMsg{ask, actions.StackSummary(stacks), stackLines(stacks), err}
 	}
 }
 
@@ -152,18 +153,22 @@ func (m *Model) takeStacks(msg stacksMsg) {
 	if msg.asked != s.asked {
 		return
 	}
-	s.pending, s.summary, s.lines, s.trouble = false, actions.StackSummary(msg.stacks), nil, ""
+	s.pending, s.summary, s.lines, s.trouble = false, msg.summary, msg.lines, ""
 	if msg.err != nil {
 		s.trouble = msg.err.Error()
 	}
 	if s.unseen = m.screen != screenStacks; s.unseen {
 		m.notice = "the stacks of " + s.intent.Title + " are there: S shows them"
-		if msg.stacks == nil {
+		if msg.summary == "" {
 			m.notice = "the stacks of " + s.intent.Title + " were not asked: " + s.trouble
 		}
 	}
-	add := func(st style, words string) { s.lines = append(s.lines, span{words, st}) }
-	for _, g := range actions.MergeStacks(msg.stacks) {
+}
+
+// stackLines are equal stacks, each once, the odd ones first.
+func stackLines(stacks []actions.Stack) (lines []span) {
+	add := func(st style, words string) { lines = append(lines, span{words, st}) }
+	for _, g := range actions.MergeStacks(stacks) {
 		who := count(len(g.Stacks), "process")
 		if r := g.Ranks(); len(r) > 0 {
 			who = count(len(g.Stacks), "rank") + " " + ranges(r)
@@ -185,6 +190,7 @@ func (m *Model) takeStacks(msg stacksMsg) {
 			add(fg(colDim), "    "+g.Why)
 		}
 	}
+	return lines
 }
 
 func (m *Model) drawStacks(a area) {

@@ -64,6 +64,7 @@ func TestStacks(t *testing.T) {
 	if strings.Index(lines, "1 rank 131") > strings.Index(lines, "254 ranks 0-6") {
 		t.Error("the odd one is not first")
 	}
+	d.shows(t, "S ask anew  B stop and read")
 	if bad := foreign(d.View().Content); bad != "" {
 		t.Errorf("%s got through", bad)
 	}
