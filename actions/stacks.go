@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +96,8 @@ func stacksOf(ctx context.Context, door Door, node string, out []Stack, part []i
 			out[i] = s
 		case err != nil:
 			out[i].Why = telemetry.Clean(err.Error(), maxStackWhy)
+		case answer.Code > 1: // 1: it could not read some
+			out[i].Why = telemetry.Clean(fmt.Sprintf("the collector ended with exit status %d: %s", answer.Code, lastLine([]byte(answer.Text))), maxStackWhy)
 		case answer.Cut:
 			out[i].Why = "the node's answer is longer than is read"
 		}

@@ -78,6 +78,25 @@ func TestStacks(t *testing.T) {
 	}
 }
 
+// brokenDoor is a node whose collector does not know what it is asked.
+type brokenDoor struct{}
+
+func (brokenDoor) Run(context.Context, string, []string, int) (Output, error) {
+	return Output{}, ErrNotSent
+}
+
+func (brokenDoor) Tool(context.Context, string, []string, int) (Output, error) {
+	return Output{Text: "motd\nforetop-collector: no such \x1b[2Joption\n", Code: 2}, nil
+}
+
+// What a collector says that does nothing is told.
+func TestStacksOfBrokenCollector(t *testing.T) {
+	got := Stacks(t.Context(), brokenDoor{}, []Process{rankOn(1, "gpu1")}, true, nil)
+	if want := "the collector ended with exit status 2: foretop-collector: no such \ufffd[2Joption"; got[0].Why != want {
+		t.Errorf("%q", got[0].Why)
+	}
+}
+
 // Kernel stacks say where by what is waited in.
 func TestStackWhere(t *testing.T) {
 	for text, want := range map[string]string{

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"foretop/actions"
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
@@ -161,6 +162,9 @@ func (m *Model) screenWords(s screen) string {
 	case screenRun:
 		return "run"
 	case screenAct:
+		if m.acting.intent.Kind == actions.Dump {
+			return "stop and read"
+		}
 		return string(m.acting.intent.Kind)
 	}
 	return "Jobs"

@@ -56,7 +56,10 @@ func (m *Model) drawRunHead(a area) int {
 		return 0
 	}
 	s := &m.run
-	a.cut(1, 0, a.w-2, s.title(), fg(colStrong).with(bold))
+	what, where := s.title()
+	w := min(a.width(where), a.w/2)
+	a.cut(1, 0, a.w-w-4, what, fg(colStrong).with(bold))
+	a.cut(min(a.width(what)+3, a.w-w-1), 0, w, where, fg(colDim))
 	m.drawRunProgress(a.sub(0, 1, a.w, 1))
 	if a.h < 8 {
 		return 2
@@ -66,13 +69,13 @@ func (m *Model) drawRunHead(a area) int {
 }
 
 // title says what was run, and where.
-func (s *runScreen) title() string {
+func (s *runScreen) title() (what, where string) {
 	p := s.job.Preview
 	in := &p.Intent
 	if in.Kind != actions.Command || len(in.Argv) != 3 { // as a line for a shell, see actWordsKey
-		return p.Title
+		return p.Title, ""
 	}
-	return in.Argv[2] + "  on " + count(len(in.Nodes), "node") + ": " + foldNames(in.Nodes)
+	return in.Argv[2], "on " + count(len(in.Nodes), "node") + ": " + foldNames(in.Nodes)
 }
 
 // what its targets are called.
