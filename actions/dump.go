@@ -15,7 +15,8 @@ func (l *Planner) dump(p *Preview, s *fleet.Snapshot) {
 	how := "py-spy dump --nonblocking, else /proc/PID/stack, wchan and syscall"
 	if in.Blocking {
 		how = "py-spy dump, else /proc/PID/stack, wchan and syscall"
-		p.Warnings = append(p.Warnings, "py-spy stops each process while it reads it: some milliseconds, more on a busy node; ranks that go in step wait for those that are stopped")
+		p.Warnings = append(p.Warnings, "py-spy stops each process while it reads it: milliseconds, if the node is free",
+			"ranks that go in step wait for those that are stopped")
 	}
 	if j := s.Job(in.Job); j != nil {
 		p.Affected.addJob(j)

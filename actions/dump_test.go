@@ -86,7 +86,7 @@ func TestDumpBlocking(t *testing.T) {
 		return ""
 	})}
 	p := l.Preview(s, in)
-	if p.Count != 4 || !slices.Equal(p.Affected.Others, []string{"bob"}) || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "stops each process") || strings.Contains(p.Steps[0].Commands[0], "nonblocking") {
+	if p.Count != 4 || !slices.Equal(p.Affected.Others, []string{"bob"}) || len(p.Warnings) != 2 || !strings.Contains(p.Warnings[0], "stops each process") || strings.Contains(p.Steps[0].Commands[0], "nonblocking") {
 		t.Fatalf("%+v", p)
 	}
 	audit := OpenAudit(filepath.Join(t.TempDir(), "audit"), nil)

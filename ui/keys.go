@@ -219,8 +219,8 @@ func laterKeys() map[string]string {
 
 // hintOrder is how the keys with a hint stand on the bottom line, as far as there is room. "?" has a place of its own.
 func hintOrder() []action {
-	return []action{actDown, actRight, actOpen, actBack, actNextPane, actKernel, actFilter, actMetric, actArrange, actProblems, actQuit, actPause, actFold, actRefresh,
-		actStop, actRun, actStacks, actBlocking, actLog, actPending, actNodes, actTag, actSortRight, actUser, actCopy}
+	return []action{actDown, actRight, actOpen, actStop, actBack, actNextPane, actKernel, actFilter, actMetric, actArrange, actProblems, actQuit, actPause, actFold, actRefresh,
+		actRun, actStacks, actBlocking, actLog, actPending, actNodes, actTag, actSortRight, actUser, actCopy}
 }
 
 // keymap finds what a key does at a place.

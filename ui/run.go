@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strings"
 	"time"
 
 	"foretop/actions"
@@ -107,7 +108,8 @@ func (m *Model) runNews(msg runNewsMsg) tea.Cmd {
 		return runWait(msg)
 	}
 	if m.screen != screenRun {
-		m.notice = msg.job.Preview.Title + ": " + resultWords(msg.news.results) + " (5 shows it)"
+		what, where := m.run.title()
+		m.notice = resultWords(msg.news.results) + " (5 shows it): " + strings.TrimSpace(what+" "+where)
 	}
 	return nil
 }

@@ -11,7 +11,11 @@ import (
 func (m *Model) drawRun(a area) {
 	s := &m.run
 	if s.job == nil {
-		say(a, "no command was run yet", "choose a job, or tag nodes in Nodes (2), and press !")
+		next := m.mayAsk("press !")
+		if next == "" {
+			next = "choose a job, or tag nodes in Nodes (2), and press !"
+		}
+		say(a, "no command was run yet", next)
 		return
 	}
 	if y := m.drawRunHead(a); y > 0 {
@@ -260,9 +264,6 @@ func (m *Model) drawRunLine(a area, t *runText, i int) {
 	}
 	box := a.sub(tableIndent+2, 0, a.w-tableIndent-3, 1)
 	shift := m.run.shift
-	if note {
-		shift = 0
-	}
 	if end := box.text(-shift, 0, line, st); end > box.w && box.w > 0 {
 		box.text(box.w-1, 0, "…", fg(colDim))
 	}

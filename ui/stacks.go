@@ -200,10 +200,14 @@ func (m *Model) drawStacks(a area) {
 	if s.intent.Job != "" {
 		what = count(n, "rank")
 	}
-	a.cut(1, 0, a.w-2, "stacks of "+s.intent.Title+", "+formatAge(m.snap.At.Sub(s.at))+" ago: "+what, fg(colStrong).with(bold))
+	how := ""
+	if s.intent.Blocking {
+		how = ", each stopped while it was read"
+	}
+	a.cut(1, 0, a.w-2, "stacks of "+s.intent.Title+", "+formatAge(m.snap.At.Sub(s.at))+" ago: "+what+how, fg(colStrong).with(bold))
 	switch {
 	case s.pending:
-		how := "no process is stopped for it"
+		how = "no process is stopped for it"
 		if s.intent.Blocking {
 			how = "each process is stopped while it is read"
 		}
