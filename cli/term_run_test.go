@@ -33,7 +33,7 @@ func (s *screen) onAll(line string) {
 		s.press("Space")
 	}
 	s.press("!")
-	s.WaitFor(`command: `, 10*time.Second)
+	s.WaitFor(`command:`, 10*time.Second)
 	s.press(line)
 	s.WaitFor(`Enter goes on`, 10*time.Second)
 	s.press("Enter")
