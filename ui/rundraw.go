@@ -187,7 +187,7 @@ func (m *Model) drawRunGroup(a area, e runID) {
 	if n := len(g.Names); n > 1 {
 		right = count(n, m.run.what()) + "  " + right
 	}
-	if !m.run.unfolded(e) && m.run.folds[e] == false && g.text == nil {
+	if !m.run.unfolded(e) && g.text == nil {
 		right += " (" + m.foldKey(a) + ")"
 	}
 	room := a.w - tableIndent - 3
