@@ -249,7 +249,7 @@ func TestRunGoesOn(t *testing.T) {
 	d.keys("G")
 	d.shows(t, "gpu001", "● done", "· waiting")
 	d.keys("tab", "ctrl+x")
-	d.shows(t, "nothing more is started; what was, goes on", "stopped: nothing more starts")
+	d.shows(t, "nothing more is started; what was, goes on", ", stopped  1 done")
 	d.keys("esc", "D")
 	d.shows(t, "one thing after another")
 	d.keys("a")

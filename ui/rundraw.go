@@ -130,7 +130,7 @@ func (m *Model) drawRunProgress(a area) {
 		words += ", " + formatShort(m.latest.At.Sub(n.began))
 	}
 	if m.run.stopped && !n.over {
-		words += ", stopped: nothing more starts"
+		words += ", stopped"
 	}
 	x = a.text(x, 0, words+"  ", fg(colStrong))
 	for _, w := range strings.SplitAfter(resultWords(n.results), ", ") {
