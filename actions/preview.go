@@ -32,6 +32,8 @@ type Preview struct {
 	Affected Affected
 	Count    int    // the number to type; 0: y is enough
 	Trouble  string // why nothing can be done at all; ""
+
+	stacks func(ctx context.Context, answered func(int)) []Stack // of a Dump
 }
 
 // Affected is whose work an action touches.
@@ -99,6 +101,8 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 		l.commands(p, s)
 	case Custom:
 		l.custom(p, s)
+	case Dump:
+		l.dump(p, s)
 	default:
 		p.Trouble = "nobody knows how to " + string(in.Kind)
 	}
@@ -111,7 +115,10 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 			p.Trouble = p.Steps[0].Target + ": " + p.Steps[0].Refused
 		}
 	}
-	if n := p.Ready(); len(in.Nodes) > 1 || (in.Kind == Signal || in.Kind == Custom) && n > 1 || len(p.Affected.Others) > 0 {
+	if in.Kind == Dump && !in.Blocking {
+		return p // nothing is changed by it: y is enough, whoever they are of
+	}
+	if n := p.Ready(); len(in.Nodes) > 1 || (in.Kind == Signal || in.Kind == Custom || in.Kind == Dump) && n > 1 || len(p.Affected.Others) > 0 {
 		p.Count = n
 	}
 	return p

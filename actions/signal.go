@@ -30,24 +30,8 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		p.Affected.addWho(j)
 	}
 	for _, one := range in.Processes {
-		step := Step{Target: one.String(), Where: one.Node}
-		n := s.Node(one.Node)
-		found := false
-		if n != nil {
-			for i := range n.Processes {
-				found = found || n.Processes[i].Pid == one.PID && n.Processes[i].StartTicks == one.StartTicks
-			}
-		}
-		switch {
-		case n == nil:
-			step.Refused = "no such node is watched"
-		case l.Door == nil:
-			step.Refused = "nothing can be run on nodes from here"
-		case n.State != fleet.Live:
-			step.Refused = one.Node + " is " + n.State.String() + ": there is no connection to it"
-		case !found:
-			step.Refused = "it is not seen any more"
-		default:
+		step := Step{Target: one.String(), Where: one.Node, Refused: l.unasked(s, one)}
+		if step.Refused == "" {
 			args := []string{"signal", in.Signal, one.key()}
 			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID)) + " on " + one.Node + ", if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
 			step.do = func(ctx context.Context, _ func(string)) (string, error) { return l.tool(ctx, one.Node, args) }
@@ -66,6 +50,25 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		p.Steps = append(p.Steps, step)
 	}
 	p.Affected.settle(l.User)
+}
+
+// unasked is why nothing can be asked of a process's node about it; "" it can.
+func (l *Planner) unasked(s *fleet.Snapshot, one Process) string {
+	n := s.Node(one.Node)
+	switch {
+	case n == nil:
+		return "no such node is watched"
+	case l.Door == nil:
+		return "nothing can be run on nodes from here"
+	case n.State != fleet.Live:
+		return one.Node + " is " + n.State.String() + ": there is no connection to it"
+	}
+	for i := range n.Processes {
+		if n.Processes[i].Pid == one.PID && n.Processes[i].StartTicks == one.StartTicks {
+			return ""
+		}
+	}
+	return "it is not seen any more"
 }
 
 func processes(n int) string {

@@ -145,9 +145,9 @@ func (n *noted) Run() error {
 	return err
 }
 
-// Stacks asks where processes are.
-func (h *hands) Stacks(processes []actions.Process, blocking bool) []actions.Stack {
-	return actions.Stacks(h.ctx, h.planner.Door, processes, blocking)
+// Stacks asks where processes are, as it was confirmed.
+func (h *hands) Stacks(p *actions.Preview, answer string, answered func(int)) ([]actions.Stack, error) {
+	return h.desk.Stacks(h.ctx, p, answer, answered)
 }
 
 // Refusal is why nothing may be done; "" it may.

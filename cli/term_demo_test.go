@@ -137,7 +137,7 @@ func (s *screen) helpKeys() []string {
 // places are the ways from the Jobs screen to every screen there is.
 var places = map[string][]string{
 	"jobs": nil, "grid": {"Tab"}, "job": {"Enter"}, "nodes": {"2"}, "node": {"2", "Enter"}, "kernel log": {"2", "Enter", "L"}, "help": {"?"},
-	"ranks": {"Enter", "Tab", "Tab"}, "job sections": {"Enter", "Tab"}, "log": {"o"}, "users": {"4"}, "waiting": {"p"},
+	"ranks": {"Enter", "Tab", "Tab"}, "job sections": {"Enter", "Tab"}, "log": {"o"}, "users": {"4"}, "run": {"5"}, "waiting": {"p"},
 }
 
 func TestTermKeys(t *testing.T) {

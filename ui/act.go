@@ -20,8 +20,9 @@ type Actor interface {
 	User() string
 	// Shell is an interactive shell on a node; in a process's working directory, and its namespaces, where it is given.
 	Shell(node string, at *actions.Process) tea.ExecCommand
-	// Stacks asks where processes are; it takes seconds. Without blocking none is stopped for it.
-	Stacks(processes []actions.Process, blocking bool) []actions.Stack
+	// Stacks asks what a preview of kind Dump says, if answer confirms it, and waits for the answers; that takes seconds. answered is told how many more processes it is
+	// known of, from any goroutine. There may be answers and an error: that they could not be written down.
+	Stacks(p *actions.Preview, answer string, answered func(int)) ([]actions.Stack, error)
 }
 
 // The question settles for so long before an answer counts: keys that were typed or pasted before it could be read do not.
@@ -69,6 +70,17 @@ type actTarget struct {
 
 // mayAct says why nothing can be done now; "" it can.
 func (m *Model) mayAct(what string) string {
+	if why := m.mayAsk(what); why != "" {
+		return why
+	}
+	if m.acting.job != nil && !m.acting.over {
+		return "one thing after another: " + m.acting.preview.Title + " is still being done (a shows it)"
+	}
+	return ""
+}
+
+// mayAsk is mayAct of what may be done beside something else.
+func (m *Model) mayAsk(what string) string {
 	switch {
 	case m.opt.Actor == nil:
 		return "nothing can be done from here"
@@ -76,8 +88,6 @@ func (m *Model) mayAct(what string) string {
 		return m.opt.Actor.Refusal()
 	case m.paused:
 		return "the screen is paused: Z goes on, then " + what
-	case m.acting.job != nil && !m.acting.over:
-		return "one thing after another: " + m.acting.preview.Title + " is still being done (a shows it)"
 	}
 	return ""
 }
@@ -92,6 +102,10 @@ func (m *Model) startAct(kind actions.Kind) tea.Cmd {
 	why := ""
 	switch kind {
 	case actions.Drain, actions.Resume, actions.Command:
+		if m.screen == screenRun {
+			why = m.runAgain(&s)
+			break
+		}
 		why = m.nodeTargets(&s)
 	case actions.Signal:
 		why = m.processTargets(&s)
@@ -108,7 +122,9 @@ func (m *Model) startAct(kind actions.Kind) tea.Cmd {
 // startMenu opens the list of what can be done here; where something is being done, that.
 func (m *Model) startMenu() {
 	if m.acting.job != nil && !m.acting.over {
-		m.push(screenAct)
+		if m.push(screenAct); m.acting.job == m.run.job {
+			m.screen = screenRun
+		}
 		return
 	}
 	list := m.deeds(m.place())
@@ -145,7 +161,7 @@ func (m *Model) actNext() tea.Cmd {
 		return nil
 	case in.Kind == actions.Command && s.stage < stageWords:
 		s.stage = stageWords
-		s.line.start("")
+		s.line.startLong("")
 		return nil
 	case in.Kind == actions.Signal && s.stage < stageChoice:
 		s.stage, s.options, s.at, s.top = stageChoice, actions.Signals, 0, 0
@@ -198,6 +214,14 @@ func (m *Model) actStart(answer string) tea.Cmd {
 		m.notice = "the screen is paused: nothing is done"
 		return nil
 	}
+	if s.intent.Kind == actions.Dump {
+		if !s.preview.Confirms(answer) {
+			m.notice, s.answer = "type "+strconv.Itoa(s.preview.Count)+", the number of processes", ""
+			return nil
+		}
+		m.goBack()
+		return m.dump(s.preview, answer)
+	}
 	job, err := m.opt.Actor.Start(s.preview, answer)
 	if err != nil {
 		m.notice, s.answer = err.Error(), ""
@@ -207,6 +231,9 @@ func (m *Model) actStart(answer string) tea.Cmd {
 		return nil
 	}
 	s.job, s.stage, s.at, s.top, s.over = job, stageProgress, 0, 0, false
+	if isRun(s.intent.Kind) {
+		return m.startRun(job)
+	}
 	if m.screen == screenAct && s.intent.Kind != actions.Command {
 		m.clearTags()
 	}

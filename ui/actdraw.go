@@ -111,6 +111,9 @@ func (m *Model) drawActWords(a area, y int) {
 	caret := s.line.drawAs(box, 0, "")
 	m.frame.Cursor = tea.NewCursor(box.x+caret, box.y)
 	lines := []string{"Enter goes on to the question; nothing is done yet. Esc leaves."}
+	if in.Kind == actions.Command && len(m.commands) > 0 {
+		lines = append(lines, "Up/Down: commands run before")
+	}
 	if in.Kind == actions.Drain {
 		how := "what runs there is evicted (Kubernetes), or left to end (Slurm)"
 		if in.WhenIdle {

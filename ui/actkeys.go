@@ -146,6 +146,10 @@ func (m *Model) actWordsKey(k tea.KeyPressMsg) tea.Cmd {
 // pastReason goes through the reasons that were given before.
 func (m *Model) pastReason(older bool) {
 	s := &m.acting
+	if s.intent.Kind == actions.Command {
+		m.pastCommand(older)
+		return
+	}
 	past := m.opt.Actor.Reasons()
 	if s.intent.Kind != actions.Drain || len(past) == 0 {
 		return

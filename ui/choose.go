@@ -70,6 +70,10 @@ func (m *Model) rows() *list {
 
 // choose does what the keys of tables ask for.
 func (m *Model) choose(do action) {
+	if m.screen == screenRun {
+		m.chooseRun(do)
+		return
+	}
 	l := m.rows()
 	if l == nil {
 		return
@@ -230,7 +234,7 @@ func (m *Model) paste(s string) {
 	}
 	if m.prompt.open {
 		m.prompt.insert(s)
-		if m.prompt.command {
+		if m.prompt.command || m.prompt.find {
 			return
 		}
 		_ = m.setFilter(string(m.prompt.text)) // the error is shown beside the line
@@ -252,6 +256,9 @@ func (m *Model) setFilter(text string) error {
 func (m *Model) promptWords() (words string, wrong bool) {
 	if m.prompt.command {
 		return m.commandWords()
+	}
+	if m.prompt.find {
+		return "Enter searches", false
 	}
 	text := string(m.prompt.text)
 	shown, all, what, err := len(m.nodes.keys), 0, "nodes", error(nil)

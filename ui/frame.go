@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"foretop/actions"
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
@@ -35,7 +36,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenStacks { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenStacks || m.screen == screenRun { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
@@ -77,6 +78,8 @@ func (m *Model) drawBody(a area) {
 		m.drawHelp(a)
 	case screenStacks:
 		m.drawStacks(a)
+	case screenRun:
+		m.drawRun(a)
 	case screenAct:
 		m.drawAct(a)
 	}
@@ -84,13 +87,16 @@ func (m *Model) drawBody(a area) {
 
 // drawTabs draws the views, where we are, and what is left out of sight.
 func (m *Model) drawTabs(a area) {
-	x := 1
+	x, gap := 1, 3
+	if a.w < 100 {
+		gap = 2
+	}
 	tab := func(label string, here bool) {
 		st := fg(colDim)
 		if here {
 			st = fg(colStrong).with(bold | underline)
 		}
-		x = a.text(x, 0, label, st) + 3
+		x = a.text(x, 0, label, st) + gap
 	}
 	top := m.screen
 	if len(m.back) > 0 {
@@ -99,8 +105,9 @@ func (m *Model) drawTabs(a area) {
 	tab("1 Jobs", top == screenJobs)
 	tab("2 Nodes", top == screenNodes)
 	tab("4 Users", top == screenUsers)
+	tab("5 Run", top == screenRun)
 	if crumb := m.crumb(); crumb != "" {
-		x = a.text(x, 0, crumb, fg(colStrong)) + 3
+		x = a.text(x, 0, crumb, fg(colStrong)) + gap
 	}
 	right := a.w - 8
 	if right > x {
@@ -152,7 +159,12 @@ func (m *Model) screenWords(s screen) string {
 		return "help"
 	case screenStacks:
 		return "stacks"
+	case screenRun:
+		return "run"
 	case screenAct:
+		if m.acting.intent.Kind == actions.Dump {
+			return "stop and read"
+		}
 		return string(m.acting.intent.Kind)
 	}
 	return "Jobs"
@@ -250,8 +262,13 @@ func (m *Model) drawKeys(a area) {
 			continue // of a node that never told anything there is none of these
 		}
 		key, hint := b.shown(a.c.ascii), b.hint
-		if b.do == actPause && m.paused {
+		switch {
+		case b.do == actPause && m.paused:
 			hint = "go on"
+		case here == placeRun:
+			if hint = m.runHint(b); hint == "" {
+				continue
+			}
 		}
 		n := a.width(key) + 1 + a.width(hint)
 		if x+n > room {

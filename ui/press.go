@@ -20,6 +20,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	if k.Code == 'c' && k.Mod&tea.ModCtrl != 0 { // also where an Escape just before it came in one piece with it
 		return tea.Quit
 	}
+	if m.prompt.find {
+		return m.typedFind(k)
+	}
 	if m.prompt.open {
 		m.typed(k)
 		return nil
@@ -66,6 +69,12 @@ func (m *Model) act(do action) tea.Cmd {
 		m.pane(1)
 	case actPrevPane:
 		m.pane(-1)
+	case actLastRun:
+		m.openRun()
+	case actStop:
+		m.stopRun()
+	case actNextHit, actPrevHit:
+		return m.findRun(do == actPrevHit)
 	case actFilter, actClear, actProblems, actUser, actPartition, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
 		m.choose(do)
 	case actMetric:
@@ -90,6 +99,8 @@ func (m *Model) act(do action) tea.Cmd {
 		return m.shell()
 	case actStacks:
 		return m.stacks()
+	case actBlocking:
+		return m.blockingStacks()
 	case actMenu:
 		m.startMenu()
 	case actDrain:
@@ -146,6 +157,8 @@ func (m *Model) move(do action) {
 		m.node.log.step(do)
 	case placeStacks:
 		m.stack.step(do)
+	case placeRun:
+		m.run.step(do)
 	case placeHelp:
 		m.help.step(do)
 	}
@@ -216,6 +229,9 @@ func (m *Model) pane(d int) {
 	case screenJob:
 		m.job.focus(d)
 		return
+	case screenRun:
+		m.run.switchRun()
+		return
 	}
 	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers {
 		return
@@ -250,6 +266,8 @@ func (m *Model) open() {
 		m.openUser()
 	case placeRanks:
 		m.openRank()
+	case placeRun:
+		m.foldRun()
 	case placeJob:
 		if m.job.focused == secJobLog && !m.job.folded[secJobLog] {
 			m.openLog()
@@ -290,6 +308,10 @@ func (m *Model) fold() {
 	}
 	if m.screen == screenJob {
 		m.job.fold()
+		return
+	}
+	if m.screen == screenRun {
+		m.foldRun()
 		return
 	}
 	m.node.fold()

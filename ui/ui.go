@@ -50,8 +50,11 @@ type Model struct {
 	help   helpScreen
 	acting actScreen
 	stack  stacksScreen
-	prompt prompt
-	notice string // said on the bottom line until the next key
+	run    runScreen
+	// commands are those that were run, the latest first.
+	commands []string
+	prompt   prompt
+	notice   string // said on the bottom line until the next key
 
 	watch  watcher
 	follow follower
@@ -77,6 +80,7 @@ const (
 	screenGPU // one GPU of that node
 	screenKernel
 	screenStacks // where a job's ranks are
+	screenRun    // what a command came to
 	screenAct    // what is to be done, asked about or under way
 	screenHelp
 )
@@ -125,6 +129,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.shellEnded(msg)
 	case stacksMsg:
 		m.takeStacks(msg)
+	case runNewsMsg:
+		cmd = m.runNews(msg)
+	case runFoundMsg:
+		m.runFound(msg)
 	case actReadyMsg:
 		m.acting.ready = m.acting.ready || int(msg) == m.acting.serial
 	case actNewsMsg:
@@ -227,6 +235,8 @@ func (m *Model) place() place {
 		return placeKernel
 	case screenStacks:
 		return placeStacks
+	case screenRun:
+		return placeRun
 	case screenAct:
 		return placeAct
 	}
