@@ -25,19 +25,19 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		p.Trouble = "no such signal: " + strings.Join(Signals, " ")
 		return
 	}
-	if j := s.Job(in.Job); j != nil {
-		p.Title += " of job " + j.ID
-		p.Affected.addWho(j)
+	keys := in.JobKeys()
+	if len(keys) > 0 {
+		p.Title += " of job " + jobNames(s, keys)
+	}
+	for _, key := range keys {
+		if j := s.Job(key); j != nil {
+			p.Affected.addWho(j)
+		}
 	}
 	for _, one := range in.Processes {
 		step := Step{Target: one.String(), Where: one.Node}
 		n := s.Node(one.Node)
-		found := false
-		if n != nil {
-			for i := range n.Processes {
-				found = found || n.Processes[i].Pid == one.PID && n.Processes[i].StartTicks == one.StartTicks
-			}
-		}
+		user, found := seenProcess(n, &one)
 		switch {
 		case n == nil:
 			step.Refused = "no such node is watched"
@@ -60,12 +60,30 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 				return false, "the process is there still: whether the signal arrived is not known" + inBrackets(words), err
 			}
 		}
-		if one.User != "" {
-			p.Affected.Users = append(p.Affected.Users, one.User)
+		if found {
+			p.Affected.addUser(or(user, NotKnown), "")
 		}
 		p.Steps = append(p.Steps, step)
 	}
 	p.Affected.settle(l.User)
+}
+
+// seenProcess says whose a process is, and whether it is seen on its node: among those of jobs, or the busiest others.
+func seenProcess(n *fleet.Node, one *Process) (user string, found bool) {
+	if n == nil {
+		return "", false
+	}
+	for i := range n.Processes {
+		if p := n.Processes[i]; p.GetPid() == one.PID && p.GetStartTicks() == one.StartTicks {
+			return p.GetUser(), true
+		}
+	}
+	for _, p := range n.Top {
+		if p.GetPid() == one.PID && p.GetStartTicks() == one.StartTicks {
+			return p.GetUser(), true
+		}
+	}
+	return "", false
 }
 
 func processes(n int) string {

@@ -46,7 +46,7 @@ It exits with 0 when all was done, 3 when some was not, each named with the reas
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.intent.Reason, "reason", "", "why, for whoever finds them drained (required)")
-	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: evict nothing")
+	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: cordon only, and evict nothing (Slurm always drains so)")
 	cmd.Flags().BoolVar(&f.intent.Append, "append", false, "add the reason to one that is there; else that stays")
 	cmd.Flags().BoolVar(&f.intent.EmptyDir, "delete-emptydir-data", false, "evict pods whose emptyDir is lost with them")
 	cmd.Flags().BoolVar(&f.intent.Force, "force", false, "evict pods that no controller makes anew")
@@ -121,7 +121,10 @@ func tell(w io.Writer, p *actions.Preview) {
 	}
 	fmt.Fprintln(w, "affected: "+safe(p.Affected.String()))
 	if len(p.Affected.Others) > 0 {
-		fmt.Fprintln(w, "work of others: "+safe(strings.Join(p.Affected.Others, ", ")))
+		fmt.Fprintln(w, "work of others: "+safe(strings.Join(p.Affected.Theirs, "; ")))
+	}
+	for _, words := range p.Means {
+		fmt.Fprintln(w, safe(words))
 	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, "! "+safe(warning))

@@ -106,6 +106,10 @@ func (m *Model) drawTabs(a area) {
 	if right > x {
 		a.text(right, 0, "? help", fg(colDim))
 	}
+	if off := "read-only"; m.switchedOff() != "" && right-a.width(off)-2 > x {
+		right -= a.width(off) + 2
+		a.text(right, 0, off, fg(colWarn))
+	}
 	words, st := m.chosenWords()
 	if words == "" {
 		if words, st = m.schedulerWords(); words == "" {

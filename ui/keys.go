@@ -31,6 +31,7 @@ const (
 	actTag
 	actRange
 	actUntag
+	actTagFinding
 	actMetric
 	actMetricBack
 	actUser
@@ -161,6 +162,7 @@ func bindings() []binding {
 		{[]string{"space"}, actTag, "␣", "Space", "tag", "tag the row and go on", "Choose", tables},
 		{[]string{"V"}, actRange, "V", "", "", "start a range, then move; again: end it", "Choose", tables},
 		{[]string{"U"}, actUntag, "U", "", "", "untag all", "Choose", tables},
+		{[]string{"F"}, actTagFinding, "F", "", "", "tag all nodes that have the worst finding of this one", "Choose", at(placeNodes)},
 
 		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
 		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
@@ -174,11 +176,11 @@ func bindings() []binding {
 		{[]string{"a", "f9"}, actMenu, "a", "", "", "all that can be done here, your own actions too; or what is being done", "Act", onNodes},
 		{[]string{"s"}, actShell, "s", "", "", "a shell on the node, where the selected rank is; ends with exit, or Enter ~.", "Act", onNodes},
 		{[]string{"S"}, actStacks, "S", "", "", "where each rank of the job is: equal stacks once, the odd ones first; again: ask anew", "Act", onJobs | at(placeStacks)},
-		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the job's take nothing new; asks first", "Act", onNodes},
+		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the jobs' take nothing new; asks first", "Act", onNodes},
 		{[]string{"R"}, actResume, "R", "", "", "resume: they take work again; asks first", "Act", onNodes},
-		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, a job's ranks, or a process of the node; asks first", "Act", onNodes},
-		{[]string{"C"}, actCancel, "C", "", "", "cancel the job, or queue it again; asks first", "Act", onJobs},
-		{[]string{"!"}, actRun, "!", "", "", "run a command on the node, the tagged ones, or some of the job's; asks first", "Act", onNodes},
+		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, ranks of the jobs, or processes of the nodes, what is left over too; asks first", "Act", onNodes},
+		{[]string{"C"}, actCancel, "C", "", "", "cancel the job, or the tagged ones, or queue them again; asks first", "Act", onJobs},
+		{[]string{"!"}, actRun, "!", "", "", "run a command on the node, the tagged ones, or some of the jobs'; asks first", "Act", onNodes},
 
 		{[]string{"?", "f1"}, actHelp, "?", "", "help", "all keys", "Show", everywhere &^ at(placeHelp)},
 		{[]string{"?", "f1"}, actBack, "?", "", "", "back", "Show", at(placeHelp)},

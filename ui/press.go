@@ -88,8 +88,12 @@ func (m *Model) act(do action) tea.Cmd {
 		m.prompt.startCommand()
 	case actShell:
 		return m.shell()
+	case actTagFinding:
+		m.tagFinding()
 	case actStacks:
-		return m.stacks()
+		if m.notice = m.mayReach("stacks"); m.notice == "" {
+			return m.stacks()
+		}
 	case actMenu:
 		m.startMenu()
 	case actDrain:
