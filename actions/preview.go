@@ -84,7 +84,7 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 	}
 	if n := len(in.Hidden); n > 0 {
 		names := l.fold(in.Hidden)
-		if len(in.Jobs) > 0 {
+		if len(in.Nodes)+len(in.Processes) == 0 {
 			names = "job " + jobNames(s, in.Hidden)
 		}
 		p.Warnings = append(p.Warnings, plural(n, "target")+" not on screen: "+names)

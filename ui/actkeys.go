@@ -101,7 +101,7 @@ func (m *Model) actTargetsKey(key string) tea.Cmd {
 			if !t.on {
 				continue
 			}
-			if t.hidden && t.process.PID == 0 {
+			if t.hidden && !slices.Contains(s.intent.Hidden, t.node) {
 				s.intent.Hidden = append(s.intent.Hidden, t.node)
 			}
 			if t.process.PID != 0 {

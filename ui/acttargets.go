@@ -56,7 +56,11 @@ func (m *Model) nodeTargets(s *actScreen) (why string) {
 			return "no node of " + jobsWords(list) + " is known"
 		}
 		if len(s.targets) == 1 {
-			in.Nodes, s.targets = []string{s.targets[0].node}, nil
+			t := s.targets[0]
+			in.Nodes, s.targets = []string{t.node}, nil
+			if t.hidden {
+				in.Hidden = in.Nodes
+			}
 		}
 	}
 	if len(in.Nodes) == 0 && len(s.targets) == 0 {
@@ -215,7 +219,11 @@ func (m *Model) processTargets(s *actScreen) (why string) {
 		return "no process is known here"
 	}
 	if len(s.targets) == 1 {
-		s.intent.Processes, s.targets = []actions.Process{s.targets[0].process}, nil
+		t := s.targets[0]
+		s.intent.Processes, s.targets = []actions.Process{t.process}, nil
+		if t.hidden {
+			s.intent.Hidden = []string{t.node}
+		}
 	}
 	return ""
 }
