@@ -16,13 +16,14 @@ import (
 // q and Ctrl-C quit.
 func TestMonkey(t *testing.T) {
 	keys := []string{"up", "down", "left", "right", "pgup", "pgdown", "home", "end", "enter", "esc", "tab", "shift+tab", "space", "backspace", "ctrl+r", "f1",
-		"1", "2", "3", "4", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":"}
+		"1", "2", "3", "4", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":",
+		"D", "R", "K", "C", "!", "S", "F", "e", "*", "z"}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds(), scheduled(), laidOut()}
+			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds(), scheduled(), laidOut(), mixed(), withFindings()}
 			d := drive(snaps[0], 80, 24, Options{
-				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0})
+				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0, Actor: newHands(t)})
 			for step := range 600 {
 				switch rnd.IntN(12) {
 				case 0:
@@ -64,6 +65,27 @@ func TestEverySize(t *testing.T) {
 				d.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 				d.must(t)
 			}
+		}
+	}
+}
+
+// TestEverySizeOfActing draws every stage of acting at every size down to nothing.
+func TestEverySizeOfActing(t *testing.T) {
+	for _, s := range []string{"a", "D", "D F", "D * enter", "D * enter enter", "K", "K * enter", "K * enter enter", "C", "C enter", "!", "2 D", "2 F D enter", "2 a", "2 R"} {
+		d := drive(mixed(), 80, 24, Options{Actor: newHands(t)})
+		d.keys(fields(s)...)
+		if d.screen != screenAct {
+			t.Fatalf("%q does not ask:\n%s", s, d.text())
+		}
+		for h := range 13 {
+			for w := 0; w <= 42; w += 1 + w/9 {
+				d.send(tea.WindowSizeMsg{Width: w, Height: h})
+				d.must(t)
+			}
+		}
+		for _, size := range [][2]int{{20, 5}, {80, 24}, {500, 3}, {3, 200}, {200, 60}} {
+			d.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			d.must(t)
 		}
 	}
 }
