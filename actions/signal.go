@@ -25,19 +25,11 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		p.Trouble = "no such signal: " + strings.Join(Signals, " ")
 		return
 	}
-	keys := in.JobKeys()
-	if len(keys) > 0 {
-		p.Title += " of job " + jobNames(s, keys)
-	}
-	for _, key := range keys {
-		if j := s.Job(key); j != nil {
-			p.Affected.addWho(j)
-		}
-	}
+	var keys []string // jobs of the processes
 	for _, one := range in.Processes {
 		step := Step{Target: one.String(), Where: one.Node}
 		n := s.Node(one.Node)
-		user, found := seenProcess(n, &one)
+		user, job, found := seenProcess(n, &one)
 		switch {
 		case n == nil:
 			step.Refused = "no such node is watched"
@@ -63,27 +55,34 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		if found {
 			p.Affected.addUser(or(user, NotKnown), "")
 		}
+		if j := s.Job(job); j != nil && !slices.Contains(keys, job) {
+			keys = append(keys, job)
+			p.Affected.addWho(j)
+		}
 		p.Steps = append(p.Steps, step)
+	}
+	if len(keys) > 0 {
+		p.Title += " of job " + jobNames(s, keys)
 	}
 	p.Affected.settle(l.User)
 }
 
-// seenProcess says whose a process is, and whether it is seen on its node: among those of jobs, or the busiest others.
-func seenProcess(n *fleet.Node, one *Process) (user string, found bool) {
+// seenProcess says whose a process is and of which job, and whether it is seen on its node: among those of jobs, or the busiest others.
+func seenProcess(n *fleet.Node, one *Process) (user, job string, found bool) {
 	if n == nil {
-		return "", false
+		return "", "", false
 	}
 	for i := range n.Processes {
 		if p := n.Processes[i]; p.GetPid() == one.PID && p.GetStartTicks() == one.StartTicks {
-			return p.GetUser(), true
+			return p.GetUser(), p.Job, true
 		}
 	}
 	for _, p := range n.Top {
 		if p.GetPid() == one.PID && p.GetStartTicks() == one.StartTicks {
-			return p.GetUser(), true
+			return p.GetUser(), "", true
 		}
 	}
-	return "", false
+	return "", "", false
 }
 
 func processes(n int) string {

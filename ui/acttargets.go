@@ -190,7 +190,6 @@ func (m *Model) processTargets(s *actScreen) (why string) {
 		if r == nil {
 			return "no rank is selected"
 		}
-		s.intent.Job = m.job.shown
 		if r.rank != nil {
 			m.addProcess(s, r.rank.Node, r.rank.PID, r.rank.StartTicks, r.rank.Rank)
 			break
@@ -203,13 +202,7 @@ func (m *Model) processTargets(s *actScreen) (why string) {
 		}
 		for _, j := range list {
 			m.processesOfJob(s, j, len(list) > 1)
-		}
-		if len(list) == 1 && !list[0].hidden {
-			s.intent.Job = list[0].Key
-		} else {
-			for _, j := range list {
-				s.intent.Jobs = append(s.intent.Jobs, j.Key)
-			}
+			s.intent.Jobs = append(s.intent.Jobs, j.Key) // for the title
 		}
 		if place == placeGrid {
 			m.selectedFirst(s)
