@@ -86,9 +86,8 @@ func TestCancelSeveral(t *testing.T) {
 // A signal to a process of which it is not known whose it is, is one to somebody else's.
 func TestSignalToWhoKnows(t *testing.T) {
 	s := fleetOf(t, 1)
-	at := *s.Nodes[0]
+	at := s.Nodes[0]
 	at.Processes = []*fleet.Process{{Process: &facts.Process{Pid: 7, StartTicks: 70}, Rank: -1}, {Process: &facts.Process{Pid: 8, StartTicks: 80, User: "ann"}, Rank: -1}}
-	s.Nodes[0] = &at
 	l := planner(newCluster(1))
 	l.Door = stackDoor(func(string, string) string { return "" })
 	one := func(pid int32, ticks uint64, says string) *Preview {
@@ -114,13 +113,13 @@ func TestDrainWords(t *testing.T) {
 	s.Nodes[2].Scheduled = nil
 	in := Intent{Kind: Drain, Nodes: names(3), Reason: "fan"}
 	now := strings.Join(planner(newCluster(1)).Preview(s, in).Means, "\n")
-	for _, want := range []string{"slurm bay (1 node): no new job starts there; jobs that run go on", "kubernetes bay (1 node): cordoned, then its pods are evicted", "no scheduler (1 node)", "emptyDir", "bare", "after 5m it ends"} {
+	for _, want := range []string{"slurm bay (1 node): no new job starts there; jobs that run go on", "kubernetes bay (1 node): cordoned, then its pods are evicted", "no scheduler (1 node)", "emptyDir data: kept", "bare pods: kept", "time: 5m"} {
 		if !strings.Contains(now, want) {
 			t.Errorf("no %q in\n%s", want, now)
 		}
 	}
 	in.WhenIdle = true
-	if idle := strings.Join(planner(newCluster(1)).Preview(s, in).Means, "\n"); strings.Contains(idle, "evicted") || !strings.Contains(idle, "pods that run stay") {
+	if idle := strings.Join(planner(newCluster(1)).Preview(s, in).Means, "\n"); strings.Contains(idle, "bare") || !strings.Contains(idle, "pods that run stay") {
 		t.Error(idle)
 	}
 	for d, want := range map[time.Duration]string{5 * time.Minute: "5m", 90 * time.Minute: "1h30m", time.Hour: "1h", 90 * time.Second: "1m30s", 10 * time.Second: "10s"} {

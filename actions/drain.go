@@ -20,12 +20,12 @@ const (
 func DrainWords(kind string, in *Intent) string {
 	switch kind {
 	case kindSlurm:
-		return "no new job starts there; jobs that run go on to their end. Slurm knows no other drain: now and when idle are the same"
+		return "no new job starts there; jobs that run go on to their end (Slurm has no other drain: now and when idle are the same)"
 	case kindKubernetes:
 		if in.WhenIdle {
 			return "cordoned: no new pod is placed there; pods that run stay until they end by themselves"
 		}
-		return "cordoned, then its pods are evicted, but those of DaemonSets, as their disruption budgets let them go"
+		return "cordoned, then its pods are evicted, but not DaemonSets', as far as their disruption budgets allow"
 	}
 	return "the configured command is run; what becomes of the work there is up to it"
 }
@@ -33,25 +33,25 @@ func DrainWords(kind string, in *Intent) string {
 // EmptyDirWords says what becomes of pods with emptyDir volumes.
 func EmptyDirWords(in *Intent) string {
 	if in.EmptyDir {
-		return "pods with emptyDir volumes go too, and the data in them is LOST"
+		return "emptyDir data: LOST with the pods that are evicted"
 	}
-	return "where a pod has an emptyDir volume, none is evicted: the drain says which, and leaves the node cordoned"
+	return "emptyDir data: kept; where a pod has any, no pod is evicted"
 }
 
 // ForceWords says what becomes of pods that nothing makes anew.
 func ForceWords(in *Intent) string {
 	if in.Force {
-		return "bare pods go too, and nothing makes them anew: they are GONE"
+		return "bare pods: evicted and GONE, for nothing makes them anew"
 	}
-	return "where a pod is bare (nothing would make it anew), none is evicted: the drain says which, and leaves the node cordoned"
+	return "bare pods: kept; where there is one, no pod is evicted"
 }
 
 // GraceWords says how long pods get to end.
 func GraceWords(in *Intent) string {
 	if in.Grace <= 0 {
-		return "each pod gets the grace that it asks for itself"
+		return "grace: what each pod asks for itself"
 	}
-	return "each pod gets " + shortTime(in.Grace) + " to end, then it is killed"
+	return "grace: " + shortTime(in.Grace) + " for each pod, then it is killed"
 }
 
 // TimeoutWords says for how long pods are waited for.
@@ -60,7 +60,7 @@ func TimeoutWords(in *Intent) string {
 	if limit <= 0 {
 		limit = schedulers.DrainTimeout
 	}
-	return "after " + shortTime(limit) + " it ends, and says which pods are left and why"
+	return "time: " + shortTime(limit) + " for all pods; what is left then is named"
 }
 
 // shortTime is a duration without parts that are nothing: "5m", "1h30m".

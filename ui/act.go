@@ -46,6 +46,7 @@ type actScreen struct {
 	deeds   []deed      // that are chosen among
 	targets []actTarget // the same; nil: they are given
 	of      *list       // whose tags say what it is about; nil: what is selected
+	about   string      // what the targets are of: "job 8123"
 	listed  map[processKey]int
 	options []string // of a choice
 	quiet   bool     // it changes nothing, the configuration says: it is not asked about

@@ -37,11 +37,11 @@ func (m *Model) drawAct(a area) {
 			drawChoice(a, cmp.Or(s.deeds[i].key, " ")+"  "+lead+s.deeds[i].words, here, mark{})
 		})
 	case stageTargets:
-		words := "which of them? Space chooses, * all, Enter goes on, Esc leaves"
-		if len(s.targets) > 0 && s.targets[0].process.PID == 0 {
-			words = "which of them? Space chooses, * all, F all with this one's finding, Enter goes on"
+		words := "Space chooses, * all, Enter goes on, Esc leaves"
+		if s.targets[0].process.PID == 0 {
+			words = "Space chooses, * all, F all that have this one's finding, Enter goes on"
 		}
-		head(words+chosenSoFar(s.targets), fg(colDim))
+		head(words, fg(colDim))
 		list(len(s.targets), func(a area, i int, here bool) {
 			t := &s.targets[i]
 			box := "[ ] "
@@ -88,17 +88,6 @@ func drawChoice(a area, words string, here bool, wrong mark) {
 	a.cut(x, 0, a.w-x-1, words, style{})
 }
 
-// chosenSoFar counts them: " · 3 of 32".
-func chosenSoFar(targets []actTarget) string {
-	n := 0
-	for i := range targets {
-		if targets[i].on {
-			n++
-		}
-	}
-	return " · " + strconv.Itoa(n) + " of " + strconv.Itoa(len(targets))
-}
-
 // actTitle says what it is all about.
 func (m *Model) actTitle() string {
 	s := &m.acting
@@ -113,6 +102,8 @@ func (m *Model) actTitle() string {
 		words = s.intent.Title
 	}
 	switch in := &s.intent; {
+	case s.stage == stageTargets:
+		words += ": which " + s.which()
 	case len(in.Nodes) > 0:
 		words += " " + count(len(in.Nodes), "node") + ": " + strings.Join(config.Fold(in.Nodes), ",")
 	case len(in.Processes) > 0:
@@ -172,7 +163,27 @@ func (m *Model) actQuestionLines() []span {
 			add(fg(colWarn), "    "+n)
 		}
 	}
-	return lines
+	return wrapExactly(lines, m.width-2, m.canvas.ascii)
+}
+
+// wrapExactly breaks lines that are longer than w cells, so that nothing of a command is out of sight: not a character is lost, and what goes on stands further in.
+func wrapExactly(lines []span, w int, ascii bool) (out []span) {
+	const further = "      "
+	for _, l := range lines {
+		text := l.text
+		for lead := ""; ; lead = further {
+			n := fitting(text, w-len(lead), ascii)
+			if w <= 2*len(further) || n >= len(text) {
+				out = append(out, span{lead + text, l.st})
+				break
+			}
+			if blank := strings.LastIndexByte(text[:n], ' '); blank > n/2 {
+				n = blank + 1
+			}
+			out, text = append(out, span{lead + text[:n], l.st}), text[n:]
+		}
+	}
+	return out
 }
 
 // actAsk is the question itself.
@@ -209,4 +220,22 @@ func drawResult(a area, r *actions.Result, here bool) {
 	}
 	a.cut(1, 0, 2, string(mark), st)
 	a.cut(3, 0, a.w-4, words, style{})
+}
+
+// which asks which of the targets are meant: "nodes of job 8123? 3 of 32 chosen".
+func (s *actScreen) which() string {
+	n := 0
+	for i := range s.targets {
+		if s.targets[i].on {
+			n++
+		}
+	}
+	what := "nodes"
+	if s.targets[0].process.PID != 0 {
+		what = "processes"
+	}
+	if s.about != "" {
+		what += " of " + s.about
+	}
+	return what + "? " + strconv.Itoa(n) + " of " + strconv.Itoa(len(s.targets)) + " chosen"
 }

@@ -36,25 +36,25 @@ func TestDrainForm(t *testing.T) {
 	h := newHands(t)
 	d := drive(mixed(), 80, 24, Options{Actor: h}).tagNodes("gpu001", "gpu003", "gpu005")
 	d.keys("D").keys("ctrl+u").write("fan")
-	d.shows(t, "drain 3 nodes: gpu001,gpu003,gpu005", "reason: fan", "Tab       drain now",
-		"slurm bay, 1 node: no new job starts there; jobs that run go on to their end", "kubernetes prod, 1 node: cordoned, then its pods are evicted", "no scheduler, 1 node: the configured command",
-		"Ctrl-d    where a pod has an emptyDir volume, none is evicted", "Ctrl-p    where a pod is bare", "Ctrl-g    each pod gets the grace that it asks for itself", "Ctrl-t    after 5m it ends")
+	d.shows(t, "drain 3 nodes: gpu[001,003,005]", "reason: fan", "Tab       drain now",
+		"slurm bay, 1 node: no new job starts there; jobs that run go on to", "kubernetes prod, 1 node: cordoned, then its pods are evicted", "no scheduler, 1 node: the configured command",
+		"Ctrl-d    emptyDir data: kept; where a pod has any, no pod is evicted", "Ctrl-p    bare pods: kept", "Ctrl-g    grace: what each pod asks for itself", "Ctrl-t    time: 5m for all pods")
 	golden(t, "act/drain-form-80x24", trim(d.text()))
 	d.send(tea.WindowSizeMsg{Width: 200, Height: 60})
 	golden(t, "act/drain-form-200x60", trim(d.text()))
 	for _, k := range []rune{'d', 'p', 'g', 'g', 't'} {
 		d.send(tea.KeyPressMsg{Code: k, Mod: tea.ModCtrl})
 	}
-	d.shows(t, "the data in them is LOST", "they are GONE", "each pod gets 30s to end, then it is killed", "after 1m it ends")
+	d.shows(t, "emptyDir data: LOST", "bare pods: evicted and GONE", "grace: 30s for each pod, then it is killed", "time: 1m for all pods")
 	if in := d.acting.intent; !in.EmptyDir || !in.Force || in.Grace.Seconds() != 30 || in.Timeout.Minutes() != 1 || in.WhenIdle {
 		t.Errorf("%+v", in)
 	}
 	d.keys("enter")
-	d.shows(t, "kubernetes prod (1 node): cordoned, then its pods are evicted", "the data in them is LOST", "they are GONE", "each pod gets 30s", "slurm bay (1 node)")
+	d.shows(t, "kubernetes prod (1 node): cordoned, then its pods are evicted", "emptyDir data: LOST", "bare pods: evicted and GONE", "grace: 30s", "slurm bay (1 node)")
 	d.keys("esc")
 
 	d.keys("D", "tab")
-	d.shows(t, "drain when idle", "cordoned: no new pod is placed there; pods that run stay", "now and when idle are the same")
+	d.shows(t, "drain when idle", "cordoned: no new pod is placed there; pods that run stay", "when idle are the same")
 	d.lacks(t, "emptyDir", "bare", "Ctrl-g")
 	before := d.acting.intent
 	d.send(tea.KeyPressMsg{Code: 'p', Mod: tea.ModCtrl}) // it is not offered, so it does nothing
@@ -104,7 +104,7 @@ func TestTryAgain(t *testing.T) {
 	d.acted(t)
 	d.shows(t, "2 done, 1 failed", "e: again, with other options, what is not done")
 	d.keys("e")
-	d.shows(t, "drain 1 node: gpu003", "reason: fan", "the data in them is LOST")
+	d.shows(t, "drain 1 node: gpu003", "reason: fan", "emptyDir data: LOST")
 	before := h.given()
 	d.keys("enter")
 	d.shows(t, "do it?")

@@ -52,6 +52,7 @@ func (m *Model) nodeTargets(s *actScreen) (why string) {
 		if len(list) == 0 {
 			return "no job is selected"
 		}
+		s.about = jobsWords(list)
 		if m.nodesOfJobs(s, list); len(s.targets) == 0 {
 			return "no node of " + jobsWords(list) + " is known"
 		}
@@ -175,14 +176,17 @@ func (m *Model) jobInPlace() *fleet.Job {
 func (m *Model) processTargets(s *actScreen) (why string) {
 	switch place := m.place(); place {
 	case placeNode, placeGPU, placeKernel:
+		s.about = m.node.name
 		m.processesOfNode(s, m.node.name, false)
 	case placeNodes:
 		if m.nodeTargets(s); s.of != nil { // the tagged ones
 			for _, name := range s.intent.Nodes {
+				s.about = "the tagged nodes"
 				m.processesOfNode(s, name, slices.Contains(s.intent.Hidden, name))
 			}
 		} else {
-			m.processesOfNode(s, m.nodes.selected(), false)
+			s.about = m.nodes.selected()
+			m.processesOfNode(s, s.about, false)
 		}
 		s.intent.Nodes, s.intent.Hidden = nil, nil
 	case placeRanks:
@@ -200,9 +204,9 @@ func (m *Model) processTargets(s *actScreen) (why string) {
 		if len(list) == 0 {
 			return "no job is selected"
 		}
+		s.about = jobsWords(list)
 		for _, j := range list {
 			m.processesOfJob(s, j, len(list) > 1)
-			s.intent.Jobs = append(s.intent.Jobs, j.Key) // for the title
 		}
 		if place == placeGrid {
 			m.selectedFirst(s)

@@ -62,7 +62,7 @@ func TestAllOfAFinding(t *testing.T) {
 	d.keys("2", "/").write("gpu017").keys("enter", "F")
 	d.shows(t, "3 nodes tagged, 2 of them not on screen: Xid 79 GPU3: fell off the bus")
 	d.keys("D", "enter")
-	d.shows(t, "drain 3 nodes: gpu003,gpu009,gpu017", "2 targets not on screen: gpu003,gpu009", "type 3, the number of targets", " on gpu0")
+	d.shows(t, "drain 3 nodes: gpu[003,009,017]", "2 targets not on screen: gpu[003,009]", "type 3, the number of targets", " on gpu0")
 	d.keys("esc", "U", "\\", "/").write("gpu001").keys("enter", "F")
 	d.shows(t, "nothing is wrong with gpu001")
 	if len(d.nodes.tagged) != 0 {
@@ -79,14 +79,14 @@ func TestNodesOfAJob(t *testing.T) {
 	h := newHands(t)
 	d := drive(withFindings(), 80, 24, Options{Actor: h})
 	d.keys("D")
-	d.shows(t, "which of them?", "✖ [ ] gpu003  Xid 79", "✖ [ ] gpu009  Xid 79", "✖ [ ] gpu017  Xid 79", "✖ [ ] gpu031  mlx5_0 down", "  [ ] gpu001", "0 of 32")
+	d.shows(t, "✖ [ ] gpu003  Xid 79", "✖ [ ] gpu009  Xid 79", "✖ [ ] gpu017  Xid 79", "✖ [ ] gpu031  mlx5_0 down", "  [ ] gpu001", "drain: which nodes of job 8123? 0 of 32 chosen")
 	if text := d.text(); strings.Index(text, "gpu031  mlx5_0") > strings.Index(text, "[ ] gpu001") {
 		t.Errorf("those with a finding do not stand first:\n%s", text)
 	}
 	d.keys("F")
-	d.shows(t, "3 nodes chosen", "3 of 32", "[x] gpu017")
+	d.shows(t, "3 nodes chosen", "3 of 32 chosen", "[x] gpu017")
 	d.keys("enter", "enter")
-	d.shows(t, "drain 3 nodes: gpu003,gpu009,gpu017", "type 3")
+	d.shows(t, "drain 3 nodes: gpu[003,009,017]", "type 3")
 	d.keys("3", "enter")
 	d.acted(t)
 	if got := h.given(); got != "drain gpu003, drain gpu009, drain gpu017" {
@@ -155,7 +155,7 @@ func TestTaggedJobs(t *testing.T) {
 	t.Run("nodes", func(t *testing.T) {
 		h := newHands(t)
 		d := tagged(h).keys("D")
-		d.shows(t, "gpu050  job 8127 (not on screen)", "gpu042  job 8131", "0 of 9")
+		d.shows(t, "gpu050  job 8127 (not on screen)", "gpu042  job 8131", "drain: which nodes of 2 jobs? 0 of 9 chosen")
 		d.keys("*", "enter").write("fan").keys("enter")
 		d.shows(t, "drain 9 nodes: gpu[042-050]", "1 target not on screen: gpu050", "type 9")
 		if d.keys("9", "enter").acted(t); strings.Count(h.given(), "drain") != 9 {
@@ -165,7 +165,7 @@ func TestTaggedJobs(t *testing.T) {
 	t.Run("ranks", func(t *testing.T) {
 		h := newHands(t)
 		d := tagged(h).keys("K")
-		d.shows(t, "job 8127  ", "(not on screen)", "job 8131  rank 0, pid", " of 72")
+		d.shows(t, "job 8127  ", "(not on screen)", "job 8131  rank 0, pid", "which processes of 2 jobs? 0 of 72 chosen")
 		d.keys("*", "enter", "enter")
 		d.shows(t, "TERM to 72 processes of job 8127, 8131", "work of others: bob: 8127; cy: 8131")
 	})
@@ -229,7 +229,11 @@ func TestLeftovers(t *testing.T) {
 	d.keys("down", "space", "enter")
 	one(d)
 	d = chosen("2", "\\", "/")
-	d.write("gpu050").keys("enter", "enter", "enter", "right", "K") // at GPU 1, which it holds, it comes first
+	d.write("gpu050").keys("enter", "enter", "enter")
+	for d.node.selected != 1 {
+		d.keys("right")
+	}
+	d.keys("K") // at GPU 1, which it holds, it comes first
 	d.keys("space", "enter")
 	one(d)
 	d = chosen("enter", "tab", "tab")

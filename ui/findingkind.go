@@ -11,7 +11,7 @@ import (
 
 var (
 	driverCode = regexp.MustCompile(`\bS?Xid \d+`)
-	amount     = regexp.MustCompile(`[×]?\d+([.,:]\d+)*( ?(ms|s|min|h|d|m|[KMGT]i?B|%|°C?|W)\b)?`)
+	amount     = regexp.MustCompile(`×?\d+([.,:]\d+)*( ?(%|°C?|(ms|s|min|h|d|m|[KMGT]i?B|W)\b))?`)
 	past       = regexp.MustCompile(`, # ago$`)
 )
 
