@@ -57,6 +57,11 @@ func (m *Model) drawAct(a area) {
 		list(len(s.options), func(a area, i int, here bool) { drawChoice(a, s.options[i], here, mark{}) })
 	case stageQuestion:
 		lines := m.actQuestionLines()
+		defer func() {
+			if more := len(lines) - s.top - s.seen; more > 0 {
+				a.cut(1, y, a.w-2, "PgDn: "+count(more, "more line"), fg(colWarn))
+			}
+		}()
 		list(len(lines), func(a area, i int, here bool) { a.cut(1, 0, a.w-2, lines[i].text, lines[i].st) })
 		words, st := m.actAsk()
 		a.cut(1, a.h-1, a.w-2, words, st.with(bold))
@@ -66,7 +71,7 @@ func (m *Model) drawAct(a area) {
 			words += "   z undoes it, within 30 s"
 		}
 		if s.job.Again() != nil {
-			words += "   e: again, with other options, what is not done"
+			words += "   e: the rest again"
 		}
 		head(words, fg(colStrong))
 		list(len(s.results), func(a area, i int, here bool) { drawResult(a, &s.results[i], here) })

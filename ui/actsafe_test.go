@@ -67,6 +67,12 @@ func TestDrainForm(t *testing.T) {
 	d = drive(mixed(), 80, 24, Options{Actor: h}).tagNodes("gpu001", "gpu002")
 	d.keys("D")
 	d.lacks(t, "kubernetes", "emptyDir", "Ctrl-d")
+	d = drive(mixed(), 80, 12, Options{Actor: h}).tagNodes("gpu001", "gpu002", "gpu006", "gpu007")
+	d.keys("D").write("fan").keys("enter")
+	d.shows(t, "PgDn: ", "more lines", "do it? type 4") // nothing of what is confirmed is out of sight without a word
+	d.keys("end")
+	d.shows(t, "gpu007  slurm bay")
+	d.lacks(t, "PgDn: ")
 	for _, lang := range []Options{{Actor: h, ASCII: true}, {Actor: h}} {
 		for w := 0; w < 100; w += 7 {
 			d := drive(mixed(), w, 9, lang).tagNodes("gpu001", "gpu003")
@@ -102,7 +108,7 @@ func TestTryAgain(t *testing.T) {
 	d.send(tea.KeyPressMsg{Code: 'd', Mod: tea.ModCtrl})
 	d.keys("enter").answer()
 	d.acted(t)
-	d.shows(t, "2 done, 1 failed", "e: again, with other options, what is not done")
+	d.shows(t, "2 done, 1 failed", "e: the rest again")
 	d.keys("e")
 	d.shows(t, "drain 1 node: gpu003", "reason: fan", "emptyDir data: LOST")
 	before := h.given()
@@ -120,7 +126,7 @@ func TestTryAgain(t *testing.T) {
 	d = drive(mixed(), 120, 40, Options{Actor: h}).tagNodes("gpu001")
 	d.keys("D", "ctrl+u").write("fan").keys("enter").answer()
 	d.acted(t)
-	d.lacks(t, "e: again")
+	d.lacks(t, "e: the rest")
 	d.keys("e")
 	d.shows(t, "nothing to try again")
 }

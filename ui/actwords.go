@@ -41,11 +41,11 @@ func (m *Model) drainOptions() []drainOption {
 		evictable = evictable || k.Kind == "kubernetes"
 		evicts = evicts || in.Evicts(k.Kind)
 	}
-	when := "now"
+	when := "now, not when idle"
 	if in.WhenIdle {
-		when = "when idle"
+		when = "when idle, not now"
 	}
-	has := "stays as it is, and this one is not written"
+	has := "stays; this one is not written"
 	if in.Append {
 		has = "gets this one added"
 	}

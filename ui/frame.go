@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -157,7 +158,7 @@ func (m *Model) screenWords(s screen) string {
 	case screenStacks:
 		return "stacks"
 	case screenAct:
-		return string(m.acting.intent.Kind)
+		return cmp.Or(string(m.acting.intent.Kind), "actions")
 	}
 	return "Jobs"
 }
