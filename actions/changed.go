@@ -52,7 +52,7 @@ func (p *Preview) Changed(now *Preview) (what []string) {
 }
 
 // id tells a step from the others.
-func (s *Step) id() string { return s.Target + "\x00" + s.Where }
+func (step *Step) id() string { return step.Target + "\x00" + step.Where }
 
 // changed says whose work came and went.
 func (a *Affected) changed(now *Affected) (what []string) {
