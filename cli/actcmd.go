@@ -105,7 +105,8 @@ func (f *actFlags) run(opts *options) func(*cobra.Command, []string) error {
 		}
 		answer := p.Answer()
 		if !f.yes {
-			if answer, err = ask(cmd.InOrStdin(), cmd.OutOrStdout(), p); err != nil {
+			now := func() *actions.Preview { return h.Preview(c.Publish(), f.intent) }
+			if p, answer, err = confirm(cmd.InOrStdin(), cmd.OutOrStdout(), p, now); err != nil {
 				return err
 			}
 		}
@@ -145,7 +146,7 @@ func tell(w io.Writer, p *actions.Preview) {
 func safe(s string) string { return telemetry.Clean(s, 4<<10) }
 
 // ask asks for the answer on a terminal.
-func ask(in io.Reader, out io.Writer, p *actions.Preview) (string, error) {
+func ask(in *bufio.Reader, out io.Writer, p *actions.Preview) (string, error) {
 	if p.Trouble != "" {
 		return "", errors.New(p.Trouble)
 	}
@@ -154,7 +155,7 @@ func ask(in io.Reader, out io.Writer, p *actions.Preview) (string, error) {
 	} else {
 		fmt.Fprint(out, "do it? y: ")
 	}
-	line, err := bufio.NewReader(in).ReadString('\n')
+	line, err := in.ReadString('\n')
 	if err != nil && line == "" {
 		return "", errors.New("nobody answered: --yes does it without asking")
 	}

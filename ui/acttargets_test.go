@@ -246,3 +246,25 @@ func TestLeftovers(t *testing.T) {
 	d.keys("K")
 	one(d)
 }
+
+// TestHiddenByWhateverFilter names what is tagged and not on screen, whichever way it was put out of sight.
+func TestHiddenByWhateverFilter(t *testing.T) {
+	for _, keys := range []string{"/ l l a m a enter", "u", "p", "4 enter", "x / g e m m a enter"} {
+		d := drive(proven(), 120, 40, Options{Actor: newHands(t)})
+		d.jobs.tag("slurm/8140", true) // of dana's
+		d.jobs.tag("slurm/8123", true)
+		d.keys(strings.Fields(keys)...)
+		d.keys("C", "enter")
+		d.shows(t, "cancel 2 jobs: 8123, 8140", "not on screen: job ", "8140")
+	}
+	for _, keys := range []string{"/ g p u 0 1 7 enter", "x", "/ s t a t e = l o s t enter"} {
+		d := drive(proven(), 120, 40, Options{Actor: newHands(t)}).tagNodes("gpu001", "gpu017")
+		d.keys(strings.Fields(keys)...)
+		d.keys("D", "f", "enter")
+		d.shows(t, "drain 2 nodes: gpu[001,017]", "not on screen: gpu")
+		d.shows(t, "001")
+	}
+	d := drive(proven(), 120, 40, Options{Actor: newHands(t)}).tagNodes("gpu001", "gpu050") // the nodes of one user
+	d.keys("u", "D", "f", "enter")
+	d.shows(t, "1 target not on screen: gpu050")
+}
