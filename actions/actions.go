@@ -36,8 +36,9 @@ const (
 type Intent struct {
 	Kind      Kind
 	Nodes     []string  // by the fleet's names; for Drain, Resume, Command, Shell
-	Hidden    []string  // those of Nodes that are not on screen: tagged, then filtered out
-	Job       string    // its key; for Cancel and Requeue, and of whose processes a Signal is
+	Hidden    []string  // those of Nodes, nodes of Processes, or those of Jobs, that are not on screen: tagged, then filtered out
+	Job       string    // its key; for Cancel, Requeue, and a Custom of that scope
+	Jobs      []string  // the same of several; Hidden are then those of Jobs
 	Processes []Process // for Signal and Dump
 	Signal    string    // TERM, INT, KILL, …
 	Reason    string    // for Drain

@@ -87,9 +87,16 @@ func (l *Planner) custom(p *Preview, s *fleet.Snapshot) {
 	for _, one := range in.Processes {
 		add(one.String(), one.Node, map[string]string{"node": one.Node, "pid": strconv.Itoa(int(one.PID)), "user": one.User, "rank": strconv.Itoa(one.Rank)})
 	}
-	if j := s.Job(in.Job); j != nil && in.Scope == "job" {
-		p.Steps = append(p.Steps, l.command(Step{Target: "job " + j.ID}, nil, "", fill(in.Argv, map[string]string{"job": j.ID, "user": j.User, "name": j.Name}), limit, true))
-		p.Affected.addJob(j)
+	if in.Scope == "job" {
+		for _, key := range in.JobKeys() {
+			j := s.Job(key)
+			if j == nil {
+				p.Steps = append(p.Steps, Step{Target: "job " + jobNames(s, []string{key}), Refused: "it is not seen any more"})
+				continue
+			}
+			p.Steps = append(p.Steps, l.command(Step{Target: "job " + j.ID}, nil, "", fill(in.Argv, map[string]string{"job": j.ID, "user": j.User, "name": j.Name}), limit, true))
+			p.Affected.addJob(j)
+		}
 	}
 	p.Affected.settle(l.User)
 	p.Title = in.Title + ": " + plural(len(p.Steps), "target")

@@ -46,7 +46,7 @@ It exits with 0 when all was done, 3 when some was not, each named with the reas
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.intent.Reason, "reason", "", "why, for whoever finds them drained (required)")
-	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: evict nothing")
+	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: cordon only, and evict nothing (Slurm always drains so)")
 	cmd.Flags().BoolVar(&f.intent.Append, "append", false, "add the reason to one that is there; else that stays")
 	cmd.Flags().BoolVar(&f.intent.EmptyDir, "delete-emptydir-data", false, "evict pods whose emptyDir is lost with them")
 	cmd.Flags().BoolVar(&f.intent.Force, "force", false, "evict pods that no controller makes anew")
@@ -105,7 +105,8 @@ func (f *actFlags) run(opts *options) func(*cobra.Command, []string) error {
 		}
 		answer := p.Answer()
 		if !f.yes {
-			if answer, err = ask(cmd.InOrStdin(), cmd.OutOrStdout(), p); err != nil {
+			now := func() *actions.Preview { return h.Preview(c.Publish(), f.intent) }
+			if p, answer, err = confirm(cmd.InOrStdin(), cmd.OutOrStdout(), p, now); err != nil {
 				return err
 			}
 		}
@@ -121,7 +122,10 @@ func tell(w io.Writer, p *actions.Preview) {
 	}
 	fmt.Fprintln(w, "affected: "+safe(p.Affected.String()))
 	if len(p.Affected.Others) > 0 {
-		fmt.Fprintln(w, "work of others: "+safe(strings.Join(p.Affected.Others, ", ")))
+		fmt.Fprintln(w, "work of others: "+safe(strings.Join(p.Affected.Theirs, "; ")))
+	}
+	for _, words := range p.Means {
+		fmt.Fprintln(w, safe(words))
 	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, "! "+safe(warning))
@@ -142,7 +146,7 @@ func tell(w io.Writer, p *actions.Preview) {
 func safe(s string) string { return telemetry.Clean(s, 4<<10) }
 
 // ask asks for the answer on a terminal.
-func ask(in io.Reader, out io.Writer, p *actions.Preview) (string, error) {
+func ask(in *bufio.Reader, out io.Writer, p *actions.Preview) (string, error) {
 	if p.Trouble != "" {
 		return "", errors.New(p.Trouble)
 	}
@@ -151,7 +155,7 @@ func ask(in io.Reader, out io.Writer, p *actions.Preview) (string, error) {
 	} else {
 		fmt.Fprint(out, "do it? y: ")
 	}
-	line, err := bufio.NewReader(in).ReadString('\n')
+	line, err := in.ReadString('\n')
 	if err != nil && line == "" {
 		return "", errors.New("nobody answered: --yes does it without asking")
 	}

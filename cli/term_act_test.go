@@ -77,6 +77,8 @@ func TestTermDrain(t *testing.T) {
 	}
 	a.press("2")
 	a.press("g")
+	a.press("F") // nothing is wrong with it
+	a.WaitFor(`F tags the nodes that have the finding`, 10*time.Second)
 	var question string
 	for range 60 { // until Slurm has told its nodes
 		a.press("D")
@@ -88,7 +90,7 @@ func TestTermDrain(t *testing.T) {
 		a.press("Escape")
 		time.Sleep(500 * time.Millisecond)
 	}
-	for _, want := range []string{"drain 1 node: node001", "slurm bed", "NodeName=node001"} {
+	for _, want := range []string{"drain 1 node: node001", "slurm bed", "NodeName=node001", "slurm bed (1 node): no new job starts there; jobs that run go on to their end"} {
 		if !strings.Contains(question, want) {
 			t.Errorf("no %q in\n%s", want, question)
 		}

@@ -46,11 +46,16 @@ type actScreen struct {
 	intent  actions.Intent
 	deeds   []deed      // that are chosen among
 	targets []actTarget // the same; nil: they are given
-	options []string    // of a choice
-	at, top int         // in the list of the stage
+	of      *list       // whose tags say what it is about; nil: what is selected
+	about   string      // what the targets are of: "job 8123"
+	listed  map[processKey]int
+	options []string // of a choice
+	quiet   bool     // it changes nothing, the configuration says: it is not asked about
+	at, top int      // in the list of the stage
 	line    prompt
 	past    int // which of the past reasons the line holds; 0 none
 	preview *actions.Preview
+	changed []string // what is otherwise than when it was asked first
 	answer  string
 	serial  int  // of the question
 	ready   bool // answers count
@@ -60,20 +65,13 @@ type actScreen struct {
 	seen    int  // lines of the list on screen
 }
 
-// actTarget is a node, or a process, that may be chosen.
-type actTarget struct {
-	on      bool
-	node    string
-	process actions.Process
-	words   string
-}
-
 // mayAct says why nothing can be done now; "" it can.
 func (m *Model) mayAct(what string) string {
-	if why := m.mayAsk(what); why != "" {
+	why := m.mayAsk(what)
+	switch {
+	case why != "":
 		return why
-	}
-	if m.acting.job != nil && !m.acting.over {
+	case m.acting.job != nil && !m.acting.over:
 		return "one thing after another: " + m.acting.preview.Title + " is still being done (a shows it)"
 	}
 	return ""
@@ -90,6 +88,14 @@ func (m *Model) mayAsk(what string) string {
 		return "the screen is paused: Z goes on, then " + what
 	}
 	return ""
+}
+
+// switchedOff says why all that acts is switched off, whatever is selected; "" it is not.
+func (m *Model) switchedOff() string {
+	if m.opt.Actor == nil {
+		return ""
+	}
+	return m.opt.Actor.Refusal()
 }
 
 // startAct opens the question for an action; it changes nothing.
@@ -110,11 +116,7 @@ func (m *Model) startAct(kind actions.Kind) tea.Cmd {
 	case actions.Signal:
 		why = m.processTargets(&s)
 	case actions.Cancel:
-		if j := m.jobInPlace(); j != nil {
-			s.intent.Job = j.Key
-		} else {
-			why = "no job is selected"
-		}
+		why = m.jobTargets(&s)
 	}
 	return m.showAct(s, why)
 }
@@ -168,16 +170,30 @@ func (m *Model) actNext() tea.Cmd {
 		return nil
 	case in.Kind == actions.Cancel && s.stage < stageChoice:
 		s.stage, s.options, s.at, s.top = stageChoice, []string{"cancel it", "end it and queue it again"}, 0, 0
+		if len(in.Jobs) > 1 {
+			s.options = []string{"cancel them", "end them and queue them again"}
+		}
 		return nil
 	}
 	s.stage, s.at, s.top = stageQuestion, 0, 0
+	if p := m.opt.Actor.Preview(m.snap, s.intent); s.quiet && p.Trouble == "" {
+		s.preview = p
+		return m.begin(p.Answer())
+	}
 	return m.actQuestion()
 }
 
-// actQuestion computes what the intent comes to and shows it. An answer counts once it has been there for a moment.
+// actQuestion computes what the intent comes to and shows it.
 func (m *Model) actQuestion() tea.Cmd {
 	s := &m.acting
-	s.preview, s.answer, s.ready = m.opt.Actor.Preview(m.snap, s.intent), "", false
+	s.preview, s.answer = m.opt.Actor.Preview(m.snap, s.intent), ""
+	return m.settle()
+}
+
+// settle has answers count only once nobody has typed for a moment.
+func (m *Model) settle() tea.Cmd {
+	s := &m.acting
+	s.ready = false
 	s.serial++
 	serial, wait := s.serial, min(questionSettles, m.settling*10) // tests settle at once
 	return func() tea.Msg {
@@ -195,19 +211,18 @@ type actNewsMsg struct {
 	over bool
 }
 
-// drainReason is what a drain's line begins with: what is wrong with the worst of the nodes, else the last reason that was given.
-func (m *Model) drainReason(nodes []string) string {
-	for _, name := range nodes {
+// drainReason is what a drain's line begins with: what is wrong with the worst of the nodes; "" nothing is.
+func (m *Model) drainReason(names []string) string {
+	nodes := make([]*fleet.Node, 0, len(names))
+	for _, name := range names {
 		if n := m.index.node(name); n != nil {
-			if reason := actions.DrainReason(n, m.opt.Actor.User()); reason != "" {
-				return reason
-			}
+			nodes = append(nodes, n)
 		}
 	}
-	return ""
+	return actions.DrainReason(nodes, m.opt.Actor.User())
 }
 
-// actStart has it done.
+// actStart has it done, if it still comes to what was read: the fleet has gone on since. Else it is asked anew.
 func (m *Model) actStart(answer string) tea.Cmd {
 	s := &m.acting
 	if m.paused {
@@ -222,6 +237,19 @@ func (m *Model) actStart(answer string) tea.Cmd {
 		m.goBack()
 		return m.dump(s.preview, answer)
 	}
+	if now := m.opt.Actor.Preview(m.snap, s.intent); s.preview.Confirms(answer) {
+		if what := s.preview.Changed(now); len(what) > 0 {
+			s.changed, s.preview, s.answer, s.at, s.top = what, now, "", 0, 0
+			m.notice = "it changed meanwhile, and nothing is done yet: read it again"
+			return m.settle()
+		}
+	}
+	return m.begin(answer)
+}
+
+// begin has done what the preview says.
+func (m *Model) begin(answer string) tea.Cmd {
+	s := &m.acting
 	job, err := m.opt.Actor.Start(s.preview, answer)
 	if err != nil {
 		m.notice, s.answer = err.Error(), ""
@@ -234,17 +262,10 @@ func (m *Model) actStart(answer string) tea.Cmd {
 	if isRun(s.intent.Kind) {
 		return m.startRun(job)
 	}
-	if m.screen == screenAct && s.intent.Kind != actions.Command {
-		m.clearTags()
+	if s.of != nil && s.intent.Kind != actions.Command && s.intent.Kind != actions.Custom {
+		s.of.tagged, s.of.rangeAt = nil, "" // a second action is about what is chosen anew
 	}
 	return m.actWait()
-}
-
-// clearTags untags what was acted on: a second action is about what is chosen anew.
-func (m *Model) clearTags() {
-	if s := &m.nodes; len(s.tagged) > 0 {
-		clear(s.tagged)
-	}
 }
 
 // actWait takes over the results so far, and waits for others.

@@ -161,8 +161,9 @@ func TestNothingIsDoneByAccident(t *testing.T) {
 		h := newHands(t)
 		d := drive(proven(), 100, 30, Options{Actor: h})
 		d.keys("2", "D")
-		_, _ = d.Update(keyMsg("enter")) // its wait is still on
-		d.keys("y", "1", "enter")
+		for _, k := range []string{"enter", "y", "1", "enter", "1", "enter"} { // its wait is still on
+			_, _ = d.Update(keyMsg(k))
+		}
 		if h.given() != "" || d.acting.job != nil {
 			t.Errorf("done: %s", h.given())
 		}

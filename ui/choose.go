@@ -232,6 +232,10 @@ func (m *Model) paste(s string) {
 		m.acting.line.insert(s) // line ends go with it: nothing that is pasted goes on by itself
 		return
 	}
+	if m.screen == screenAct {
+		m.notice = "what is pasted is no answer: it is typed"
+		return
+	}
 	if m.prompt.open {
 		m.prompt.insert(s)
 		if m.prompt.command || m.prompt.find {

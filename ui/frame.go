@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -113,6 +114,10 @@ func (m *Model) drawTabs(a area) {
 	if right > x {
 		a.text(right, 0, "? help", fg(colDim))
 	}
+	if off := "read-only"; m.switchedOff() != "" && right-a.width(off)-2 > x {
+		right -= a.width(off) + 2
+		a.text(right, 0, off, fg(colWarn))
+	}
 	words, st := m.chosenWords()
 	if words == "" {
 		if words, st = m.schedulerWords(); words == "" {
@@ -165,7 +170,7 @@ func (m *Model) screenWords(s screen) string {
 		if m.acting.intent.Kind == actions.Dump {
 			return "stop and read"
 		}
-		return string(m.acting.intent.Kind)
+		return cmp.Or(string(m.acting.intent.Kind), "actions")
 	}
 	return "Jobs"
 }

@@ -31,6 +31,7 @@ const (
 	actTag
 	actRange
 	actUntag
+	actTagFinding
 	actMetric
 	actMetricBack
 	actUser
@@ -176,6 +177,7 @@ func bindings() []binding {
 		{[]string{"space"}, actTag, "␣", "Space", "tag", "tag the row and go on", "Choose", tables},
 		{[]string{"V"}, actRange, "V", "", "", "start a range, then move; again: end it", "Choose", tables},
 		{[]string{"U"}, actUntag, "U", "", "", "untag all", "Choose", tables},
+		{[]string{"F"}, actTagFinding, "F", "", "", "tag all nodes that have the worst finding of this one", "Choose", at(placeNodes)},
 
 		{[]string{"m"}, actMetric, "m", "", "metric", "next metric: power, utilisation, tensor, memory, temperature, clock, network", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
 		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
@@ -193,11 +195,11 @@ func bindings() []binding {
 		{[]string{"S"}, actStacks, "S", "", "", "where each process of the node is, on a GPU's page those that hold it", "Act", at(placeNodes, placeNode, placeGPU, placeKernel)},
 		{[]string{"S"}, actStacks, "S", "", "ask anew", "ask anew where they are", "Act", at(placeStacks)},
 		{[]string{"B"}, actBlocking, "B", "", "stop and read", "ask anew, and stop each process while it is read; asks first", "Act", at(placeStacks)},
-		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the job's take nothing new; asks first", "Act", onNodes},
+		{[]string{"D"}, actDrain, "D", "", "", "drain: the node, the tagged ones, or some of the jobs' take nothing new; asks first", "Act", onNodes},
 		{[]string{"R"}, actResume, "R", "", "", "resume: they take work again; asks first", "Act", onNodes},
-		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, a job's ranks, or a process of the node; asks first", "Act", onNodes},
-		{[]string{"C"}, actCancel, "C", "", "", "cancel the job, or queue it again; asks first", "Act", onJobs},
-		{[]string{"!"}, actRun, "!", "", "", "run a command on the node, the tagged ones, or some of the job's; asks first", "Act", onNodes},
+		{[]string{"K"}, actSignal, "K", "", "", "send a signal to a rank, ranks of the jobs, or processes of the nodes, what is left over too; asks first", "Act", onNodes},
+		{[]string{"C"}, actCancel, "C", "", "", "cancel the job, or the tagged ones, or queue them again; asks first", "Act", onJobs},
+		{[]string{"!"}, actRun, "!", "", "", "run a command on the node, the tagged ones, or some of the jobs'; asks first", "Act", onNodes},
 		{[]string{"!"}, actRun, "!", "", "again", "run another command on the same nodes; asks first", "Act", at(placeRun)},
 		{[]string{"ctrl+x"}, actStop, "Ctrl-x", "", "stop", "let nothing more start; what was started goes on", "Act", at(placeRun)},
 

@@ -97,6 +97,8 @@ func (m *Model) act(do action) tea.Cmd {
 		m.prompt.startCommand()
 	case actShell:
 		return m.shell()
+	case actTagFinding:
+		m.tagFinding()
 	case actStacks:
 		return m.stacks()
 	case actBlocking:

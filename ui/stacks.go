@@ -103,17 +103,23 @@ func (m *Model) dumpInPlace() (in actions.Intent, why string) {
 	case placeNodes, placeNode, placeGPU, placeKernel:
 		return in, m.dumpOfNode(&in)
 	}
-	j := m.jobInPlace()
+	var of actScreen
+	list := m.jobsInPlace(&of)
 	switch {
-	case j == nil:
+	case len(list) == 0:
 		return in, "no job is selected"
-	case len(j.Ranks) == 0:
-		return in, "no rank of job " + j.ID + " is seen"
+	case len(list) == 1:
+		in.Job = list[0].Key
 	}
-	in.Job, in.Title = j.Key, "job "+j.ID
-	for i := range j.Ranks {
-		r := &j.Ranks[i]
-		in.Processes = append(in.Processes, actions.Process{Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, Rank: r.Rank, User: j.User})
+	in.Title = jobsWords(list)
+	for _, j := range list {
+		for i := range j.Ranks {
+			r := &j.Ranks[i]
+			in.Processes = append(in.Processes, actions.Process{Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, Rank: r.Rank, User: j.User})
+		}
+	}
+	if len(in.Processes) == 0 {
+		return in, "no rank of " + in.Title + " is seen"
 	}
 	return in, ""
 }
