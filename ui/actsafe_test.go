@@ -356,7 +356,7 @@ func TestQuietAction(t *testing.T) {
 	d := drive(proven(), 120, 40, Options{Actor: h, Custom: custom})
 	d.keys("2", "/").write("gpu064").keys("enter", "X")
 	d.acted(t)
-	d.shows(t, "gpu064  done: gpu064")
+	d.shows(t, "● gpu064", "exit 0  1 line")
 }
 
 // TestDrainReasonOfSeveral is the worst of all of them, with the node that it is of; what an application did to itself is none.

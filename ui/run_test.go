@@ -271,7 +271,7 @@ func TestRunGoesOn(t *testing.T) {
 func TestRunHistory(t *testing.T) {
 	d, h := runOn(t, 100, 30, Options{}, mixed, "gpu001")
 	d.keys("!")
-	d.shows(t, "run 1 node: gpu001", "Up/Down: commands run before")
+	d.shows(t, "run 1 node: gpu001", "commands run before")
 	d.keys("up")
 	d.shows(t, "command: nvidia-smi -L")
 	d.keys("down").write("hostname").keys("enter")
