@@ -42,6 +42,8 @@ func (l *Planner) commands(p *Preview, s *fleet.Snapshot) {
 func (l *Planner) command(step Step, n *fleet.Node, name string, argv []string, here bool) Step {
 	step.Where = name
 	switch {
+	case here && l.Away != "":
+		step.Where, step.Refused = "here", l.Away
 	case here:
 		step.Where, step.Commands, step.do = "here", []string{l.Quote(argv...)}, runHere(argv)
 	case n == nil:

@@ -21,6 +21,8 @@ type Planner struct {
 	Drain  []string              // for nodes of no scheduler: a command here, with {node} and {reason}; nil none
 	Resume []string              // the same to take it back
 	Quote  func(argv ...string) string
+	World  string // said before every place that is asked: "demo"; "" the real one
+	Away   string // why nothing may be run on this machine; "" it may
 }
 
 // Preview is what an intent comes to, computed from what is on screen. It is what is confirmed, and then carried out as it is.
@@ -101,6 +103,11 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 		l.custom(p, s)
 	default:
 		p.Trouble = "nobody knows how to " + string(in.Kind)
+	}
+	if l.World != "" {
+		for i := range p.Steps {
+			p.Steps[i].Where = strings.TrimSpace(l.World + " " + p.Steps[i].Where)
+		}
 	}
 	if n := len(in.Hidden); n > 0 {
 		p.Warnings = append(p.Warnings, plural(n, "target")+" not on screen: "+l.fold(in.Hidden))
@@ -207,9 +214,15 @@ func (l *Planner) order(step *Step, in *Intent, at *fleet.ScheduledNode) {
 	step.byActor(actor, o)
 }
 
-// byActor makes a step of an order.
+// byActor makes a step of an order. What an actor remarks among its commands is a note: an audit line holds commands only.
 func (step *Step) byActor(actor schedulers.Actor, o schedulers.Order) {
-	step.Commands = actor.Commands(o)
+	for _, line := range actor.Commands(o) {
+		if remark, ok := strings.CutPrefix(line, "# "); ok {
+			step.Notes = append(step.Notes, remark)
+		} else {
+			step.Commands = append(step.Commands, line)
+		}
+	}
 	step.settle = orderSettles
 	step.do = func(ctx context.Context, say func(string)) (last string, err error) {
 		err = actor.Do(ctx, o, func(words string) {
@@ -244,6 +257,10 @@ func (l *Planner) ownCommand(in *Intent, n *fleet.Node) Step {
 	}
 	if len(words) == 0 {
 		step.Refused = "no scheduler has it, and no command for such nodes is configured (actions." + string(in.Kind) + ")"
+		return step
+	}
+	if l.Away != "" {
+		step.Refused = l.Away
 		return step
 	}
 	argv := fill(words, map[string]string{"node": n.Name, "reason": in.Reason})
@@ -289,18 +306,30 @@ func (l *Planner) actor(kind, cluster string) schedulers.Actor {
 	return l.Actor(kind, cluster)
 }
 
-// addNode counts whose work is on a node.
+// addNode counts whose work is on a node: what its processes say, and, as nobody hears those of a node that is not reached, what its schedulers do.
 func (a *Affected) addNode(s *fleet.Snapshot, n *fleet.Node) {
 	for _, key := range n.Jobs {
 		if j := s.Job(key); j != nil {
 			a.addWho(j)
 		}
 	}
-	for i := range n.GPUs {
-		if len(n.GPUs[i].Holders) > 0 {
-			a.GPUs++
+	for _, j := range s.Jobs {
+		if t := j.Told; t != nil && (t.Phase == schedulers.Running || t.Phase == schedulers.Suspended || t.Phase == schedulers.Completing) && slices.Contains(t.Watched, n.Name) {
+			a.addWho(j)
 		}
 	}
+	held, given := 0, 0
+	for i := range n.GPUs {
+		if len(n.GPUs[i].Holders) > 0 {
+			held++
+		}
+	}
+	for i := range n.Scheduled {
+		if at := n.Scheduled[i].Node; at != nil {
+			given += max(at.GPUsUsed, 0)
+		}
+	}
+	a.GPUs += max(held, given)
 }
 
 func (a *Affected) addJob(j *fleet.Job) {

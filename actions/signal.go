@@ -49,7 +49,8 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 			step.Refused = "it is not seen any more"
 		default:
 			args := []string{"signal", in.Signal, one.key()}
-			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID)) + " on " + one.Node + ", if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
+			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID))}
+			step.Notes = []string{"only if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
 			step.do = func(ctx context.Context, _ func(string)) (string, error) { return l.tool(ctx, one.Node, args) }
 			step.look = func(ctx context.Context) (bool, string, error) {
 				words, err := l.tool(ctx, one.Node, []string{"signal", "0", one.key()})
