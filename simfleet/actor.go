@@ -48,6 +48,12 @@ func (a *Actor) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+func (a *Actor) tell() {
+	if a.told != nil {
+		a.told()
+	}
+}
+
 // node finds one of the scheduler's nodes by its name there, and how it stands.
 func (a *Actor) node(name string) (*Node, schedulers.Node, error) {
 	plain := name
@@ -156,9 +162,7 @@ func (a *Actor) Do(ctx context.Context, o schedulers.Order, say func(string)) er
 	if err := a.wait(ctx, orderTakes); err != nil {
 		return err
 	}
-	if a.told != nil {
-		defer a.told()
-	}
+	defer a.tell()
 	switch o.Verb {
 	case schedulers.Drain:
 		return a.drain(ctx, o, say)
@@ -207,6 +211,7 @@ func (a *Actor) drain(ctx context.Context, o schedulers.Order, say func(string))
 	reason, send, note := drainReason(s, o)
 	if send {
 		a.fleet.model.mark(n, mark{a.now(), true, reason, a.user})
+		a.tell() // before the pods are gone, too
 	} else {
 		note += ": nothing was sent"
 	}
