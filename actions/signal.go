@@ -27,7 +27,7 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 	}
 	if j := s.Job(in.Job); j != nil {
 		p.Title += " of job " + j.ID
-		p.Affected.addWho(j)
+		p.Affected.addJob(j) // a rank that dies takes its job with it
 	}
 	for _, one := range in.Processes {
 		step := Step{Target: one.String(), Where: one.Node}

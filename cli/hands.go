@@ -25,6 +25,7 @@ type hands struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	jobs    sync.WaitGroup // that are carried out
+	closed  sync.Once
 	planner actions.Planner
 	desk    actions.Desk
 	refusal string
@@ -83,7 +84,7 @@ func (h *hands) Close() {
 		defer close(ended)
 		h.jobs.Wait()
 		if h.desk.Audit != nil {
-			h.desk.Audit.Close()
+			h.closed.Do(h.desk.Audit.Close)
 		}
 	}()
 	select {

@@ -3,6 +3,7 @@ package simfleet
 import (
 	"context"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -116,6 +117,8 @@ func (a *Actor) Commands(o schedulers.Order) []string {
 	return nil
 }
 
+const pytorchJobs = "pytorchjobs.kubeflow.org/rlhf/"
+
 // calls are those of an API server.
 func (a *Actor) calls(o schedulers.Order) (list []string) {
 	switch o.Verb {
@@ -129,9 +132,9 @@ func (a *Actor) calls(o schedulers.Order) (list []string) {
 	case schedulers.Resume:
 		list = append(list, "PATCH nodes/"+o.Node+` {"spec":{"unschedulable":false}}`)
 	case schedulers.Cancel:
-		list = append(list, "DELETE pytorchjobs.kubeflow.org/"+strings.TrimPrefix(o.Job, "kubernetes/"))
+		list = append(list, "DELETE "+pytorchJobs+path.Base(o.Job))
 	case schedulers.Requeue:
-		what := "PATCH pytorchjobs.kubeflow.org/" + strings.TrimPrefix(o.Job, "kubernetes/")
+		what := "PATCH " + pytorchJobs + path.Base(o.Job)
 		list = append(list, what+` {"spec":{"runPolicy":{"suspend":true}}}`, what+` {"spec":{"runPolicy":{"suspend":false}}}`)
 	}
 	return list

@@ -170,12 +170,14 @@ const (
 	inCollective
 	inLoader
 	inLoading
+	inDevice
 )
 
 var torchFrames = [...][]string{
 	inCompute:    {"_engine_run_backward (torch/autograd/graph.py:824)", "backward (torch/_tensor.py:647)"},
 	inCollective: {"all_reduce (torch/distributed/distributed_c10d.py:2810)", "wrapper (torch/distributed/c10d_logger.py:81)", "reduce_gradients (optim/distributed.py:233)"},
 	inLoader:     {"_try_get_data (torch/utils/data/dataloader.py:1251)", "_next_data (torch/utils/data/dataloader.py:1458)", "__next__ (torch/utils/data/dataloader.py:733)"},
+	inDevice:     {"synchronize (torch/cuda/__init__.py:1040)", "check_overflow (optim/grad_scaler.py:112)"},
 	inLoading:    {"load (torch/serialization.py:1471)", "load_checkpoint (checkpoint.py:88)"},
 }
 
@@ -183,6 +185,7 @@ var jaxFrames = [...][]string{
 	inCompute:    {"__call__ (jax/_src/interpreters/pxla.py:1298)", "train_step (train.py:402)"},
 	inCollective: {"block_until_ready (jax/_src/array.py:594)", "sync_global_devices (jax/experimental/multihost_utils.py:94)"},
 	inLoader:     {"__next__ (grain/_src/python/data_loader.py:512)", "load_next_batch (train.py:88)"},
+	inDevice:     {"block_until_ready (jax/_src/array.py:594)", "train_step (train.py:402)"},
 	inLoading:    {"restore (orbax/checkpoint/checkpoint_manager.py:1390)", "setup_training_state (max_utils.py:517)"},
 }
 
@@ -196,7 +199,8 @@ func (j *job) file() string {
 	return "train.py"
 }
 
-// standing says where a rank is. Where a job stands still, all wait in a collective but the one that they wait for, which is at its data.
+// standing says where a rank is. Where a job stands still, all wait in a collective but the one that they wait for: it waits for its GPU, or, where
+// that is well, for its data.
 func (j *job) standing(member, local int, at time.Duration) int {
 	s, base, work := j.span(at)
 	if _, starts, last := j.stopAt(at); s.mode == loading || starts > 0 && at < last+j.pattern.load {
@@ -206,7 +210,10 @@ func (j *job) standing(member, local int, at time.Duration) int {
 	each := max(len(j.device)/max(j.ranks, 1), 1)
 	culprit := s.guilty && s.culprit.member == member && s.culprit.gpu/each == local
 	if s.mode == stalled {
-		if culprit || !s.guilty && rank == int(j.key%uint64(j.world())) {
+		if culprit {
+			return inDevice
+		}
+		if !s.guilty && rank == int(j.key%uint64(j.world())) {
 			return inLoader
 		}
 		return inCollective
