@@ -19,6 +19,7 @@ type choice struct {
 	jobs  []string // jobs of any scheduler, as a person or a key names them
 
 	user string // whose jobs are "mine"
+	only string // the kind of scheduler that is asked, and has to be there; "" all that are found
 }
 
 func (c *choice) add(cmd *cobra.Command) {

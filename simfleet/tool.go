@@ -155,7 +155,9 @@ func (n *Node) ranksOf(j *job, at time.Duration) (list []*facts.Process) {
 // frames are where a rank is at a moment, the innermost first.
 func (j *job) frames(member, local int, at time.Duration) []string {
 	file := j.file()
-	step := func(line int) []string { return []string{fmt.Sprintf("train_step (%s:%d)", file, line), fmt.Sprintf("main (%s:%d)", file, line+240)} }
+	step := func(line int) []string {
+		return []string{fmt.Sprintf("train_step (%s:%d)", file, line), fmt.Sprintf("main (%s:%d)", file, line+240)}
+	}
 	lists := torchFrames
 	if j.launcher == jaxSlurm || j.launcher == alone {
 		lists = jaxFrames
