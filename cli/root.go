@@ -67,7 +67,7 @@ foretop --job 8123`,
 	opts.addConfig(root)
 	opts.addSSH(root)
 	screen.add(root)
-	what.add(root)
+	what.add(root, "watch")
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
 	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newRun(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))

@@ -66,7 +66,7 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
-	what.add(cmd)
+	what.add(cmd, "print")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }
