@@ -53,7 +53,7 @@ It exits with 0 when all was done, 3 when some was not, each named with the reas
 	cmd.Flags().BoolVar(&f.intent.Append, "append", false, "add the reason to one that is there; else that stays")
 	cmd.Flags().BoolVar(&f.intent.EmptyDir, "delete-emptydir-data", false, "evict pods whose emptyDir is lost with them")
 	cmd.Flags().BoolVar(&f.intent.Force, "force", false, "evict pods that no controller makes anew")
-	cmd.Flags().DurationVar(&f.intent.Grace, "grace", -1, "how long pods get to end; negative: their own")
+	cmd.Flags().DurationVar(&f.intent.Grace, "grace", 0, "how long pods get to end; 0: their own")
 	cmd.Flags().DurationVar(&f.intent.Timeout, "timeout", 0, "how long all evictions may take; 0: 5m")
 	return cmd
 }
@@ -218,6 +218,12 @@ func newAudit(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Print what was done, by whom, and how it ended",
+		Long: `Prints a line for each step before it starts, and one for how it ended: the time, who, what, on what, how it stands, where; then the reason and the exact commands, or what came of it. Two spaces stand between.
+
+The file is what actions.audit in the configuration file names, else foretop/audit.jsonl in $XDG_STATE_HOME or ~/.local/state.`,
+		Example: `foretop audit | grep gpu017
+# what failed
+foretop audit --json | jq 'select(.state == "failed")'`,
 		Args:  cobra.NoArgs,
 		RunE: running(func(cmd *cobra.Command, _ []string) error {
 			cfg, err := opts.load()
@@ -245,6 +251,23 @@ func newAudit(opts *options) *cobra.Command {
 	return cmd
 }
 
+// auditText is a line for people and for grep: the time with its zone, who, what, on what, how it stands; then where it is asked, and why and by which commands, or what came of it.
+func auditText(l *actions.Line) string {
+	words := []string{l.Time.Local().Format("2006-01-02 15:04:05 -0700"), l.User, string(l.Action), l.Target, l.State}
+	if l.Where != "" && l.Where != l.Target {
+		words = append(words, l.Where)
+	}
+	if l.State == actions.Starts {
+		if l.Reason != "" {
+			words = append(words, strconv.Quote(l.Reason))
+		}
+		words = append(words, l.Command...)
+	} else if l.Words != "" {
+		words = append(words, l.Words)
+	}
+	return safe(strings.Join(words, "  "))
+}
+
 func printAudit(w io.Writer, lines []actions.Line, asJSON bool) error {
 	for _, l := range lines {
 		var text string
@@ -255,13 +278,7 @@ func printAudit(w io.Writer, lines []actions.Line, asJSON bool) error {
 			}
 			text = string(b)
 		} else {
-			words := []string{l.Time.Local().Format("2006-01-02 15:04:05"), l.User, string(l.Action), l.Target, l.State}
-			if l.State == actions.Starts {
-				words = append(words, strconv.Quote(l.Reason), strings.Join(l.Command, "; "))
-			} else if l.Words != "" {
-				words = append(words, l.Words)
-			}
-			text = safe(strings.Join(words, "  "))
+			text = auditText(&l)
 		}
 		if _, err := fmt.Fprintln(w, text); err != nil {
 			return err

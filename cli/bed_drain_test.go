@@ -109,3 +109,31 @@ func TestBedDrainByAlias(t *testing.T) {
 		t.Errorf("%d, %s:\n%s", code, said, out)
 	}
 }
+
+// A Kubernetes node is drained by its own name, NotReady as it is; where Slurm has a node of that name too, nothing is done before it is said which is meant.
+func TestBedDrainAmong(t *testing.T) {
+	t.Parallel()
+	ctl := testbed.Slurm(t, testbed.SlurmOptions{Nodes: 1, GPUs: -1})
+	k := testbed.StartKube(t)
+	k.Apply(`{apiVersion: v1, kind: Node, metadata: {name: node001}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: k1}}
+`)
+	env := append(slices.Clone(ctl.Env), "KUBECONFIG="+k.Kubeconfig)
+	if out, code := foretopActs(t, env, "drain", "k1", "node001", "--reason", "fan", "--yes"); code != codeError || !strings.Contains(out, "node001 is a node of Kubernetes ") || !strings.Contains(out, " and of Slurm bed: say which is meant with --scheduler") {
+		t.Errorf("%d:\n%s", code, out)
+	}
+	if out, code := foretopActs(t, env, "drain", "k1", "--reason", "fan", "--yes", "--timeout", "20s"); code != 0 || !strings.Contains(out, "k1  kubernetes ") || !strings.Contains(out, "k1: done: ") {
+		t.Errorf("%d:\n%s", code, out)
+	}
+	if out, code := foretopActs(t, env, "drain", "node001", "--reason", "fan", "--yes", "--scheduler", "slurm"); code != 0 || !strings.Contains(out, "node001  slurm bed\n") || strings.Contains(out, "kubernetes") {
+		t.Errorf("%d:\n%s", code, out)
+	}
+	out, code := foretopActs(t, env, "drain", "node001", "--reason", "fan", "--scheduler", "kubernetes", "--dry-run")
+	if code != 0 || !strings.Contains(out, "node001  kubernetes ") || strings.Contains(out, "slurm") {
+		t.Errorf("%d:\n%s", code, out)
+	}
+	if out, code := foretopActs(t, ctl.Env, "drain", "node001", "--reason", "fan", "--scheduler", "kubernetes", "--dry-run"); code != codeError || !strings.Contains(out, "no Kubernetes here") {
+		t.Errorf("%d:\n%s", code, out)
+	}
+}

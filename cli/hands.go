@@ -141,7 +141,7 @@ func (h *hands) Shell(node string, at *actions.Process) tea.ExecCommand {
 		place = sshpool.ShellAt{PID: int(at.PID), Start: at.StartTicks, Enter: true}
 		target = at.String()
 	}
-	return &noted{h.pool.Shell(h.ctx, node, place), &h.desk, actions.Line{Action: actions.Shell, Target: target, Where: node, Command: []string{"an interactive shell"}}}
+	return &noted{h.pool.Shell(h.ctx, node, place), &h.desk, actions.Line{Action: actions.Shell, Target: target, Where: node}}
 }
 
 // noted is a shell that is written down before it starts and after it ended.

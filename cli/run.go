@@ -22,7 +22,7 @@ func newRun(opts *options) *cobra.Command {
 	r := runner{}
 	var what choice
 	cmd := &cobra.Command{
-		Use:   "run [NODES...] -- COMMAND...",
+		Use:   "run NODES... -- COMMAND...",
 		Short: "Run a command on many nodes",
 		Long: `Connects to the nodes, runs a command on each and prints what they print: line by line as it comes, each behind its node's name; with -b, when all have ended, equal outputs once, under the nodes that they are from. What went wrong is said on standard error, at the end.
 
