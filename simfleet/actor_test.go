@@ -297,3 +297,23 @@ func TestCommandsOfNodes(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a node is asked, it answers something, and ends.
+func FuzzCommandOfNode(f *testing.F) {
+	fleet := start(f, Options{Nodes: 4, Seed: 1, Scenario: Healthy()})
+	f.Add(`exec /bin/sh -c 'for d in x;do ok "$d"&&exec "$d/c-$c" $a stacks --blocking 21000:5;done;say FAIL'`)
+	f.Add(`x/c-$c" $a signal TERM 21000:5 ::;done`)
+	f.Add("sh -c 'uptime'")
+	f.Fuzz(func(t *testing.T, line string) {
+		var out bytes.Buffer
+		h := fleet.hosts[0]
+		if args, ok := asksTool(line); ok {
+			h.tool(&out, &out, args)
+		} else {
+			h.command(&out, &out, line)
+		}
+		if out.Len() > 1<<20 {
+			t.Errorf("%d bytes to %q", out.Len(), line)
+		}
+	})
+}
