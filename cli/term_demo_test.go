@@ -50,8 +50,8 @@ func (s *screen) whole(after string) string {
 	for range 40 {
 		text = s.Screen()
 		lines = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		keys := strings.TrimSpace(lines[len(lines)-1]) != "" || strings.Contains(text, "Esc leaves")
-		if len(lines) > 1 && len(lines) <= s.h && strings.Contains(lines[1], "1 Jobs") && keys && (len(lines) == s.h || strings.Contains(text, "Esc leaves")) {
+		asks := strings.Contains(text, "Esc leaves")
+		if len(lines) > 1 && len(lines) <= s.h && strings.Contains(lines[1], "1 Jobs") && (asks || len(lines) == s.h && strings.TrimSpace(lines[s.h-1]) != "") {
 			return text
 		}
 		time.Sleep(50 * time.Millisecond) // between the two halves of a picture, or of another size
