@@ -224,7 +224,7 @@ The file is what actions.audit in the configuration file names, else foretop/aud
 		Example: `foretop audit | grep gpu017
 # what failed
 foretop audit --json | jq 'select(.state == "failed")'`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: running(func(cmd *cobra.Command, _ []string) error {
 			cfg, err := opts.load()
 			if err != nil {
