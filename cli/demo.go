@@ -49,10 +49,7 @@ func newDemo(opts *options) *cobra.Command {
 				return err
 			}
 			defer stop()
-			hands, err := newDemoHands(cmd.Context(), cfg, s)
-			if err != nil {
-				return err
-			}
+			hands := newDemoHands(cmd.Context(), cfg, s)
 			defer hands.Close()
 			return show(cmd.Context(), s.station, cfg, "demo", func(*fleet.Snapshot) {}, hands)
 		}),

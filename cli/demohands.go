@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -24,8 +24,8 @@ type demoHands struct {
 	folder string // of the audit file; "" none
 }
 
-// newDemoHands makes them for a demo. Close removes what they wrote down.
-func newDemoHands(ctx context.Context, cfg config.Config, d *demo) (*demoHands, error) {
+// newDemoHands makes them for a demo. Nothing is written before something is done; Close removes it.
+func newDemoHands(ctx context.Context, cfg config.Config, d *demo) *demoHands {
 	user := whoAmI()
 	h := &hands{pool: d.pool, desk: actions.Desk{User: user, From: thisHost()}}
 	h.ctx, h.stop = context.WithCancel(ctx)
@@ -41,15 +41,11 @@ func newDemoHands(ctx context.Context, cfg config.Config, d *demo) (*demoHands, 
 	}
 	if cfg.ReadOnly {
 		h.refusal, h.desk.ReadOnly = readOnlyWords, readOnlyWords
-		return &demoHands{hands: h}, nil
+		return &demoHands{hands: h}
 	}
-	folder, err := os.MkdirTemp("", "foretop-demo-")
-	if err != nil {
-		h.stop()
-		return nil, fmt.Errorf("make a place for the demo's audit file: %w", err)
-	}
+	folder := filepath.Join(os.TempDir(), "foretop-demo-"+rand.Text())
 	h.desk.Audit = actions.OpenAudit(filepath.Join(folder, "audit.jsonl"), nil)
-	return &demoHands{h, folder}, nil
+	return &demoHands{h, folder}
 }
 
 // Close ends the audit file, and removes it.

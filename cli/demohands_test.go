@@ -23,8 +23,7 @@ func TestDemoHands(t *testing.T) {
 	d.publish(t.Context(), 100*time.Millisecond, func(*fleet.Snapshot) {}, func(err error) { t.Error(err) })
 	cfg := config.Default()
 	cfg.Actions.Audit = t.TempDir() + "/real" // the person's own
-	h, err := newDemoHands(t.Context(), cfg, d)
-	must(t, err)
+	h := newDemoHands(t.Context(), cfg, d)
 	defer h.Close()
 	until := func(what string, holds func(*fleet.Snapshot) bool) {
 		t.Helper()
@@ -121,8 +120,7 @@ func TestDemoHands(t *testing.T) {
 		}
 	}
 	cfg.ReadOnly = true
-	h, err = newDemoHands(t.Context(), cfg, d)
-	must(t, err)
+	h = newDemoHands(t.Context(), cfg, d)
 	defer h.Close()
 	if _, err := h.Start(here, "y"); err == nil || !strings.Contains(err.Error(), "--readonly") {
 		t.Error(err)
