@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"foretop/fleet"
+	"foretop/schedulers"
 )
 
 // Affected is whose work an action touches.
@@ -16,7 +17,8 @@ type Affected struct {
 	Theirs []string // whose work that is, a line for each of Others: "bob: 8127, 8140"
 	GPUs   int      // held by processes
 
-	of map[string][]string // jobs by user, while they are gathered
+	of   map[string][]string     // jobs by user, while they are gathered
+	told map[string][]*fleet.Job // those that run by their schedulers' word, by node, while they are gathered
 }
 
 // NotKnown stands for a user who is not known: he may be anybody, so it is somebody else.
@@ -37,18 +39,38 @@ func (a Affected) String() string {
 	return strings.Join(append(parts, plural(a.GPUs, "GPU")+" in use"), ", ")
 }
 
-// addNode counts whose work is on a node.
+// addNode counts whose work is on a node: what its processes say, and, as nobody hears those of a node that is not reached, what its schedulers do.
 func (a *Affected) addNode(s *fleet.Snapshot, n *fleet.Node) {
 	for _, key := range n.Jobs {
 		if j := s.Job(key); j != nil {
 			a.addWho(j)
 		}
 	}
-	for i := range n.GPUs {
-		if len(n.GPUs[i].Holders) > 0 {
-			a.GPUs++
+	if a.told == nil {
+		a.told = map[string][]*fleet.Job{}
+		for _, j := range s.Jobs {
+			if t := j.Told; t != nil && (t.Phase == schedulers.Running || t.Phase == schedulers.Suspended || t.Phase == schedulers.Completing) {
+				for _, name := range t.Watched {
+					a.told[name] = append(a.told[name], j)
+				}
+			}
 		}
 	}
+	for _, j := range a.told[n.Name] {
+		a.addWho(j)
+	}
+	held, given := 0, 0
+	for i := range n.GPUs {
+		if len(n.GPUs[i].Holders) > 0 {
+			held++
+		}
+	}
+	for i := range n.Scheduled {
+		if at := n.Scheduled[i].Node; at != nil {
+			given += max(at.GPUsUsed, 0)
+		}
+	}
+	a.GPUs += max(held, given)
 }
 
 func (a *Affected) addJob(j *fleet.Job) {

@@ -47,6 +47,8 @@ func limitOf(n int) int { return min(commandLimit, max(commandLeast, commandsLim
 func (l *Planner) command(step Step, n *fleet.Node, name string, argv []string, limit int, here bool) Step {
 	step.Where = name
 	switch {
+	case here && l.Away != "":
+		step.Where, step.Refused = "here", l.Away
 	case here:
 		step.Where, step.Commands = "here", []string{l.Quote(argv...)}
 		step.run = func(ctx context.Context) (Output, error) { return outputHere(ctx, argv, limit) }

@@ -20,6 +20,8 @@ type Planner struct {
 	Drain  []string              // for nodes of no scheduler: a command here, with {node} and {reason}; nil none
 	Resume []string              // the same to take it back
 	Quote  func(argv ...string) string
+	World  string // said before every place that is asked: "demo"; "" the real one
+	Away   string // why nothing may be run on this machine; "" it may
 }
 
 // Preview is what an intent comes to, computed from what is on screen. It is what is confirmed, and then carried out as it is.
@@ -85,6 +87,11 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 		l.dump(p, s)
 	default:
 		p.Trouble = "nobody knows how to " + string(in.Kind)
+	}
+	if l.World != "" {
+		for i := range p.Steps {
+			p.Steps[i].Where = strings.TrimSpace(l.World + " " + p.Steps[i].Where)
+		}
 	}
 	if n := len(in.Hidden); n > 0 {
 		names := l.fold(in.Hidden)
@@ -201,9 +208,15 @@ func (l *Planner) order(step *Step, in *Intent, at *fleet.ScheduledNode) {
 	step.byActor(actor, o)
 }
 
-// byActor makes a step of an order.
+// byActor makes a step of an order. What an actor remarks among its commands is a note: an audit line holds commands only.
 func (step *Step) byActor(actor schedulers.Actor, o schedulers.Order) {
-	step.Commands = actor.Commands(o)
+	for _, line := range actor.Commands(o) {
+		if remark, ok := strings.CutPrefix(line, "# "); ok {
+			step.Notes = append(step.Notes, remark)
+		} else {
+			step.Commands = append(step.Commands, line)
+		}
+	}
 	step.settle = orderSettles
 	step.do = func(ctx context.Context, say func(string)) (last string, err error) {
 		err = actor.Do(ctx, o, func(words string) {
@@ -238,6 +251,10 @@ func (l *Planner) ownCommand(in *Intent, n *fleet.Node) Step {
 	}
 	if len(words) == 0 {
 		step.Refused = "no scheduler has it, and no command for such nodes is configured (actions." + string(in.Kind) + ")"
+		return step
+	}
+	if l.Away != "" {
+		step.Refused = l.Away
 		return step
 	}
 	argv := fill(words, map[string]string{"node": n.Name, "reason": in.Reason})

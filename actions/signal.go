@@ -31,7 +31,8 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		user, job, found := seenProcess(s.Node(one.Node), &one)
 		if step.Refused == "" {
 			args := []string{"signal", in.Signal, one.key()}
-			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID)) + " on " + one.Node + ", if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
+			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID))}
+			step.Notes = []string{"only if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
 			step.do = func(ctx context.Context, _ func(string)) (string, error) { return l.tool(ctx, one.Node, args) }
 			step.look = func(ctx context.Context) (bool, string, error) {
 				words, err := l.tool(ctx, one.Node, []string{"signal", "0", one.key()})
@@ -47,7 +48,7 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		}
 		if j := s.Job(job); j != nil && !slices.Contains(keys, job) {
 			keys = append(keys, job)
-			p.Affected.addWho(j)
+			p.Affected.addJob(j) // a rank that dies takes its job with it
 		}
 		p.Steps = append(p.Steps, step)
 	}

@@ -19,14 +19,16 @@ type choice struct {
 	jobs  []string // jobs of any scheduler, as a person or a key names them
 
 	user string // whose jobs are "mine"
+	only string // the kind of scheduler that is asked, and has to be there; "" all that are found
 }
 
-func (c *choice) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "watch all nodes of the scheduler, not only those of your running jobs")
-	cmd.Flags().StringSliceVar(&c.slurm, "slurm", nil, "watch the nodes of a Slurm `PARTITION|JOBID`; may be repeated")
-	cmd.Flags().StringSliceVar(&c.kube, "kube", nil, "watch the nodes of a Kubernetes `CONTEXT[/SELECTOR]` that have accelerators; may be repeated")
-	cmd.Flags().StringVar(&c.user, "user", "", "whose running jobs are watched where nothing is named; default: yours")
-	cmd.Flags().StringSliceVar(&c.jobs, "job", nil, "watch the nodes of the job `ID` of any scheduler; may be repeated")
+// add gives a command the flags that choose; verb is what is done to the nodes.
+func (c *choice) add(cmd *cobra.Command, verb string) {
+	cmd.Flags().BoolVarP(&c.all, "all", "a", false, verb+" all nodes of the scheduler, not only those of your running jobs")
+	cmd.Flags().StringSliceVar(&c.slurm, "slurm", nil, verb+" the nodes of a Slurm `PARTITION|JOBID`; may be repeated")
+	cmd.Flags().StringSliceVar(&c.kube, "kube", nil, verb+" the nodes of a Kubernetes `CONTEXT[/SELECTOR]` that have accelerators; may be repeated")
+	cmd.Flags().StringVar(&c.user, "user", "", verb+" the nodes of this user's running jobs where nothing else is chosen")
+	cmd.Flags().StringSliceVar(&c.jobs, "job", nil, verb+" the nodes of the job `ID` of any scheduler; may be repeated")
 }
 
 // given says that the user chose by a scheduler's words.

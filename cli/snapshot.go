@@ -66,7 +66,7 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
-	what.add(cmd)
+	what.add(cmd, "print")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }
@@ -78,6 +78,11 @@ const detailNodes = 64
 
 // settle waits until every node is live and has said everything, or has given an answer that will not change by itself.
 func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot {
+	return s.settleOf(ctx, wait, func(*fleet.Node) bool { return true })
+}
+
+// settleOf is settle of those nodes that are asked for.
+func (s *station) settleOf(ctx context.Context, wait time.Duration, of func(*fleet.Node) bool) *fleet.Snapshot {
 	deadline := time.Now().Add(wait)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -85,7 +90,7 @@ func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapsho
 	defer tick.Stop()
 	for {
 		snap := s.Publish()
-		if settled(snap) {
+		if settled(snap, of) {
 			return snap
 		}
 		select {
@@ -96,9 +101,10 @@ func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapsho
 	}
 }
 
-func settled(snap *fleet.Snapshot) bool {
+func settled(snap *fleet.Snapshot, of func(*fleet.Node) bool) bool {
 	for _, n := range snap.Nodes {
 		switch {
+		case !of(n):
 		case n.State.Pending():
 			return false
 		case n.State == fleet.Live && !complete(n):

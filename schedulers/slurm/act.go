@@ -73,7 +73,11 @@ func (a *Actor) Commands(o schedulers.Order) []string {
 	return nil
 }
 
+// drainArgs are scontrol's. It takes a quotation mark off each end of a reason: one that has its own there gets another.
 func drainArgs(node, reason string) []string {
+	if strings.HasPrefix(reason, `"`) || strings.HasSuffix(reason, `"`) {
+		reason = `"` + reason + `"`
+	}
 	return []string{"update", "NodeName=" + node, "State=DRAIN", "Reason=" + reason}
 }
 
