@@ -35,6 +35,10 @@ func (m *Model) stacks() tea.Cmd {
 		m.notice = "nobody can be asked from here"
 		return nil
 	}
+	if why := m.opt.Actor.Refusal(); why != "" {
+		m.notice = why
+		return nil
+	}
 	j := m.jobInPlace()
 	if j == nil {
 		m.notice = "no job is selected"
