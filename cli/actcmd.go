@@ -83,7 +83,7 @@ func (f *actFlags) run(opts *options) func(*cobra.Command, []string) error {
 		if err != nil {
 			return err
 		}
-		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, choice{})
+		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, choice{acts: true})
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type choice struct {
 	jobs  []string // jobs of any scheduler, as a person or a key names them
 
 	user string // whose jobs are "mine"
+	acts bool   // what is watched may be acted on: Slurm's login node is watched too, for orders go through it
 }
 
 func (c *choice) add(cmd *cobra.Command) {

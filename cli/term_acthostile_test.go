@@ -167,7 +167,7 @@ func walkHostile(t *testing.T, b *actBed) {
 func hostileCommands(t *testing.T, b *actBed, a *acting, name string) {
 	song := songOf(b.canary)
 	reason := "hot" + strings.Join(song, "")
-	code, printed := a.command("-F", b.SSHConfig, "drain", name, actLogin, "--reason", reason, "--dry-run")
+	code, printed := a.command("-F", b.SSHConfig, "drain", name, "--reason", reason, "--dry-run")
 	if code != codeOK {
 		t.Errorf("drain --dry-run: exit code %d: %s", code, printed)
 	}
