@@ -191,10 +191,7 @@ func (a *acting) asks(keys ...string) string {
 	return a.WaitFor(`do it\?|it cannot be done`, 20*time.Second)
 }
 
-var (
-	typedSoFar = regexp.MustCompile(`the number of targets, and Enter: (\d*)_`)
-	underWay   = regexp.MustCompile(`(?m)^ *\d+ (done|waiting|running|failed|unknown|not started|refused)`)
-)
+var typedSoFar = regexp.MustCompile(`, the number of targets, and Enter: (\d*)_`)
 
 // answer answers the question: "y", or a number and Enter. What comes before it could be read does not count, so it is given again until it does.
 func (a *acting) answer(text string) {
@@ -202,21 +199,20 @@ func (a *acting) answer(text string) {
 	a.pressed++
 	for end := time.Now().Add(30 * time.Second); !time.Now().After(end); {
 		s := a.Screen()
-		if underWay.MatchString(s) {
+		if !strings.Contains(s, "do it?") {
 			return
 		}
-		typed := typedSoFar.FindStringSubmatch(s)
-		switch {
-		case text == "y" || typed != nil && typed[1] == "":
+		typed := typedSoFar.FindString(s)
+		switch m := typedSoFar.FindStringSubmatch(s); {
+		case text == "y" || m != nil && m[1] == "":
 			a.Type(text)
-		case typed != nil && typed[1] == text:
+		case m != nil && m[1] == text:
 			a.Keys("Enter")
-		case typed != nil:
+		case m != nil:
 			a.Keys("BSpace")
 		}
 		for until := time.Now().Add(2 * time.Second); time.Now().Before(until); time.Sleep(30 * time.Millisecond) {
-			now := a.Screen()
-			if m := typedSoFar.FindStringSubmatch(now); underWay.MatchString(now) || m != nil && typed != nil && m[1] != typed[1] {
+			if now := a.Screen(); !strings.Contains(now, "do it?") || typedSoFar.FindString(now) != typed {
 				break
 			}
 		}
