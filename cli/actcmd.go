@@ -45,6 +45,7 @@ It exits with 0 when all was done, 3 when some was not, each named with the reas
 		RunE:              f.run(opts),
 	}
 	f.add(cmd)
+	opts.addSSH(cmd)
 	cmd.Flags().StringVar(&f.intent.Reason, "reason", "", "why, for whoever finds them drained (required)")
 	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: evict nothing")
 	cmd.Flags().BoolVar(&f.intent.Append, "append", false, "add the reason to one that is there; else that stays")
@@ -66,6 +67,7 @@ func newResume(opts *options) *cobra.Command {
 		RunE:              f.run(opts),
 	}
 	f.add(cmd)
+	opts.addSSH(cmd)
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ type actBed struct {
 }
 
 const (
-	actLogin = "node009" // Slurm's controller, where root logs in
+	actLogin = "node010" // Slurm's controller, where root logs in
+	actSpare = "node009" // it is drained from the beginning: where that is shown Slurm has told its nodes
 	actFiles = "/srv/act"
 	// actWithin is how long anything may take that is waited for: Slurm is asked every 15 s.
 	actWithin = 90 * time.Second
@@ -79,8 +81,11 @@ func newActBed(t *testing.T) *actBed {
 	for _, o := range played(t, "gpus 1\ngpu 0 uuid "+songOf(canary)[0]+"\n") {
 		opts = append(opts, testbed.On("node008", o))
 	}
-	bed := testbed.Nodes(t, 9, opts...)
-	return &actBed{bed, testbed.Slurm(t, testbed.SlurmOptions{On: bed, GPUs: -1}), canary}
+	bed := testbed.Nodes(t, 10, opts...)
+	b := &actBed{bed, testbed.Slurm(t, testbed.SlurmOptions{On: bed, GPUs: -1}), canary}
+	_, err := b.ctl.Run("root", "scontrol", "update", "NodeName="+actSpare, "State=DRAIN", "Reason=spare")
+	must(t, err)
+	return b
 }
 
 // nobodySang asserts that no hostile text was seen by a shell, here or on a node.
@@ -110,7 +115,7 @@ func (b *actBed) state(t *testing.T, nodes ...string) string {
 	must(t, err)
 	out := said + "\n" + jobs + "\n"
 	for _, name := range nodes {
-		ps, err := b.Node(name).Processes(`train\.py|^sleep`)
+		ps, err := b.Node(name).Processes(`train\.py`)
 		must(t, err)
 		for _, p := range ps {
 			out += fmt.Sprintf("%s %d %v %s\n", name, p.PID, p.State == "T", p.Command)
@@ -160,6 +165,7 @@ func (b *actBed) open(t *testing.T, o opening, nodes ...string) *acting {
 	if o.login == "" {
 		o.login = actLogin
 	}
+	nodes = append(nodes, actSpare)
 	live := len(nodes)
 	if !slices.Contains(nodes, o.login) {
 		live++ // orders go through it
@@ -169,6 +175,24 @@ func (b *actBed) open(t *testing.T, o opening, nodes ...string) *acting {
 	a.screen = &screen{testbed.NewTerm(t, o.w, o.h, []string{"HOME=" + home}, argv...), t, o.w, o.h}
 	a.WaitFor(fmt.Sprintf(`%d live`, live), actWithin)
 	return a
+}
+
+// pick selects a node in the Nodes view, once Slurm has told its nodes.
+func (a *acting) pick(node string) {
+	a.t.Helper()
+	a.do("2")
+	a.WaitFor(actSpare+`.*drained`, actWithin)
+	a.do("g")
+	a.eventually(node+" is selected", func() bool {
+		for range 20 {
+			if strings.Contains(a.Screen(), "▸ "+node) {
+				return true
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		a.do("j")
+		return false
+	})
 }
 
 // do presses keys, one after another; words behind "=" are typed.
@@ -255,16 +279,13 @@ func (a *acting) eventually(what string, ok func() bool) {
 func TestTermAct(t *testing.T) {
 	t.Parallel()
 	b := newActBed(t)
-	t.Run("walks", func(t *testing.T) {
-		for name, walk := range map[string]func(*testing.T, *actBed){
-			"drain": walkDrain, "jobs": walkJobs, "processes": walkProcesses, "readonly": walkReadOnly, "audit": walkAudit, "refused": walkRefused, "hostile": walkHostile, "shell": walkShell,
-		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				walk(t, b)
-			})
-		}
-	})
+	var walks sync.WaitGroup // all at once: they mostly wait
+	for name, walk := range map[string]func(*testing.T, *actBed){
+		"drain": walkDrain, "jobs": walkJobs, "processes": walkProcesses, "readonly": walkReadOnly, "audit": walkAudit, "refused": walkRefused, "hostile": walkHostile, "shell": walkShell,
+	} {
+		walks.Go(func() { t.Run(name, func(t *testing.T) { walk(t, b) }) })
+	}
+	walks.Wait()
 	t.Run("controller", func(t *testing.T) { walkController(t, b) })
 	b.nobodySang(t)
 }

@@ -52,8 +52,7 @@ func walkDrain(t *testing.T, b *actBed) {
 	const node = "node001"
 	a := b.open(t, opening{actions: "  custom:\n  - {name: note, key: X, scope: node, command: [touch, /tmp/ran]}\n"}, node)
 	a.do("2")
-	row := a.WaitFor(node+`.*idle.*lost`, actWithin)
-	t.Logf("the row: %s", row)
+	a.WaitFor(`(?s)▸ `+node+`[^\n]*GPU1 lost.*`+actSpare+`[^\n]*drained`, actWithin)
 	question := a.asks("D", `= "broken" $(id)`, "Enter")
 	for _, want := range []string{"drain 1 node: " + node, "slurm bed", "NodeName=" + node, "[foretop/root] \"broken\" $(id)", "affected: nobody's work"} {
 		if !strings.Contains(question, want) {
@@ -66,7 +65,7 @@ func walkDrain(t *testing.T, b *actBed) {
 		t.Errorf("%d keys from the start to a drained node", a.pressed)
 	}
 	first := b.reason(t, node)
-	if !strings.HasPrefix(first, "root|GPU 1") || !strings.HasSuffix(first, `[foretop/root] "broken" $(id)`) {
+	if !strings.HasPrefix(first, "root|GPU1 lost") || !strings.HasSuffix(first, `[foretop/root] "broken" $(id)`) {
 		t.Errorf("sinfo -R: %s", first)
 	}
 	if lines := strings.Count(a.audited(), "\n"); lines != 2 {
@@ -97,7 +96,7 @@ func walkDrain(t *testing.T, b *actBed) {
 	}
 	a.do("Escape")
 	// A resume says that it is not well still.
-	if question = a.asks("R"); !strings.Contains(question, node+" is not well: GPU 1") {
+	if question = a.asks("R"); !strings.Contains(question, node+" is not well: GPU1 lost") {
 		t.Errorf("no warning:\n%s", question)
 	}
 	a.answer("y")
@@ -135,7 +134,7 @@ func walkDrain(t *testing.T, b *actBed) {
 	a.answer("y")
 	a.WaitFor(`(?m)^ *1 done`, actWithin)
 	a.do("Escape")
-	a.WaitFor(node+`.*idle`, actWithin)
+	a.eventually("it is shown to be idle", func() bool { return !strings.Contains(a.Screen(), "the other shift") })
 	a.nothingBy(nodeStages, node)
 	a.press("q")
 	a.left(0)

@@ -43,7 +43,7 @@ func walkHostile(t *testing.T, b *actBed) {
 	const name = "node008"
 	n := b.Node(name)
 	song := strings.Join(songOf(b.canary), "")
-	_, err := b.ctl.Submit("ann", "--job-name", "hot"+song, "-w", name, "--wrap", "exec srun /usr/bin/python3 "+actFiles+"/train.py")
+	_, err := b.ctl.Submit("ann", "--job-name", "hot"+song, "-w", name, "-D", "/tmp", "--output", "/dev/null", "--wrap", "exec srun /usr/bin/python3 "+actFiles+"/train.py")
 	must(t, err)
 	for rank := range 2 {
 		_, err := n.StartRank(map[string]string{"RANK": "01"[rank : rank+1], "WORLD_SIZE": "2", "LOCAL_RANK": "01"[rank : rank+1], "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "$(touch " + b.canary + "-h)", "MASTER_PORT": "29500", "TORCHELASTIC_RUN_ID": "cold" + song},
@@ -100,20 +100,11 @@ func walkHostile(t *testing.T, b *actBed) {
 	}
 	// One on the GPU, on the node.
 	a.home()
-	a.do("2", "g")
-	a.WaitFor(name+`.*(idle|mix|alloc)`, actWithin)
-	a.eventually("the node is selected", func() bool {
-		a.do("Enter")
-		if strings.Contains(a.WaitFor(`› *node00[89]|node00[89]`, 20*time.Second), name) {
-			s := a.asks("X")
-			if strings.Contains(s, "GPU 0 of "+name) {
-				return true
-			}
-			a.leave("X")
-		}
-		a.do("Escape", "j")
-		return false
-	})
+	a.pick(name)
+	a.do("Enter")
+	if question := a.asks("X"); !strings.Contains(question, "GPU 0 of "+name) {
+		t.Errorf("another question:\n%s", question)
+	}
 	a.answer("1")
 	a.WaitFor(`(?m)^ *1 done`, actWithin)
 	if out, err := n.Exec("cat", "/tmp/noted"); err != nil || !strings.HasPrefix(out, "$(touch /tmp/foretop-canary") || strings.Count(out, "\n") != 1 {
@@ -121,18 +112,10 @@ func walkHostile(t *testing.T, b *actBed) {
 	}
 	// A reason, typed and pasted; then one that somebody else set, raw.
 	a.home()
-	a.do("2", "g")
-	a.eventually("the node is selected", func() bool {
-		a.do("D", "C-u", `=hot "$(touch `+b.canary+`-i)" `)
-		a.Paste("\x1b]0;owned\x07\ny\n1\n\x1b[31;5mred; touch " + b.canary + "-j")
-		s := a.asks("Enter")
-		if strings.Contains(s, "drain 1 node: "+name) {
-			return true
-		}
-		a.leave("D")
-		a.do("j")
-		return false
-	})
+	a.pick(name)
+	a.do("D", "C-u", `=hot "$(touch `+b.canary+`-i)" `)
+	a.Paste("\x1b]0;owned\x07\ny\n1\n\x1b[31;5mred; touch " + b.canary + "-j")
+	a.asks("Enter")
 	a.answer("1")
 	a.WaitFor(`(?m)^ *1 done`, actWithin)
 	reason, ok := strings.CutPrefix(b.reason(t, name), "root|")

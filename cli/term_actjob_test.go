@@ -21,7 +21,7 @@ var jobStages = map[string][]string{
 // again, and cancelled.
 func walkJobs(t *testing.T, b *actBed) {
 	nodes := []string{"node002", "node003"}
-	id, err := b.ctl.Submit("ann", "--job-name", "train", "-w", "node[002-003]", "-N2", "--ntasks-per-node=1", "--requeue", "--wrap", "exec srun /usr/bin/python3 "+actFiles+"/train.py")
+	id, err := b.ctl.Submit("ann", "--job-name", "train", "-w", "node[002-003]", "-N2", "--ntasks-per-node=1", "--requeue", "-D", "/tmp", "--output", "/dev/null", "--wrap", "exec srun /usr/bin/python3 "+actFiles+"/train.py")
 	must(t, err)
 	a := b.open(t, opening{}, nodes...)
 	a.do("1")
@@ -41,10 +41,12 @@ func walkJobs(t *testing.T, b *actBed) {
 	a.do("Escape")
 
 	// A command on tagged nodes.
-	a.do("2", "g")
-	a.WaitFor(`node002`, 20*time.Second)
 	a.eventually("two nodes are tagged", func() bool {
-		a.do("U", "g", "Space", "Space")
+		a.do("U")
+		for _, n := range nodes {
+			a.pick(n)
+			a.do("Space")
+		}
 		question := a.asks("!", `=echo "$(hostname)" >/tmp/ran`, "Enter")
 		if strings.Contains(question, "on 2 nodes: node[002-003]") && strings.Contains(question, "the number of targets") {
 			return true
@@ -63,7 +65,7 @@ func walkJobs(t *testing.T, b *actBed) {
 	a.home()
 
 	// Drained when idle: the job goes on.
-	a.do("2", "g")
+	a.pick("node002")
 	question := a.asks("D", "Tab", "C-u", "=pump", "Enter")
 	for _, want := range []string{"drain 1 node: node002", "1 job of 1 user", "work of others: ann", "type 1, the number of targets"} {
 		if !strings.Contains(question, want) {

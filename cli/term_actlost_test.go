@@ -15,7 +15,8 @@ func walkShell(t *testing.T, b *actBed) {
 		a.Type(text)
 		a.press("Enter")
 	}
-	a.do("2", "g", "s")
+	a.pick(name)
+	a.do("s")
 	enter("hostname; tput cols; stty size")
 	a.WaitFor(`(?s)`+name+`.*120.*40 120`, actWithin)
 	a.w, a.h = 100, 30
@@ -70,32 +71,20 @@ func walkShell(t *testing.T, b *actBed) {
 func walkController(t *testing.T, b *actBed) {
 	head := b.Node(actLogin)
 	a := b.open(t, opening{}, "node002", "node003")
-	a.do("2")
-	a.WaitFor(`(?s)node002.*idle.*node003.*idle|node003.*idle.*node002.*idle`, actWithin)
 	for _, c := range []struct {
-		node, file, row string
-		back            func()
+		node, file string
+		back       func()
 	}{
-		{"node002", "/run/stop", "g", func() {
+		{"node002", "/run/stop", func() {
 			_, err := head.Exec("sh", "-c", "kill -CONT $(cat /run/slurm-bed/slurmctld.pid)")
 			must(t, err)
 		}},
-		{"node003", "/run/kill", "j", func() { must(t, b.ctl.StartController()) }},
+		{"node003", "/run/kill", func() { must(t, b.ctl.StartController()) }},
 	} {
 		_, err := head.Exec("touch", c.file)
 		must(t, err)
-		a.eventually("the node is selected", func() bool {
-			a.do("g")
-			for range 4 {
-				s := a.asks("D", "C-u", "=fan", "Enter")
-				if strings.Contains(s, "do it?") && strings.Contains(s, "drain 1 node: "+c.node) {
-					return true
-				}
-				a.leave("another node")
-				a.do("j")
-			}
-			return false
-		})
+		a.pick(c.node)
+		a.asks("D", "C-u", "=fan", "Enter")
 		a.answer("y")
 		a.WaitFor(`(?m)^ *1 unknown`, actWithin)
 		if got := a.audited(); !strings.Contains(got, `"state":"unknown"`) {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,6 +87,8 @@ func walkAudit(t *testing.T, b *actBed) {
 	})
 	must(t, os.WriteFile(filepath.Join(full, "audit.jsonl"), nil, 0o600))
 	_ = os.WriteFile(filepath.Join(full, "rest"), make([]byte, 128<<10), 0o600) // until there is no room
+	var cases sync.WaitGroup
+	defer cases.Wait()
 	for what, c := range map[string]struct {
 		path func(t *testing.T) (string, func())
 		why  string
@@ -99,47 +102,47 @@ func walkAudit(t *testing.T, b *actBed) {
 		"a pipe":   {func(*testing.T) (string, func()) { return pipe, nil }, "no regular file"},
 		"a device": {func(*testing.T) (string, func()) { return "/dev/full", nil }, "no regular file"},
 	} {
-		t.Run(what, func(t *testing.T) {
-			before := b.state(t, name)
-			path, release := c.path(t)
-			a := b.open(t, opening{audit: path}, name)
-			a.do("2", "g")
-			a.WaitFor(name+`.*idle`, actWithin)
-			for _, way := range [][]string{{"D", "C-u", "=fan", "Enter"}, {"!", "=touch /tmp/ran", "Enter"}} {
-				a.asks(way...)
-				a.answer("y")
-				a.WaitFor(`nothing was done: the audit file cannot be written`, actWithin)
-				a.WaitFor(c.why, actWithin)
-				a.home()
-				a.do("2", "g")
-				a.WaitFor(name+`.*idle`, 20*time.Second)
-			}
-			a.do("s")
-			a.WaitFor(`the shell on `+name+` ended: the audit file cannot be written`, actWithin)
-			a.do("?") // keys are heeded
-			a.WaitFor(`› help`, 20*time.Second)
-			a.do("Escape")
-			if what != "frozen" { // a file system that hangs hangs a command too: see there
-				code, printed := a.command("-F", b.SSHConfig, "run", name, "--", "touch", "/tmp/ran")
-				if code == codeOK || !strings.Contains(printed, "nothing was done: the audit file cannot be written") {
-					t.Errorf("run: exit code %d: %s", code, printed)
+		cases.Go(func() {
+			t.Run(what, func(t *testing.T) {
+				before := b.state(t, name)
+				path, release := c.path(t)
+				a := b.open(t, opening{audit: path}, name)
+				a.pick(name)
+				for _, way := range [][]string{{"D", "C-u", "=fan", "Enter"}, {"!", "=touch /tmp/ran", "Enter"}} {
+					a.asks(way...)
+					a.answer("y")
+					a.WaitFor(`nothing was done: the audit file cannot be written`, actWithin)
+					a.WaitFor(c.why, actWithin)
+					a.home()
+					a.pick(name)
 				}
-				code, printed = a.command("-F", b.SSHConfig, "drain", name, "--reason", "fan", "--yes")
-				if code == codeOK || !strings.Contains(printed, "nothing was done: the audit file cannot be written") {
-					t.Errorf("drain: exit code %d: %s", code, printed)
+				a.do("s")
+				a.WaitFor(`the shell on `+name+` ended: the audit file cannot be written`, actWithin)
+				a.do("?") // keys are heeded
+				a.WaitFor(`› help`, 20*time.Second)
+				a.do("Escape")
+				if what != "frozen" { // a file system that hangs hangs a command too: see there
+					code, printed := a.command("-F", b.SSHConfig, "run", name, "--", "touch", "/tmp/ran")
+					if code == codeOK || !strings.Contains(printed, "nothing was done: the audit file cannot be written") {
+						t.Errorf("run: exit code %d: %s", code, printed)
+					}
+					code, printed = a.command("-F", b.SSHConfig, "drain", name, "--reason", "fan", "--yes")
+					if code == codeOK || !strings.Contains(printed, "nothing was done: the audit file cannot be written") {
+						t.Errorf("drain: exit code %d: %s", code, printed)
+					}
 				}
-			}
-			if after := b.state(t, name); after != before {
-				t.Errorf("before:\n%s\nafter:\n%s", before, after)
-			}
-			if out, err := b.Node(name).Exec("sh", "-c", "ls /tmp/ran 2>/dev/null || :"); err != nil || out != "" {
-				t.Errorf("a command has run: %s %v", out, err)
-			}
-			a.press("q")
-			if release != nil {
-				release() // the kernel lets no process go that waits for such a file system
-			}
-			a.left(0)
+				if after := b.state(t, name); after != before {
+					t.Errorf("before:\n%s\nafter:\n%s", before, after)
+				}
+				if out, err := b.Node(name).Exec("sh", "-c", "ls /tmp/ran 2>/dev/null || :"); err != nil || out != "" {
+					t.Errorf("a command has run: %s %v", out, err)
+				}
+				a.press("q")
+				if release != nil {
+					release() // the kernel lets no process go that waits for such a file system
+				}
+				a.left(0)
+			})
 		})
 	}
 }
@@ -148,8 +151,7 @@ func walkAudit(t *testing.T, b *actBed) {
 func walkRefused(t *testing.T, b *actBed) {
 	const name = "node007"
 	a := b.open(t, opening{login: name, w: 80, h: 24}, name)
-	a.do("2", "g")
-	a.WaitFor(name+`.*idle`, actWithin)
+	a.pick(name)
 	a.asks("D", "C-u", "=fan", "Enter")
 	a.answer("y")
 	screen := a.WaitFor(`(?m)^ *1 failed`, actWithin)
