@@ -72,6 +72,7 @@ func newActBed(t *testing.T) *actBed {
 	must(t, os.Chmod(filepath.Dir(files), 0o755))
 	control := filepath.Join(files, "scontrol")
 	must(t, os.WriteFile(filepath.Join(files, "train.py"), []byte(rankProgram), 0o644))
+	must(t, os.WriteFile(filepath.Join(files, "song"), []byte("hot"+strings.Join(songOf(canary), "")+"\n"), 0o644))
 	must(t, os.WriteFile(filepath.Join(files, "note"), []byte(noteProgram), 0o755))
 	must(t, os.WriteFile(control, []byte(stoppingControl), 0o755))
 	opts := []testbed.Option{testbed.Bind(files, actFiles), testbed.On(actLogin, testbed.User("root"), testbed.Bind(control, "/usr/local/bin/scontrol"))}
@@ -113,7 +114,7 @@ func (b *actBed) state(t *testing.T, nodes ...string) string {
 	must(t, err)
 	jobs, err := b.ctl.Run("root", "squeue", "-h", "-w", list, "-o", "%A|%T|%r")
 	must(t, err)
-	out := said + "\n" + jobs + "\n"
+	out := strings.ReplaceAll(said, "*|", "|") + "\n" + jobs + "\n" // a star: it did not answer lately
 	for _, name := range nodes {
 		ps, err := b.Node(name).Processes(`train\.py`)
 		must(t, err)
@@ -263,6 +264,12 @@ func (a *acting) audited() string {
 		return ""
 	}
 	return string(b)
+}
+
+// says waits until the screen says something, in lines of whatever length.
+func (a *acting) says(words string) {
+	a.t.Helper()
+	a.eventually("it says "+words, func() bool { return strings.Contains(strings.Join(strings.Fields(a.Screen()), " "), words) })
 }
 
 // eventually waits until something is so.

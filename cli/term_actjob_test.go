@@ -32,7 +32,7 @@ func walkJobs(t *testing.T, b *actBed) {
 		a.leave("K")
 		return strings.Contains(s, "rank 0, pid") && strings.Contains(s, "rank 1, pid")
 	})
-	a.nothingBy(jobStages, nodes...)
+	a.nothingBy(jobStages, a.home, nodes...)
 
 	a.do("S")
 	stacks := a.WaitFor(`(?s)stacks of job `+id+`.*2 ranks.*rank`, actWithin)
