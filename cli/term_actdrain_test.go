@@ -84,6 +84,7 @@ func walkDrain(t *testing.T, b *actBed) {
 		t.Errorf("after Escape at the undo: %s\n%s", got, a.audited())
 	}
 	// A reason that is there stays, and is added to only where that is chosen.
+	a.WaitFor(node+`.*drained`, actWithin)
 	if question = a.asks("D", "=again", "Enter"); !strings.Contains(question, "which stays") && !strings.Contains(question, "its reason stays: ") {
 		t.Errorf("no word of the reason that is there:\n%s", question)
 	}

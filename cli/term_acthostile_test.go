@@ -17,12 +17,12 @@ import (
 func songOf(canary string) []string {
 	return []string{
 		"$(touch " + canary + "-a)", "`touch " + canary + "-b`", "; touch " + canary + "-c;", "' ; touch " + canary + "-d; '", `" ; touch ` + canary + `-e; "`, "\ntouch " + canary + "-f\n", "${IFS}|touch${IFS}" + canary + "-g",
-		"\x1b]0;owned\x07", "\x1b]52;c;b3duZWQ=\x07", "\x1b[31;5mred", "\x1bP+q544e\x1b\\", "\u009b31;5mred", "\u202egnp.exe", "\b\b\b", "\x1b[6n",
+		"\x1b]0;owned\x07", "\x1b]52;c;b3duZWQ=\x07", "\x1b[31;5mred", "\x1bP+q544e\x1b\\", "\u009b31;5mred", "\u202egnp.exe", "\x1b[3;777H",
 	}
 }
 
 // obeyed are pieces of a song that reach a terminal only where it was not cleaned.
-var obeyed = []string{"\x1b]0;owned", "\x1b]52;c;b3du", "\x1b[31;5mred", "\x1bP+q544e", "\u009b31;5m", "\u202e", "\b\b\b", "\x1b[6n"}
+var obeyed = []string{"\x1b]0;owned", "\x1b]52;c;b3du", "\x1b[31;5mred", "\x1bP+q544e", "\u009b31;5m", "\u202e", "\x1b[3;777H"}
 
 // notSung asserts that what a program wrote to a terminal, or to a person, has nothing of the song that a terminal obeys, and that it has its harmless part.
 func notSung(t *testing.T, where, raw, harmless string) {
@@ -189,7 +189,7 @@ func hostileCommands(t *testing.T, b *actBed, a *acting, name string) {
 	}
 	notSung(t, "audit --json", printed, "$(touch "+b.canary)
 	// Names that would be options, or that a shell or a terminal would obey.
-	for _, bad := range append([]string{"-oProxyCommand=touch " + b.canary + "-k", "-F" + b.canary, "a@-oProxyCommand=touch " + b.canary + "-l", "x y", ""}, song...) {
+	for _, bad := range append([]string{"-oProxyCommand=touch " + b.canary + "-k", "-F" + b.canary, "a@-oProxyCommand=touch " + b.canary + "-l", "x y", "", strings.Join(song, "")}, song[:3]...) {
 		for _, args := range [][]string{{"drain", "--reason", "x", "--yes", "--wait", "1s", "--", bad}, {"resume", "--yes", "--wait", "1s", "--", bad}, {"run", "--connect", "1s", bad, "--", "id"}} {
 			code, printed := a.command(append([]string{"-F", a.proxied()}, args...)...)
 			if code == codeOK {
@@ -206,7 +206,7 @@ func hostileCommands(t *testing.T, b *actBed, a *acting, name string) {
 	// The same on a terminal, where nothing comes as it is.
 	go1 := filepath.Join(t.TempDir(), "go")
 	script := `while [ ! -e "$1" ]; do sleep 0.05; done; shift; "$@"; echo over; exec sleep 1000`
-	argv := append([]string{"sh", "-c", script, "sh", go1, foretopProgram(t), "--config", a.config, "-F", b.SSHConfig, "run", name, "--", "printf", "hot%s|"}, song...)
+	argv := []string{"sh", "-c", script, "sh", go1, foretopProgram(t), "--config", a.config, "-F", b.SSHConfig, "run", name, "--", "cat", actFiles + "/song"}
 	term := testbed.NewTerm(t, 120, 40, []string{"HOME=" + a.dir}, argv...)
 	record := filepath.Join(t.TempDir(), "raw")
 	term.Record(record)

@@ -66,6 +66,7 @@ func walkJobs(t *testing.T, b *actBed) {
 
 	// Drained when idle: the job goes on.
 	a.pick("node002")
+	a.do("U")
 	question := a.asks("D", "Tab", "C-u", "=pump", "Enter")
 	for _, want := range []string{"drain 1 node: node002", "1 job of 1 user", "work of others: ann", "type 1, the number of targets"} {
 		if !strings.Contains(question, want) {
