@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -129,8 +130,13 @@ type noted struct {
 	line actions.Line
 }
 
+// rendererStops is how long Bubble Tea's renderer takes at most to stop when the terminal is given away. It stops its clock after it said that it had; where the terminal is back
+// by then, that is the next renderer's clock, and nothing is drawn any more. So nothing that is given the terminal may give it back at once.
+const rendererStops = 100 * time.Millisecond
+
 // Run gives it the terminal until it ends.
 func (n *noted) Run() error {
+	time.Sleep(rendererStops)
 	if err := n.desk.Note(&n.line, actions.Starts, ""); err != nil {
 		return err
 	}

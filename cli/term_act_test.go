@@ -70,12 +70,13 @@ func newActBed(t *testing.T) *actBed {
 	files := t.TempDir()
 	must(t, os.Chmod(files, 0o755))
 	must(t, os.Chmod(filepath.Dir(files), 0o755))
-	control := filepath.Join(files, "scontrol")
+	control, cancel := filepath.Join(files, "scontrol"), filepath.Join(files, "scancel")
+	must(t, os.WriteFile(cancel, []byte("#!/bin/sh\nexec /usr/bin/scancel \"$@\"\n"), 0o755)) // it is looked for beside scontrol
 	must(t, os.WriteFile(filepath.Join(files, "train.py"), []byte(rankProgram), 0o644))
 	must(t, os.WriteFile(filepath.Join(files, "song"), []byte("hot"+strings.Join(songOf(canary), "")+"\n"), 0o644))
 	must(t, os.WriteFile(filepath.Join(files, "note"), []byte(noteProgram), 0o755))
 	must(t, os.WriteFile(control, []byte(stoppingControl), 0o755))
-	opts := []testbed.Option{testbed.Bind(files, actFiles), testbed.On(actLogin, testbed.User("root"), testbed.Bind(control, "/usr/local/bin/scontrol"))}
+	opts := []testbed.Option{testbed.Bind(files, actFiles), testbed.On(actLogin, testbed.User("root"), testbed.Bind(control, "/usr/local/bin/scontrol"), testbed.Bind(cancel, "/usr/local/bin/scancel"))}
 	for _, o := range played(t, "gpus 2\ngpu 1 lost\n") {
 		opts = append(opts, testbed.On("node001", o))
 	}

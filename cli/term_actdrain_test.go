@@ -21,10 +21,15 @@ func (a *acting) nothingBy(stages map[string][]string, back func(), nodes ...str
 		back()
 	}
 	before, audited := a.bed.state(a.t, nodes...), a.audited()
+	pasted := 0
 	for name, way := range stages {
 		a.do(way...)
 		a.WaitFor(`Esc leaves|Esc: no`, 20*time.Second)
 		a.leave(name)
+		if pasted++; pasted > 6 && !soak() { // of a map, by chance
+			continue
+		}
+		back()
 		a.do(way...)
 		a.WaitFor(`Esc leaves|Esc: no`, 20*time.Second)
 		a.Paste("y\n1\n2\nD\ny\nC\ny\nK\n\ny\n") // brackets: whatever it is, it is no key
@@ -37,6 +42,7 @@ func (a *acting) nothingBy(stages map[string][]string, back func(), nodes ...str
 		a.Keys(strings.Split(strings.ReplaceAll(text, "\n", "\r"), "")...)
 		leave("pasting " + text)
 	}
+	back()
 	a.whole("it all")
 	if after := a.bed.state(a.t, nodes...); after != before || a.audited() != audited {
 		a.t.Errorf("before:\n%s\nafter:\n%s\naudit file:\n%s", before, after, strings.TrimPrefix(a.audited(), audited))
