@@ -36,6 +36,9 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	if len(names) > 0 {
+		if login := cfg.Slurm.Login; c.acts && login != "" && !slices.Contains(names, login) {
+			names = append(names[:len(names):len(names)], login)
+		}
 		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
 		s.onClose = cancel
 		f := newFollower(s, c, false)

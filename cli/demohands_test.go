@@ -82,7 +82,8 @@ func TestDemoHands(t *testing.T) {
 		r := &job.Ranks[i]
 		ranks = append(ranks, actions.Process{Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, Rank: r.Rank, User: job.User})
 	}
-	if stacks := h.Stacks(ranks, false); len(stacks) != 64 || slices.ContainsFunc(stacks, func(s actions.Stack) bool { return s.Source != "py-spy" }) {
+	dump := h.Preview(d.Snapshot(), actions.Intent{Kind: actions.Dump, Job: job.Key, Title: "job", Processes: ranks})
+	if stacks, err := h.Stacks(dump, "y", func(int) {}); err != nil || len(stacks) != 64 || slices.ContainsFunc(stacks, func(s actions.Stack) bool { return s.Source != "py-spy" }) {
 		t.Errorf("stacks: %s", actions.StackSummary(stacks))
 	}
 	if r := do(actions.Intent{Kind: actions.Signal, Job: job.Key, Signal: "USR1", Processes: ranks[:1]}); r[0].State != actions.Failed || !strings.Contains(r[0].Words, "TERM, INT and KILL only") {

@@ -57,6 +57,7 @@ foretop --job 8123`,
 		if err := needTerminal(); err != nil {
 			return err
 		}
+		what.acts = true
 		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
 		if err != nil {
 			return err

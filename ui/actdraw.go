@@ -74,6 +74,15 @@ func (m *Model) drawAct(a area) {
 			words += "   e: the rest again"
 		}
 		head(words, fg(colStrong))
+		if s.at < len(s.results) { // what the selected one says in full, where its line is too short
+			if lines := wrap(resultText(&s.results[s.at]), a.w-4, m.opt.ASCII); len(lines) > 1 {
+				n := min(len(lines), a.h/2)
+				for i, line := range lines[:n] {
+					a.cut(3, a.h-n+i, a.w-4, line, style{})
+				}
+				a.h -= n
+			}
+		}
 		list(len(s.results), func(a area, i int, here bool) { drawResult(a, &s.results[i], here) })
 	}
 }
@@ -219,12 +228,17 @@ func drawResult(a area, r *actions.Result, here bool) {
 	if here {
 		a.fill(0, 0, a.w, style{bg: colCursorBG})
 	}
+	a.cut(1, 0, 2, string(mark), st)
+	a.cut(3, 0, a.w-4, resultText(r), style{})
+}
+
+// resultText is a result in one line: "gpu017  failed: Invalid user id".
+func resultText(r *actions.Result) string {
 	words := r.Target + "  " + r.State.String()
 	if r.Words != "" {
 		words += ": " + r.Words
 	}
-	a.cut(1, 0, 2, string(mark), st)
-	a.cut(3, 0, a.w-4, words, style{})
+	return words
 }
 
 // which asks which of the targets are meant: "nodes of job 8123? 3 of 32 chosen".
