@@ -1,9 +1,11 @@
 package sshpool
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -44,7 +46,7 @@ func (k *keyring) identities(r *Resolved) (ids []identity, agentErr error) {
 	seen := make(map[string]bool)
 	add := func(i identity) {
 		blob := string(i.public.Marshal())
-		if !seen[blob] {
+		if !seen[blob] && len(i.algorithms(r.KeyAlgorithms)) > 0 && rsaBits(i.public) >= r.MinRSABits {
 			seen[blob] = true
 			ids = append(ids, i)
 		}
@@ -197,16 +199,46 @@ func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string)
 	return sig, err
 }
 
-// Algorithms makes the offer a MultiAlgorithmSigner; the key's own kind decides.
+// Algorithms makes the offer a MultiAlgorithmSigner; the key's own kind decides, and what the configuration allows.
 func (o *offer) Algorithms() []string {
-	if m, ok := o.identity().signer.(ssh.MultiAlgorithmSigner); ok {
-		return m.Algorithms()
+	return o.identity().algorithms(o.attempt.resolved.KeyAlgorithms)
+}
+
+// algorithms are those by which a key may sign; allowed nil: any.
+func (i *identity) algorithms(allowed []string) []string {
+	base, certified := certifiedType(i.public.Type())
+	list := []string{base}
+	switch m, ok := i.signer.(ssh.MultiAlgorithmSigner); {
+	case ok:
+		list = m.Algorithms()
+	case base == ssh.KeyAlgoRSA:
+		list = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSA}
 	}
-	base, _ := certifiedType(o.identity().public.Type())
-	if base == ssh.KeyAlgoRSA {
-		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSA}
+	if allowed == nil {
+		return list
 	}
-	return []string{base}
+	return slices.DeleteFunc(slices.Clone(list), func(a string) bool {
+		if plain, is := strings.CutSuffix(a, certSuffix); certified || is {
+			a = plain + certSuffix
+		}
+		return !slices.Contains(allowed, a)
+	})
+}
+
+// certSuffix ends the names of algorithms of certificates.
+const certSuffix = "-cert-v01@openssh.com"
+
+// rsaBits is the length of an RSA key, also inside a certificate; enough for any bound where it is no RSA key.
+func rsaBits(key ssh.PublicKey) int {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		key = cert.Key
+	}
+	if c, ok := key.(ssh.CryptoPublicKey); ok {
+		if k, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok {
+			return k.N.BitLen()
+		}
+	}
+	return math.MaxInt
 }
 
 func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
@@ -224,7 +256,7 @@ func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Sig
 func (a *authAttempt) problem(err error) *problem {
 	r := a.resolved
 	who := r.User + "@" + r.HostName
-	p := &problem{state: NeedsAuth, again: pauseHold, err: &AuthError{User: r.User, Host: r.HostName, Offered: a.offered, Err: err}}
+	p := &problem{state: NeedsAuth, again: pauseHold, err: &AuthError{User: r.User, Host: r.HostName, Offered: a.offered, Methods: a.methods, Err: err}}
 	words := clean(a.banner)
 	switch {
 	case a.locked != "":
@@ -263,6 +295,7 @@ func (a *authAttempt) problem(err error) *problem {
 type AuthError struct {
 	User, Host string
 	Offered    []string // key files, or "agent"
+	Methods    []string // that the host takes
 	Err        error
 }
 

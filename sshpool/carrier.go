@@ -54,6 +54,16 @@ type exit struct {
 	signal string
 }
 
+// over says that the end is known.
+func (e *exit) over() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
 func newExit() *exit { return &exit{done: make(chan struct{}), code: -1} }
 
 func (e *exit) set(code int, signal string) {

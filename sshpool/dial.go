@@ -18,7 +18,11 @@ const clientVersion = "SSH-2.0-foretop"
 
 // dial opens the byte stream to a host: TCP, or what its ProxyJump or ProxyCommand says.
 func (p *Pool) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timing.Dial)
+	limit := p.cfg.Timing.Dial
+	if r.ConnectTimeout > 0 {
+		limit = r.ConnectTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	switch {
 	case r.ProxyJump != "":
@@ -38,10 +42,12 @@ func dialTCP(ctx context.Context, r *Resolved) (net.Conn, error) {
 		network = "tcp6"
 	}
 	d := net.Dialer{Control: setSockopts}
-	if r.BindAddress != "" {
-		if ip := net.ParseIP(r.BindAddress); ip != nil {
-			d.LocalAddr = &net.TCPAddr{IP: ip}
-		}
+	local, err := localAddr(r)
+	if err != nil {
+		return nil, err
+	}
+	if local != nil {
+		d.LocalAddr = &net.TCPAddr{IP: local}
 	}
 	conn, err := d.DialContext(ctx, network, r.addr())
 	if err != nil {
@@ -61,6 +67,44 @@ func dialTCP(ctx context.Context, r *Resolved) (net.Conn, error) {
 		return nil, networkProblem(err, r.addr())
 	}
 	return conn, nil
+}
+
+// localAddr is the address that BindAddress or BindInterface asks to dial from; nil: any.
+func localAddr(r *Resolved) (net.IP, error) {
+	fits := func(ip net.IP) bool {
+		return r.AddressFamily != "inet" && r.AddressFamily != "inet6" || (ip.To4() != nil) == (r.AddressFamily == "inet")
+	}
+	refuse := func(why string) error {
+		return &problem{state: Lost, again: pauseHold, cause: "dial " + r.addr() + ": " + clean(why), remedy: "mend it in your ssh configuration"}
+	}
+	if r.BindAddress != "" {
+		ip := net.ParseIP(r.BindAddress)
+		if ip == nil {
+			found, err := net.LookupIP(r.BindAddress)
+			if err != nil || len(found) == 0 {
+				return nil, refuse("BindAddress " + r.BindAddress + " is no address of this machine")
+			}
+			ip = found[0]
+		}
+		return ip, nil
+	}
+	if r.BindInterface == "" {
+		return nil, nil
+	}
+	face, err := net.InterfaceByName(r.BindInterface)
+	if err != nil {
+		return nil, refuse("BindInterface " + r.BindInterface + ": " + lastError(err))
+	}
+	addrs, err := face.Addrs()
+	if err != nil {
+		return nil, refuse("BindInterface " + r.BindInterface + ": " + lastError(err))
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() && fits(n.IP) {
+			return n.IP, nil
+		}
+	}
+	return nil, refuse("BindInterface " + r.BindInterface + " has no address")
 }
 
 // secured is an authenticated connection.
@@ -86,11 +130,16 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 	auth.identities, auth.agentErr = p.keys.identities(r)
 	untrusted := make(chan *HostKeyError, 1)
 	config := &ssh.ClientConfig{
+		Config:            ssh.Config{KeyExchanges: r.KeyExchanges, Ciphers: r.Ciphers, MACs: r.MACs},
 		User:              r.User,
 		ClientVersion:     clientVersion,
 		HostKeyAlgorithms: known.algorithms(r.HostKeyAlgorithms),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if bad := known.judge(r, key, time.Now); bad != nil {
+			bad := known.judge(r, key, time.Now)
+			if bad != nil && bad.mayBeTaken() && r.Trust == TrustNew {
+				bad = p.trust.take(bad)
+			}
+			if bad != nil {
 				select {
 				case untrusted <- bad:
 				default:

@@ -86,6 +86,7 @@ const (
 type order struct {
 	command string // "" with a terminal: the login shell
 	stderr  io.Writer
+	users   bool          // the user's own command: with the environment that his configuration sends
 	term    *Term         // nil: no terminal
 	stage   *atomic.Int32 // nil: whoever asks does not mind
 }
@@ -128,7 +129,7 @@ func execOn(ctx context.Context, c carrier, cmd Command) (Exit, error) {
 	out, errs := &outlet{mu: &mu, to: cmd.Stdout, failed: make(chan struct{})}, &outlet{mu: &mu, to: cmd.Stderr, failed: make(chan struct{})}
 	defer out.close()
 	defer errs.close()
-	p, err := begin(ctx, c, order{command: cmd.Line, stderr: errs})
+	p, err := begin(ctx, c, order{command: cmd.Line, stderr: errs, users: true})
 	if err != nil {
 		return Exit{Code: -1}, err
 	}

@@ -16,8 +16,10 @@ const maxKnownBytes = 64 << 20
 
 // trustFiles keeps the known_hosts files indexed, each for as long as it is unchanged, and what they say of each host.
 type trustFiles struct {
-	mu    sync.Mutex
-	files map[string]*cachedFile
+	mu      sync.Mutex
+	files   map[string]*cachedFile
+	kept    map[string][]ssh.PublicKey // by name: taken, where there is no file to write them to
+	writing sync.Mutex                 // of a file: one at a time
 }
 
 type cachedFile struct {
@@ -104,6 +106,9 @@ func (t *trustFiles) known(r *Resolved, whole bool) *knowledge {
 	}
 	for _, key := range r.HostKeys {
 		k.keys = append(k.keys, KnownKey{Key: key, File: "(given)"})
+	}
+	for _, key := range t.keptFor(name) {
+		k.keys = append(k.keys, KnownKey{Key: key, File: "(taken in this session)"})
 	}
 	for _, path := range slices.Concat(r.UserKnownHosts, r.GlobalKnownHosts) {
 		c := t.open(path)
@@ -236,7 +241,7 @@ func (k *knowledge) algorithms(configured []string) []string {
 
 // certifiedType gives the key type behind an algorithm, and whether the algorithm is a certificate's.
 func certifiedType(algorithm string) (keyType string, certified bool) {
-	base, certified := strings.CutSuffix(algorithm, "-cert-v01@openssh.com")
+	base, certified := strings.CutSuffix(algorithm, certSuffix)
 	switch base {
 	case ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512:
 		base = ssh.KeyAlgoRSA

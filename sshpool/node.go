@@ -36,6 +36,8 @@ type node struct {
 	notes   string
 	state   State     // last reported, tries in between left out
 	since   time.Time // when that began
+
+	untrusted *HostKeyError // the last key that was not trusted
 }
 
 func newNode(p *Pool, t Target) *node {
@@ -98,6 +100,9 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 	var look <-chan time.Time
 	var untrusted *HostKeyError
 	if errors.As(p.err, &untrusted) && p.state == NeedsTrust {
+		n.mu.Lock()
+		n.untrusted = untrusted
+		n.mu.Unlock()
 		healed = n.pool.trust.heals(untrusted)
 		tick := time.NewTicker(n.pool.cfg.Timing.TrustLook)
 		defer tick.Stop()
@@ -186,8 +191,28 @@ func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
 	return p.connectVia(ctx, r, nil)
 }
 
-// connectVia is connect for a host that jump hosts wait for.
+// connectVia is connect for a host that jump hosts wait for: through a master of the user's that is open, through a system ssh where only that can do what the configuration
+// asks for, else by our own client.
 func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
+	if c := p.openMaster(ctx, r); c != nil {
+		return c, nil
+	}
+	if why := p.needsSSH(r); why != "" {
+		return p.systemSSH(ctx, r, why)
+	}
+	c, err := p.connectNative(ctx, r, via)
+	if why := maySSH(r, err); why != "" {
+		c, again := p.systemSSH(ctx, r, why)
+		if again == nil {
+			p.bySSH.Store(wayOf(r), why)
+			return c, nil
+		}
+		return nil, err
+	}
+	return c, err
+}
+
+func (p *Pool) connectNative(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
 	for whole := false; ; whole = true {
 		conn, err := p.dial(ctx, r, via)
 		if err != nil {
@@ -195,7 +220,9 @@ func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshC
 		}
 		s, err := p.handshake(ctx, conn, r, whole)
 		if err == nil {
-			return newSSHCarrier(s), nil
+			c := newSSHCarrier(s)
+			c.env = r.Env
+			return c, nil
 		}
 		// The host showed a key of another kind than we know, because the dear look-up was put off: ask it once more for the known kind.
 		var bad *HostKeyError

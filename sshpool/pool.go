@@ -2,8 +2,8 @@
 // puts the collector on the node when it is missing, starts it, and hands its stream to a Sink, for as long as the
 // target stays in the pool. One goroutine owns one node: dial, deploy, stream, (lost), back off with jitter, dial.
 //
-// It never asks a question, never accepts an unknown host key, never retries a refused key by itself, never writes
-// a file on this machine (but a local target's collector), and knows nothing of what the streams say. Callers are cli (wiring) and tests.
+// It never asks a question, never accepts an unknown host key by itself but where the user's configuration says so, never retries a refused key by itself, writes no file on
+// this machine but a known_hosts line that was accepted (and a local target's collector), and knows nothing of what the streams say. Callers are cli (wiring) and tests.
 package sshpool
 
 import (
@@ -43,6 +43,7 @@ type Pool struct {
 	bundles  *payload.Set
 	uploads  *uploads
 	jumps    *jumps
+	bySSH    sync.Map // way to a host → why a system ssh had to log in there
 
 	mu      sync.Mutex
 	nodes   map[string]*node

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"time"
 )
@@ -23,10 +22,6 @@ type commandConn struct {
 
 // dialCommand starts a ProxyCommand, through a shell as OpenSSH does.
 func dialCommand(ctx context.Context, r *Resolved) (net.Conn, error) {
-	if slices.Contains(r.Unsupported, "ProxyUseFdpass") {
-		return nil, &problem{state: Refused, again: pauseHold, cause: "ProxyUseFdpass is not supported",
-			remedy: "use a ProxyCommand that relays (ProxyUseFdpass no) for this host"}
-	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

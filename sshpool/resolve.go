@@ -27,6 +27,8 @@ type resolver struct {
 	slots   chan struct{}
 	timing  Timing
 
+	base func() answer // what ssh answers without any configuration; nil: nothing
+
 	mu     sync.Mutex
 	cached map[spec]resolution
 }
@@ -45,15 +47,30 @@ func newResolver(cfg Config) *resolver {
 	if err != nil {
 		path = ""
 	}
-	env := environment{Home: cfg.Home, UID: os.Getuid(), Getenv: os.Getenv}
+	env := environment{Home: cfg.Home, UID: os.Getuid(), Getenv: os.Getenv, Environ: os.Environ}
 	env.HostName, _ = os.Hostname()
 	if u, err := user.Current(); err == nil {
 		env.LocalUser = u.Username
 	}
-	return &resolver{
+	r := &resolver{
 		program: path, config: cfg.ConfigFile, env: env, timing: cfg.Timing,
 		slots: make(chan struct{}, max(2, runtime.NumCPU())), cached: make(map[spec]resolution),
 	}
+	r.base = sync.OnceValue(r.askBase)
+	return r
+}
+
+// askBase asks for the defaults, once.
+func (r *resolver) askBase() answer {
+	ctx, cancel := context.WithTimeout(context.Background(), r.timing.Resolve)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.program, "-F", os.DevNull, "-G", "--", "localhost")
+	cmd.WaitDelay = r.timing.Resolve / 10
+	out, err := cmd.Output()
+	if err != nil {
+		return nil // then all is taken for configured
+	}
+	return readG(out)
 }
 
 // resolve gives all that is needed to reach name. The answer may be shared: it is not to be changed.
@@ -113,7 +130,7 @@ func (r *resolver) ask(ctx context.Context, s spec) (*Resolved, []fileState, err
 		return nil, nil, &problem{state: Lost, again: pauseHold, cause: "ssh configuration: " + lastWords(errs.String(), err),
 			remedy: "run `" + r.question(s) + "` and mend what it names", err: err}
 	}
-	answer, err := parseG(out.Bytes(), s.Host, r.env)
+	answer, err := parseG(out.Bytes(), s.Host, r.env, r.base())
 	if err != nil {
 		return nil, nil, &problem{state: Lost, again: pauseHold, cause: err.Error(), err: err}
 	}

@@ -68,7 +68,7 @@ knownhostscommand none
 pkcs11provider /usr/lib/p11.so
 unknownthing whatever
 `
-	got, err := parseG([]byte(out), "gpu1", testEnv())
+	got, err := parseG([]byte(out), "gpu1", testEnv(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,13 +79,13 @@ unknownthing whatever
 		IdentityFiles:     []string{"/home/ann/.ssh/id_gpu001.cluster_ann", "/keys/%gpu1"},
 		CertificateFiles:  []string{"/home/ann/c-2222-ann-1000-laptop.pub"},
 		IdentitiesOnly:    true, IdentityAgent: "/run/sock",
-		ProxyCommand: "nc gpu001.cluster 2222 --as ann", Unsupported: []string{"PKCS11Provider"},
+		ProxyCommand: "nc gpu001.cluster 2222 --as ann", MaySSH: []string{"PKCS11Provider"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, bad := range []string{"", "user x\n", "hostname x\n", "user x\nhostname y\nport z\n"} {
-		if _, err := parseG([]byte(bad), "x", testEnv()); err == nil {
+		if _, err := parseG([]byte(bad), "x", testEnv(), nil); err == nil {
 			t.Errorf("%q passed", bad)
 		}
 	}

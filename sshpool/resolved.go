@@ -3,6 +3,7 @@ package sshpool
 import (
 	"net"
 	"strconv"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -17,21 +18,34 @@ type Resolved struct {
 	HostKeyAlias      string   // looked up in known_hosts in place of the host name; empty: the host name
 	UserKnownHosts    []string // files, in order
 	GlobalKnownHosts  []string
-	Strict            bool     // StrictHostKeyChecking yes: ssh itself would not even ask about an unknown key
+	Trust             TrustPolicy
+	HashKnownHosts    bool     // a key that is taken is written under a hashed name
+	LocalTrusted      bool     // NoHostAuthenticationForLocalhost: the loopback's key is not looked at
 	HostKeyAlgorithms []string // as configured, in order; nil: ours
+	CASignatures      []string // algorithms by which an authority may have signed a host certificate; nil: any
 
 	IdentityFiles    []string // private keys, or public ones whose private half an agent holds
 	CertificateFiles []string
 	IdentitiesOnly   bool
-	IdentityAgent    string // socket path, "none", or empty: SSH_AUTH_SOCK
-	NoPublicKey      bool   // PubkeyAuthentication no
+	IdentityAgent    string   // socket path, "none", or empty: SSH_AUTH_SOCK
+	NoPublicKey      bool     // PubkeyAuthentication no
+	KeyAlgorithms    []string // by which our keys may sign (PubkeyAcceptedAlgorithms); nil: any
+	MinRSABits       int      // RequiredRSASize; 0: any
+
+	KeyExchanges, Ciphers, MACs []string // as configured, in order; nil: ours
 
 	ProxyJump     string // hops, first to last: "user@a:22,b"; empty: none
 	ProxyCommand  string // with tokens expanded; empty: none
 	BindAddress   string
+	BindInterface string
 	AddressFamily string // "inet", "inet6", else any
 
-	Unsupported []string // options in force that only OpenSSH itself can honour, for the remedy
+	ConnectTimeout time.Duration // 0: ours
+	Env            []string      // NAME=VALUE, sent with the user's own commands and shells
+
+	ControlPath string   // the socket of an OpenSSH master, if one runs; ""
+	NeedsSSH    []string // options in force that only ssh itself honours: it is the way to this host
+	MaySSH      []string // ways to log in that only ssh itself has: tried where none of ours lets in
 
 	// Given by callers that hold keys in memory (simulated fleets): trusted host keys beside the known_hosts files, and signers
 	// before all identity files.

@@ -104,7 +104,7 @@ func (s *Shell) over(c carrier) error {
 	}
 	size := s.size()
 	t.Columns, t.Lines = size()
-	o := order{term: t}
+	o := order{term: t, users: true}
 	if s.at.PID != 0 {
 		o.command = wrap(s.at.script())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -14,6 +15,10 @@ import (
 // three goroutines and 12 kB less a node.
 type sshCarrier struct {
 	conn ssh.Conn
+	env  []string // NAME=VALUE, for the user's own commands
+	// Of a connection that an OpenSSH master holds: how it is told, and what ends the master where it is ours.
+	via  string
+	done func()
 }
 
 // newSSHCarrier takes a connection over. The node asks for nothing that we grant: channels are refused, global requests answered
@@ -43,9 +48,29 @@ func newSSHCarrier(s *secured) *sshCarrier {
 	return &sshCarrier{conn: s.Conn}
 }
 
-func (c *sshCarrier) Close() error { return c.conn.Close() }
+// Close ends the connection, and the master that holds it where that is ours.
+func (c *sshCarrier) Close() error {
+	err := c.conn.Close()
+	if c.done != nil {
+		c.done()
+	}
+	return err
+}
 
+// probe asks for a sign of life. A master answers for itself what concerns the whole connection, so through one a channel is asked for: yes or no, the node answers.
 func (c *sshCarrier) probe() error {
+	if c.via != "" {
+		channel, requests, err := c.conn.OpenChannel("session", nil)
+		var refused *ssh.OpenChannelError
+		if errors.As(err, &refused) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		go ssh.DiscardRequests(requests)
+		return channel.Close()
+	}
 	_, _, err := c.conn.SendRequest("keepalive@openssh.com", true, nil)
 	return err
 }
@@ -66,6 +91,12 @@ func (c *sshCarrier) run(ctx context.Context, o order) (*process, error) {
 		_, _ = channel.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{name}))
 	}
 	go p.hear(channel.Stderr(), o, func() { c.conn.Close() }) // it ends with the connection only: the node may ignore a channel's close
+	if o.users {
+		for _, pair := range c.env {
+			name, value, _ := strings.Cut(pair, "=")
+			_, _ = channel.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{name, value}))
+		}
+	}
 	if o.term != nil {
 		if err := o.term.ask(channel); err != nil {
 			channel.Close()

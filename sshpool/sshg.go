@@ -8,93 +8,98 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// parseG reads the answer of `ssh -G`: lines of a lower-case option and its value. Tokens and ~ are expanded here, because -G
-// leaves them in identityfile, certificatefile, identityagent, proxycommand and the known_hosts files.
-func parseG(out []byte, alias string, env environment) (*Resolved, error) {
-	r := &Resolved{Alias: alias}
-	var identities, certificates, users, globals []string
-	var proxy, agent string
+// answer is what `ssh -G` printed: the values of each lower-case option, in order.
+type answer map[string][]string
+
+func readG(out []byte) answer {
+	a := make(answer)
 	lines := bufio.NewScanner(bytes.NewReader(out))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		key, value, _ := strings.Cut(lines.Text(), " ")
-		switch key {
-		case "hostname":
-			r.HostName = value
-		case "port":
-			n, err := strconv.Atoi(value)
-			if err != nil {
-				return nil, fmt.Errorf("read ssh -G for %s: port %q", alias, value)
-			}
-			r.Port = n
-		case "user":
-			r.User = value
-		case "hostkeyalias":
-			r.HostKeyAlias = value
-		case "userknownhostsfile":
-			users = strings.Fields(value)
-		case "globalknownhostsfile":
-			globals = strings.Fields(value)
-		case "stricthostkeychecking":
-			r.Strict = value == "true" || value == "yes"
-		case "hostkeyalgorithms":
-			r.HostKeyAlgorithms = strings.Split(value, ",")
-		case "identityfile":
-			identities = append(identities, value)
-		case "certificatefile":
-			certificates = append(certificates, value)
-		case "identitiesonly":
-			r.IdentitiesOnly = value == "yes"
-		case "identityagent":
-			agent = value
-		case "pubkeyauthentication":
-			r.NoPublicKey = value == "no" || value == "false"
-		case "proxyjump":
-			r.ProxyJump = noneIsEmpty(value)
-		case "proxycommand":
-			proxy = noneIsEmpty(value)
-		case "bindaddress":
-			r.BindAddress = value
-		case "addressfamily":
-			r.AddressFamily = value
-		case "pkcs11provider":
-			if noneIsEmpty(value) != "" {
-				r.Unsupported = append(r.Unsupported, "PKCS11Provider")
-			}
-		case "knownhostscommand":
-			if noneIsEmpty(value) != "" {
-				r.Unsupported = append(r.Unsupported, "KnownHostsCommand")
-			}
-		case "hostbasedauthentication":
-			if value == "yes" {
-				r.Unsupported = append(r.Unsupported, "HostbasedAuthentication")
-			}
-		case "proxyusefdpass":
-			if value == "yes" {
-				r.Unsupported = append(r.Unsupported, "ProxyUseFdpass")
-			}
+		a[key] = append(a[key], value)
+	}
+	return a
+}
+
+// first gives an option's only value; "" where it has none, or "none".
+func (a answer) first(key string) string {
+	if len(a[key]) == 0 || strings.EqualFold(a[key][0], "none") {
+		return ""
+	}
+	return a[key][0]
+}
+
+// yes says that an option is switched on: versions differ in whether they print yes or true.
+func (a answer) yes(key string) bool { return a.first(key) == "yes" || a.first(key) == "true" }
+
+func (a answer) no(key string) bool { return a.first(key) == "no" || a.first(key) == "false" }
+
+// number gives a count or seconds; 0 where there is none.
+func (a answer) number(key string) int {
+	n, err := strconv.Atoi(a.first(key))
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
+}
+
+// parseG reads the answer of `ssh -G`. Tokens and ~ are expanded here, because -G leaves them in identityfile, certificatefile, identityagent, proxycommand and the
+// known_hosts files. base is what the same ssh answers without any configuration: what equals it was not asked for; nil: all was.
+func parseG(out []byte, alias string, env environment, base answer) (*Resolved, error) {
+	a := readG(out)
+	r := &Resolved{Alias: alias, HostName: a.first("hostname"), User: a.first("user")}
+	if p := a.first("port"); p != "" {
+		n, err := strconv.Atoi(p)
+		if err != nil {
+			return nil, fmt.Errorf("read ssh -G for %s: port %q", alias, p)
 		}
+		r.Port = n
 	}
 	if r.HostName == "" || r.User == "" {
 		return nil, fmt.Errorf("read ssh -G for %s: no host name or user in its answer", alias)
 	}
 	t := tokens{r: r, env: env}
-	r.IdentityFiles = t.paths(identities)
-	r.CertificateFiles = t.paths(certificates)
-	r.UserKnownHosts = t.paths(users)
-	r.GlobalKnownHosts = t.paths(globals)
-	r.IdentityAgent = t.agent(agent)
-	r.ProxyCommand = t.expand(proxy)
+	r.HostKeyAlias = a.first("hostkeyalias")
+	r.ProxyJump = a.first("proxyjump")
+	r.BindAddress, r.BindInterface = a.first("bindaddress"), a.first("bindinterface")
+	r.AddressFamily = a.first("addressfamily")
+	r.IdentitiesOnly = a.yes("identitiesonly")
+	r.NoPublicKey = a.no("pubkeyauthentication")
+	r.Trust = trustPolicy(a.first("stricthostkeychecking"))
+	r.HashKnownHosts = a.yes("hashknownhosts")
+	r.LocalTrusted = a.yes("nohostauthenticationforlocalhost")
+	r.ConnectTimeout = time.Duration(a.number("connecttimeout")) * time.Second
+	r.MinRSABits = a.number("requiredrsasize")
+	r.ControlPath = a.first("controlpath")
+	r.Env = environ(env, a["sendenv"], a["setenv"])
+	r.IdentityFiles = t.paths(a["identityfile"])
+	r.CertificateFiles = t.paths(a["certificatefile"])
+	r.UserKnownHosts = t.paths(fileList(a.first("userknownhostsfile")))
+	r.GlobalKnownHosts = t.paths(fileList(a.first("globalknownhostsfile")))
+	if len(a["identityagent"]) > 0 {
+		r.IdentityAgent = t.agent(a["identityagent"][0])
+	}
+	r.ProxyCommand = t.expand(a.first("proxycommand"))
+	a.algorithms(r, base)
+	a.transports(r, base)
 	return r, nil
 }
 
-func noneIsEmpty(s string) string {
-	if strings.EqualFold(s, "none") {
-		return ""
+// fileList splits a list of files. ssh prints names with spaces as they are: a piece that cannot begin a name goes on with the one before it.
+func fileList(s string) []string {
+	var out []string
+	for _, piece := range strings.Split(s, " ") {
+		if len(out) > 0 && !strings.ContainsAny(piece[:min(1, len(piece))], `/~$%"`) && !strings.EqualFold(piece, "none") {
+			out[len(out)-1] += " " + piece
+			continue
+		}
+		out = append(out, piece)
 	}
-	return s
+	return out
 }
 
 // environment is what token expansion needs to know of this machine.
@@ -104,6 +109,7 @@ type environment struct {
 	UID       int    // %i
 	HostName  string // %l
 	Getenv    func(string) string
+	Environ   func() []string // NAME=VALUE; nil: none is sent
 }
 
 // defaultIdentities are OpenSSH's, in its order (readconf.c), those x/crypto can read.

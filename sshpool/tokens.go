@@ -18,7 +18,7 @@ type tokens struct {
 func (t tokens) paths(names []string) []string {
 	var out []string
 	for _, n := range names {
-		if n = noneIsEmpty(n); n != "" {
+		if n != "" && !strings.EqualFold(n, "none") {
 			out = append(out, t.path(n))
 		}
 	}

@@ -20,6 +20,7 @@ const (
 	KeyChanged                     // a file holds another key of the same type: an alarm
 	KeyRevoked                     // a file revokes this very key: an alarm
 	KeyBadCert                     // a certificate by a known authority, but not valid for this host now
+	KeyTooShort                    // an RSA key of fewer bits than the configuration asks for
 )
 
 // HostKeyError says that a host's key is not trusted. It is never overridden here: the user decides outside, or answers a question.
@@ -28,7 +29,7 @@ type HostKeyError struct {
 	Name    string        // as known_hosts writes it: host, or [host]:port
 	Key     ssh.PublicKey // what the host showed
 	Known   []KnownKey    // what the files hold for it
-	Detail  string        // of KeyBadCert
+	Detail  string        // of KeyBadCert and KeyTooShort
 
 	hasty    bool // the algorithms were ordered before all files were passed over
 	resolved *Resolved
@@ -46,6 +47,8 @@ func (e *HostKeyError) Error() string {
 		return fmt.Sprintf("HOST KEY OF %s HAS CHANGED: now %s %s, known is another (%s); someone may be listening in", e.Name, kind, print, e.places())
 	case KeyRevoked:
 		return fmt.Sprintf("HOST KEY OF %s IS REVOKED: %s %s (%s)", e.Name, kind, print, e.places())
+	case KeyTooShort:
+		return fmt.Sprintf("host key of %s is too short: %s", e.Name, e.Detail)
 	case KeyBadCert:
 		return fmt.Sprintf("host certificate of %s is not valid: %s (authority %s)", e.Name, e.Detail, e.places())
 	}
@@ -83,6 +86,14 @@ func (k *knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) 
 	first := len(k.later) > 0
 	fail := func(v KeyVerdict, known []KnownKey) *HostKeyError {
 		return &HostKeyError{Verdict: v, Name: name, Key: key, Known: known, hasty: first, resolved: r}
+	}
+	if r.LocalTrusted && r.HostKeyAlias == "" && r.ProxyJump == "" && r.ProxyCommand == "" && isLoopback(r.HostName) {
+		return nil
+	}
+	if bits := rsaBits(key); bits < r.MinRSABits {
+		bad := fail(KeyTooShort, nil)
+		bad.Detail = fmt.Sprintf("%d bits, RequiredRSASize is %d", bits, r.MinRSABits)
+		return bad
 	}
 	cert, certified := key.(*ssh.Certificate)
 	for _, e := range k.all() {
@@ -130,7 +141,16 @@ func (k *knowledge) judge(r *Resolved, key ssh.PublicKey, now func() time.Time) 
 	return fail(KeyUnknown, nil)
 }
 
+// isLoopback says that a host is this machine by name or address.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return lower(host) == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 func checkHostCert(cert *ssh.Certificate, r *Resolved, now func() time.Time) error {
+	if len(r.CASignatures) > 0 && cert.Signature != nil && !slices.Contains(r.CASignatures, cert.Signature.Format) {
+		return fmt.Errorf("it is signed by %s, which CASignatureAlgorithms does not allow", cert.Signature.Format)
+	}
 	checker := ssh.CertChecker{
 		Clock:           now,
 		IsHostAuthority: func(ssh.PublicKey, string) bool { return true },
@@ -151,7 +171,7 @@ func trustProblem(e *HostKeyError, r *Resolved, connect string) *problem {
 	} else if len(r.UserKnownHosts) > 0 {
 		file = r.UserKnownHosts[0]
 	}
-	if r.Strict {
+	if r.Trust == TrustKnown {
 		connect = strings.Replace(connect, "ssh ", "ssh -o StrictHostKeyChecking=ask ", 1)
 	}
 	switch e.Verdict {
@@ -159,13 +179,12 @@ func trustProblem(e *HostKeyError, r *Resolved, connect string) *problem {
 		p.remedy = fmt.Sprintf("ask the node's admin whether it was reinstalled; only then: ssh-keygen -f %s -R %s, and %s to take the new key", quote(file), quote(e.Name), connect)
 	case KeyRevoked:
 		p.remedy = "do not connect; tell the node's admin"
+	case KeyTooShort:
+		p.remedy = "ask the node's admin for a longer key, or lower RequiredRSASize for this host"
 	case KeyBadCert:
 		p.remedy = "ask the node's admin for a new host certificate"
 	default:
 		p.remedy = fmt.Sprintf("compare the fingerprint with the admin's, then take the key: %s (it goes to %s)", connect, file)
-	}
-	if slices.Contains(r.Unsupported, "KnownHostsCommand") {
-		p.remedy += "; KnownHostsCommand is not asked by foretop"
 	}
 	return p
 }

@@ -49,14 +49,14 @@ func TestStrictUsersAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := parseG([]byte("hostname h\nuser ann\nport 22\nstricthostkeychecking true\n"), "h", environment{})
+	r, err := parseG([]byte("hostname h\nuser ann\nport 22\nstricthostkeychecking true\n"), "h", environment{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p := trustProblem(&HostKeyError{Verdict: KeyUnknown, Key: key}, r, "ssh node003"); !strings.Contains(p.remedy, "ssh -o StrictHostKeyChecking=ask node003") {
 		t.Errorf("strict: %q", p.remedy)
 	}
-	r.Strict = false
+	r.Trust = TrustAsk
 	if p := trustProblem(&HostKeyError{Verdict: KeyUnknown, Key: key}, r, "ssh node003"); strings.Contains(p.remedy, "StrictHostKeyChecking") {
 		t.Errorf("not strict: %q", p.remedy)
 	}

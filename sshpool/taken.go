@@ -1,0 +1,128 @@
+package sshpool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// mayBeTaken says that a key is merely unknown. A changed or revoked one, or a certificate that is not valid, is never taken.
+func (e *HostKeyError) mayBeTaken() bool {
+	return e.Verdict == KeyUnknown || e.Verdict == KeyOtherKind
+}
+
+// plain is the key itself: a certificate of an unknown authority is known by the key inside.
+func (e *HostKeyError) plain() ssh.PublicKey {
+	if cert, ok := e.Key.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return e.Key
+}
+
+// line is what known_hosts holds of the key, as ssh itself writes it.
+func (e *HostKeyError) line(hash bool) string {
+	name := e.Name
+	if hash {
+		name = knownhosts.HashHostname(name)
+	}
+	return name + " " + string(ssh.MarshalAuthorizedKey(e.plain()))
+}
+
+// take trusts a key that no file knows because the configuration says so (StrictHostKeyChecking accept-new or no), and writes it down. As with ssh itself, a file that cannot
+// take it does not keep the host out. It gives nil, or why the key is not trusted after all.
+func (t *trustFiles) take(e *HostKeyError) *HostKeyError {
+	if err := t.write(e); err != nil {
+		var other *HostKeyError
+		if errors.As(err, &other) {
+			return other
+		}
+	}
+	return nil
+}
+
+// write adds the key to the first of the user's files. One that was written there meanwhile is not added twice, and one that meanwhile contradicts it is the error.
+func (t *trustFiles) write(e *HostKeyError) error {
+	if !e.mayBeTaken() {
+		return e
+	}
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	switch now := t.known(e.resolved, true).judge(e.resolved, e.Key, time.Now); {
+	case now == nil:
+		return nil
+	case !now.mayBeTaken():
+		return now
+	}
+	if len(e.resolved.UserKnownHosts) == 0 || e.resolved.UserKnownHosts[0] == os.DevNull {
+		t.keep(e)
+		return nil
+	}
+	path := e.resolved.UserKnownHosts[0]
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("write host key of %s: %w", e.Name, err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("write host key of %s: %w", e.Name, err)
+	}
+	line := e.line(e.resolved.HashKnownHosts)
+	if info, err := f.Stat(); err == nil && info.Size() > 0 { // a last line without an end
+		last := []byte{'\n'}
+		if _, err := f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
+			line = "\n" + line
+		}
+	}
+	_, err = f.WriteString(line)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write host key of %s: %w", e.Name, err)
+	}
+	return nil
+}
+
+// keep trusts a key for as long as the program runs: there is no file for it.
+func (t *trustFiles) keep(e *HostKeyError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kept == nil {
+		t.kept = make(map[string][]ssh.PublicKey)
+	}
+	t.kept[e.Name] = append(t.kept[e.Name], e.plain())
+}
+
+func (t *trustFiles) keptFor(name string) []ssh.PublicKey {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.kept[name]
+}
+
+// Trust takes the key that a node showed, if its fingerprint is the one that a person looked at: it is written where ssh itself would write it, and the node is tried again. A
+// changed, revoked or invalid key is never taken: the error says what to do.
+func (p *Pool) Trust(name, fingerprint string) error {
+	p.mu.Lock()
+	n := p.nodes[name]
+	p.mu.Unlock()
+	if n == nil {
+		return fmt.Errorf("trust %s: no such node", name)
+	}
+	n.mu.Lock()
+	bad := n.untrusted
+	n.mu.Unlock()
+	switch {
+	case bad == nil:
+		return fmt.Errorf("trust %s: it has shown no key that is not trusted", name)
+	case bad.Fingerprint() != fingerprint:
+		return fmt.Errorf("trust %s: it shows another key by now: %s", name, bad.Fingerprint())
+	case !bad.mayBeTaken():
+		return fmt.Errorf("trust %s: %w", name, bad)
+	}
+	if err := p.trust.write(bad); err != nil {
+		return fmt.Errorf("trust %s: %w", name, err)
+	}
+	p.Retry(name)
+	return nil
+}
