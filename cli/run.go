@@ -13,12 +13,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"foretop/actions"
+	"foretop/config"
+	"foretop/schedulers/kubernetes"
 	"foretop/sshpool"
 )
 
 // newRun is `foretop run`: a command on many nodes, for scripts and for people.
 func newRun(opts *options) *cobra.Command {
 	r := runner{}
+	kube := ""
 	cmd := &cobra.Command{
 		Use:   "run NODES... -- COMMAND...",
 		Short: "Run a command on many nodes",
@@ -67,7 +70,11 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			r.id, r.user, r.from = rand.Text()[:12], whoAmI(), thisHost()
 			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			r.text, r.errText = textFor(r.out), textFor(r.errs)
-			return r.dial(cmd.Context(), poolConfig(cfg))
+			targets, err := runTargets(cfg, r.names, kube)
+			if err != nil {
+				return err
+			}
+			return r.dial(cmd.Context(), poolConfig(cfg), targets)
 		}),
 	}
 	f := cmd.Flags()
@@ -78,6 +85,7 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 	f.DurationVar(&r.connect, "connect", 30*time.Second, "how long a node may take to be reached")
 	f.IntVarP(&r.width, "fanout", "f", 128, "how many commands run at once")
 	f.IntVar(&r.limit, "limit", 1<<20, "how many bytes of a node's output are kept; the command goes on")
+	f.StringVar(&kube, "kube", "", "reach the nodes through the pods of `foretop kube-manifest` in this Kubernetes `CONTEXT`, not by SSH")
 	opts.addSSH(cmd)
 	return cmd
 }
@@ -98,12 +106,30 @@ func textFor(w io.Writer) func(string) string {
 	return asItIs
 }
 
+// runTargets are how the nodes of a run are reached: by SSH, or through the pods of a cluster, where the command line or the configuration says so.
+func runTargets(cfg config.Config, names []string, kube string) ([]sshpool.Target, error) {
+	targets := targetsOf(names)
+	o := kubernetes.Options{Context: kube}
+	if kube == "" && !cfg.Kube.Exec {
+		return targets, nil
+	}
+	if !kubernetes.HasConfig(o) {
+		return nil, fmt.Errorf("no kubeconfig has the context %q, through which nodes are to be reached (--kube, or kubernetes.exec in the configuration file): see `kubectl config get-contexts`", kube)
+	}
+	kubernetes.Silence()
+	door := kubeDoor(o, cfg.Kube.Namespace)
+	for i := range targets {
+		targets[i] = sshpool.Target{Name: targets[i].Name, Door: door}
+	}
+	return targets, nil
+}
+
 // dial opens a pool for the nodes and runs the command over it.
-func (r *runner) dial(ctx context.Context, ssh sshpool.Config) error {
+func (r *runner) dial(ctx context.Context, ssh sshpool.Config, targets []sshpool.Target) error {
 	sink := newReach(r.names)
 	pool := sshpool.New(ssh, sink)
 	defer pool.Close()
-	for _, t := range targetsOf(r.names) {
+	for _, t := range targets {
 		pool.Add(t)
 	}
 	return r.run(ctx, pool, sink.await)
