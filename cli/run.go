@@ -12,7 +12,6 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"foretop/actions"
 	"foretop/config"
 	"foretop/schedulers/kubernetes"
 	"foretop/sshpool"
@@ -61,11 +60,9 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			if cfg.ReadOnly {
 				return errors.New(readOnlyWords)
 			}
-			path, err := auditPath(cfg)
-			if err != nil {
+			if r.audit, err = openAudit(cfg); err != nil {
 				return err
 			}
-			r.audit = actions.OpenAudit(path, nil)
 			defer r.audit.Close()
 			r.id, r.user, r.from = rand.Text()[:12], whoAmI(), thisHost()
 			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
