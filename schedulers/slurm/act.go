@@ -2,7 +2,6 @@ package slurm
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,8 +19,10 @@ import (
 type Actor struct {
 	slurm *Slurm
 	sudo  bool
-	room  chan struct{} // orders at once
+	room  chan struct{} // orders at once; what they are preceded by is asked together
 	text  atomic.Bool   // nodes are asked for in text: this installation has no JSON
+
+	questions questions
 
 	mu       sync.Mutex
 	restarts map[string]int         // of a job right before an order that is not settled yet, by key
@@ -102,18 +103,19 @@ func (a *Actor) Do(ctx context.Context, o schedulers.Order, say func(string)) er
 		return err
 	}
 	defer a.alone(o.Node)()
-	select {
-	case a.room <- struct{}{}:
-		defer func() { <-a.room }()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", schedulers.ErrNotSent, ctx.Err())
-	}
 	defer a.slurm.Hurry() // the next picture shows it
 	switch o.Verb {
 	case schedulers.Drain:
 		return a.drain(ctx, o, say)
 	case schedulers.Resume:
 		return a.resume(ctx, o, say)
+	}
+	leave, err := a.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	switch o.Verb {
 	case schedulers.Cancel:
 		return a.cancel(ctx, o, say)
 	}
