@@ -36,7 +36,7 @@ const atOnce = 4
 
 // Actor gives orders to this cluster, through the same runner; with sudo it is `sudo -n scontrol` that changes nodes and requeues, as root.
 func (s *Slurm) Actor(sudo bool) *Actor {
-	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}, kept: map[string]string{}}
+	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}, kept: map[string]string{}, questions: questions{orders: map[string]*question{}}}
 	a.text.Store(s.version.before(23, 2)) // scontrol has no JSON, and sinfo's is of all nodes
 	return a
 }

@@ -35,23 +35,66 @@ type questions struct {
 	mu      sync.Mutex
 	asking  bool
 	waiting []*question
+	orders  map[string]*question // the latest of each node that an order waits to be given to
 }
 
 // before is how a node stands right before an order to it, for which there is room until leave is called.
 func (a *Actor) before(ctx context.Context, node string) (now nodeNow, seen reading, leave func(), err error) {
-	if now, seen, err = a.readNode(ctx, node); err != nil {
+	a.questions.mu.Lock()
+	q := a.ask(ctx, node)
+	a.questions.orders[node] = q
+	a.questions.mu.Unlock()
+	defer func() {
+		a.questions.mu.Lock()
+		delete(a.questions.orders, node)
+		a.questions.mu.Unlock()
+	}()
+	if now, seen, err = q.answer(ctx); err != nil {
 		return now, seen, nil, err
 	}
 	if leave, err = a.enter(ctx); err != nil {
 		return now, seen, nil, err
 	}
-	if time.Since(seen.at) > fresh { // it waited for room
-		if now, seen, err = a.readOne(ctx, node); err != nil {
-			leave()
-			return now, seen, nil, err
-		}
+	if now, seen, err = a.again(ctx, node).answer(ctx); err != nil {
+		leave()
+		return now, seen, nil, err
 	}
 	return now, seen, leave, nil
+}
+
+// again is the latest question about a node that an order is to be given to now. Where its answer has grown old, while the order waited for room, it is asked again, and with it those of all other orders
+// whose answers have.
+func (a *Actor) again(ctx context.Context, node string) *question {
+	a.questions.mu.Lock()
+	defer a.questions.mu.Unlock()
+	if a.questions.orders[node].old() {
+		for other, q := range a.questions.orders {
+			if q.old() {
+				a.questions.orders[other] = a.ask(ctx, other)
+			}
+		}
+	}
+	return a.questions.orders[node]
+}
+
+// old says that an answer is too old for an order.
+func (q *question) old() bool {
+	select {
+	case <-q.done:
+		return time.Since(q.seen.at) > fresh
+	default:
+		return false
+	}
+}
+
+// answer waits for it.
+func (q *question) answer(ctx context.Context) (nodeNow, reading, error) {
+	select {
+	case <-q.done:
+		return q.now, q.seen, q.err
+	case <-ctx.Done():
+		return nodeNow{}, reading{}, fmt.Errorf("%w: %w", schedulers.ErrNotSent, ctx.Err())
+	}
 }
 
 // enter waits for room for an order.
@@ -66,20 +109,21 @@ func (a *Actor) enter(ctx context.Context) (leave func(), err error) {
 
 // readNode asks how one node stands, together with others: the question is sent after this is called.
 func (a *Actor) readNode(ctx context.Context, name string) (nodeNow, reading, error) {
-	q := &question{name: name, done: make(chan struct{})}
 	a.questions.mu.Lock()
+	q := a.ask(ctx, name)
+	a.questions.mu.Unlock()
+	return q.answer(ctx)
+}
+
+// ask puts a question to the others. a.questions.mu is held.
+func (a *Actor) ask(ctx context.Context, name string) *question {
+	q := &question{name: name, done: make(chan struct{})}
 	a.questions.waiting = append(a.questions.waiting, q)
 	if !a.questions.asking {
 		a.questions.asking = true
 		go a.answerAll(context.WithoutCancel(ctx))
 	}
-	a.questions.mu.Unlock()
-	select {
-	case <-q.done:
-		return q.now, q.seen, q.err
-	case <-ctx.Done():
-		return nodeNow{}, reading{}, fmt.Errorf("%w: %w", schedulers.ErrNotSent, ctx.Err())
-	}
+	return q
 }
 
 // answerAll answers questions until there is none.
