@@ -26,8 +26,10 @@ func terminalDoor(t *testing.T) func(context.Context, string, string, func() (in
 		if err != nil {
 			return -1, err
 		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); f.Close() })
+		sized := make(chan struct{})
+		t.Cleanup(func() { _ = cmd.Process.Kill(); <-sized; f.Close() })
 		go func() {
+			defer close(sized)
 			for {
 				columns, lines, ok := sizes()
 				if !ok {

@@ -147,7 +147,14 @@ func (k *Kubelet) onTerminal(cmd *exec.Cmd, in io.Reader, out io.Writer, sizes <
 	if err != nil {
 		return err
 	}
-	defer ptmx.Close()
+	var using sync.Mutex // its number may be another file's once it is closed
+	closed := false
+	defer func() {
+		using.Lock()
+		defer using.Unlock()
+		closed = true
+		ptmx.Close()
+	}()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	err = cmd.Start()
 	tty.Close()
@@ -159,7 +166,11 @@ func (k *Kubelet) onTerminal(cmd *exec.Cmd, in io.Reader, out io.Writer, sizes <
 	k.mu.Unlock()
 	go func() {
 		for size := range sizes {
-			_ = pty.Setsize(ptmx, &pty.Winsize{Cols: size.Width, Rows: size.Height})
+			using.Lock()
+			if !closed {
+				_ = pty.Setsize(ptmx, &pty.Winsize{Cols: size.Width, Rows: size.Height})
+			}
+			using.Unlock()
 		}
 	}()
 	if in != nil {
