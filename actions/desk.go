@@ -198,7 +198,7 @@ func (d *Desk) end(j *Job, i int, line Line, state State, words string) {
 	j.set(i, func(r *Result) {
 		r.State, r.Words, r.End = state, words, d.now()
 		if err != nil {
-			r.Words = clean(words + " · its end is not in the audit file: " + err.Error())
+			r.Words = clean(words + " · its end was not written down everywhere: " + err.Error())
 		}
 	})
 }

@@ -62,14 +62,13 @@ func newHands(ctx context.Context, cfg config.Config, c *chosen) *hands {
 		h.desk.ReadOnly = h.refusal
 		return h
 	}
-	path, err := auditPath(cfg)
-	if err != nil {
+	var err error
+	if h.desk.Audit, err = openAudit(cfg); err != nil {
 		h.refusal = err.Error()
 		h.desk.ReadOnly = h.refusal
 		return h
 	}
-	h.desk.Audit = actions.OpenAudit(path, nil)
-	go h.remember(path) // a file system that does not answer costs the reasons, not the screen
+	go h.remember(h.desk.Audit.Path()) // a file system that does not answer costs the reasons, not the screen
 	return h
 }
 
@@ -93,7 +92,19 @@ func (h *hands) Close() {
 	}
 }
 
-// auditPath is where actions are written down.
+// openAudit opens what actions are written down in.
+func openAudit(cfg config.Config) (*actions.Audit, error) {
+	path, err := auditPath(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Actions.Journal {
+		return actions.OpenAudit(path, actions.OpenJournal(actions.JournalSocket).Send), nil
+	}
+	return actions.OpenAudit(path, nil), nil
+}
+
+// auditPath is the file in which actions are written down.
 func auditPath(cfg config.Config) (string, error) {
 	if cfg.Actions.Audit != "" {
 		home, _ := os.UserHomeDir()

@@ -13,7 +13,8 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"foretop/actions"
+	"foretop/config"
+	"foretop/schedulers/kubernetes"
 	"foretop/sshpool"
 )
 
@@ -21,6 +22,7 @@ import (
 func newRun(opts *options) *cobra.Command {
 	r := runner{}
 	var what choice
+	through := ""
 	cmd := &cobra.Command{
 		Use:   "run NODES... -- COMMAND...",
 		Short: "Run a command on many nodes",
@@ -75,7 +77,10 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			if cfg.ReadOnly {
 				return errors.New(readOnlyWords)
 			}
-			targets := targetsOf(r.names)
+			targets, err := runTargets(cfg, r.names, through)
+			if err != nil {
+				return err
+			}
 			switch {
 			case dash > 0 && len(r.names) == 0:
 				return usage(fmt.Errorf("no node is in %s", strings.Join(named, " ")))
@@ -87,11 +92,9 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 					r.names = append(r.names, t.Name)
 				}
 			}
-			path, err := auditPath(cfg)
-			if err != nil {
+			if r.audit, err = openAudit(cfg); err != nil {
 				return err
 			}
-			r.audit = actions.OpenAudit(path, nil)
 			defer r.audit.Close()
 			r.id, r.user, r.from = rand.Text()[:12], whoAmI(), thisHost()
 			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -107,6 +110,7 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 	f.DurationVar(&r.connect, "connect", 30*time.Second, "how long a node may take to be reached")
 	f.IntVarP(&r.width, "fanout", "f", 128, "how many commands run at once")
 	f.IntVar(&r.limit, "limit", 1<<20, "how many bytes of a node's output are kept; the command goes on")
+	f.StringVar(&through, "exec", "", "reach the nodes through the pods of `foretop kube-manifest` in this Kubernetes `CONTEXT`, not by SSH")
 	opts.addSSH(cmd)
 	what.add(cmd, "run on")
 	return cmd
@@ -126,6 +130,24 @@ func textFor(w io.Writer) func(string) string {
 		return forTerminal
 	}
 	return asItIs
+}
+
+// runTargets are how the nodes of a run are reached: by SSH, or through the pods of a cluster, where the command line or the configuration says so.
+func runTargets(cfg config.Config, names []string, kube string) ([]sshpool.Target, error) {
+	targets := targetsOf(names)
+	o := kubernetes.Options{Context: kube}
+	if kube == "" && !cfg.Kube.Exec {
+		return targets, nil
+	}
+	if !kubernetes.HasConfig(o) {
+		return nil, fmt.Errorf("no kubeconfig has the context %q, through which nodes are to be reached (--exec, or kubernetes.exec in the configuration file): see `kubectl config get-contexts`", kube)
+	}
+	kubernetes.Silence()
+	door := kubeDoor(o, cfg.Kube.Namespace)
+	for i := range targets {
+		targets[i] = sshpool.Target{Name: targets[i].Name, Door: door}
+	}
+	return targets, nil
 }
 
 // dial opens a pool for the nodes and runs the command over it.

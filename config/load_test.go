@@ -23,6 +23,9 @@ ssh:
 groups:
   train: gpu[001-064]
   all: "@train,login1"
+actions:
+  audit: ~/audit.jsonl
+  journal: true
 layouts:
   - job: llama3-*
     layout: tp=8 pp=4 dp=16
@@ -34,6 +37,7 @@ func TestParse(t *testing.T) {
 		Refresh: 2 * time.Second, Metric: "util", Theme: "light", Mouse: true, ASCII: true,
 		SSH:     SSH{Config: "~/cluster/ssh_config"},
 		Groups:  Groups{"train": "gpu[001-064]", "all": "@train,login1"},
+		Actions: Actions{Audit: "~/audit.jsonl", Journal: true},
 		Layouts: Layouts{{"llama3-*", "tp=8 pp=4 dp=16"}, {"x", "shard=8 replicate=-1"}},
 	}
 	got, err := parse([]byte(everything))

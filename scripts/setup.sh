@@ -75,6 +75,7 @@ need slurmd slurmd
 need slurm-client squeue sbatch scontrol
 need munge munged
 need sudo sudo
+header /lib/systemd/systemd-journald systemd
 need fuse3 fusermount3
 # The launchers that the tests start; scripts/launchers.sh adds those that Debian does not have.
 need openmpi-bin mpirun

@@ -43,7 +43,7 @@ func (p *Pool) Exec(ctx context.Context, name string, c Command) (Exit, error) {
 	}
 	exit, err := execOn(ctx, l.carrier, c)
 	if err != nil {
-		return exit, fmt.Errorf("run on %s: %w", name, n.because(l, err))
+		return exit, fmt.Errorf("run on %s: %w", name, advised(n.because(l, err)))
 	}
 	return exit, nil
 }

@@ -35,7 +35,7 @@ func (p *Pool) Tool(ctx context.Context, name string, args []string, stdout, std
 	exit, err := execOn(ctx, l.carrier, Command{line, stdout, said})
 	switch {
 	case err != nil:
-		return exit, fmt.Errorf("run the collector on %s: %w", name, n.because(l, err))
+		return exit, fmt.Errorf("run the collector on %s: %w", name, advised(n.because(l, err)))
 	case exit.Code == noTool && said.seen, exit.Code == 126, exit.Code == 127:
 		return Exit{Code: -1}, fmt.Errorf("run the collector on %s: %w: it lies there no more; foretop puts it there again when it connects anew", name, ErrNotStarted)
 	}
