@@ -129,10 +129,6 @@ func (m *Model) startMenu() {
 		}
 		return
 	}
-	if m.opt.Actor != nil && m.opt.Actor.Refusal() != "" {
-		m.notice = m.opt.Actor.Refusal()
-		return
-	}
 	list := m.deeds(m.place())
 	if len(list) == 0 {
 		m.notice = "nothing can be done here"

@@ -223,7 +223,7 @@ func TestItChangedMeanwhile(t *testing.T) {
 
 // TestAnswersThatDoNotCount are keys from before the question could be read, keys that are held down, and what is pasted; each of them starts the wait anew.
 func TestAnswersThatDoNotCount(t *testing.T) {
-	d, h := asked(t, proven(), "2", "/", "g", "p", "u", "0", "6", "3", "enter", "D", "f", "a", "n", "enter")
+	d, h := asked(t, proven(), "2", "/", "g", "p", "u", "0", "6", "4", "enter", "D", "f", "a", "n", "enter")
 	for range 40 { // Enter is held down
 		d.keys("enter")
 	}

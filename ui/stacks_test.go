@@ -217,7 +217,7 @@ func TestFrozenAudit(t *testing.T) {
 	h := newHands(t)
 	h.planner.Door = stackDoor()
 	thaw := make(chan struct{})
-	h.Audit = actions.OpenAudit(h.Audit.Path(), func(actions.Line) { <-thaw })
+	h.Audit = actions.OpenAudit(h.Audit.Path(), func(actions.Line) error { <-thaw; return nil })
 	t.Cleanup(h.Audit.Close)
 	d := drive(proven(), 120, 40, Options{Actor: h})
 	_, cmd := d.Update(keyMsg("S"))
