@@ -71,7 +71,7 @@ func (l *Planner) end(in *Intent, s *fleet.Snapshot, key string) Step {
 	switch {
 	case j.Told == nil:
 		step.Refused = "no scheduler knows it: signal its processes instead (K)"
-	case !j.Ended.IsZero():
+	case j.Told.Phase == schedulers.Ended: // its processes may have: it was queued again, and waits
 		step.Refused = "it has ended"
 	default:
 		step.Where = strings.TrimSpace(j.Told.Kind + " " + j.Told.Cluster)

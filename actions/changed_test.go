@@ -57,8 +57,10 @@ func TestCancelSeveral(t *testing.T) {
 		return &fleet.Job{Key: "slurm/" + id, ID: id, Name: "train", User: user, Told: &fleet.Told{Job: &schedulers.Job{Key: "slurm/" + id}, Kind: "slurm", Cluster: "bay"}}
 	}
 	over := told("4", "ann")
-	over.Ended = time.Now()
-	s.Jobs = []*fleet.Job{told("1", "ann"), told("2", "bob"), told("3", ""), over, {Key: "process/x", ID: "x", User: "ann"}}
+	over.Ended, over.Told.Phase = time.Now(), schedulers.Ended
+	again := told("3", "") // its processes have ended, and it waits in the queue
+	again.Ended, again.Told.Phase = time.Now(), schedulers.Pending
+	s.Jobs = []*fleet.Job{told("1", "ann"), told("2", "bob"), again, over, {Key: "process/x", ID: "x", User: "ann"}}
 	c := newCluster(1)
 	p := planner(c).Preview(s, Intent{Kind: Cancel, Jobs: []string{"slurm/1", "slurm/2", "slurm/3", "slurm/4", "process/x", "slurm/9"}, Hidden: []string{"slurm/2"}})
 	var refused []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"foretop/fleet"
 )
@@ -78,5 +79,5 @@ func (d *Desk) lineOf(p *Preview) Line {
 	if in.Blocking {
 		how = "py-spy dump"
 	}
-	return Line{Action: Dump, Target: in.Title, Where: plural(len(slices.Compact(nodes)), "node"), Command: []string{how + ", else /proc, of " + processes(p.Ready())}}
+	return Line{Action: Dump, Target: in.Title, Where: strings.TrimSpace(p.world + " " + plural(len(slices.Compact(nodes)), "node")), Command: []string{how + ", else /proc, of " + processes(p.Ready())}}
 }

@@ -35,6 +35,7 @@ type Preview struct {
 	Count    int    // the number to type; 0: y is enough
 	Trouble  string // why nothing can be done at all; ""
 
+	world  string                                                // Planner.World
 	stacks func(ctx context.Context, answered func(int)) []Stack // of a Dump
 }
 
@@ -71,7 +72,7 @@ const maxReason = 256
 
 // Preview computes what an intent comes to.
 func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
-	p := &Preview{Intent: in}
+	p := &Preview{Intent: in, world: l.World}
 	switch in.Kind {
 	case Drain, Resume:
 		l.nodes(p, s)

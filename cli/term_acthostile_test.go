@@ -76,7 +76,7 @@ func walkHostile(t *testing.T, b *actBed) {
 	only("cold")
 	a.eventually("a process is named", func() bool {
 		a.do("K")
-		s := a.WaitFor(`which of them|which\?|no process|no job`, 20*time.Second)
+		s := a.WaitFor(`which processes|which\?|no process|no job`, 20*time.Second)
 		a.leave("K")
 		return strings.Contains(s, "rank 0, pid") && strings.Contains(s, "rank 1, pid")
 	})
@@ -91,7 +91,7 @@ func walkHostile(t *testing.T, b *actBed) {
 		t.Errorf("another question:\n%s", question)
 	}
 	a.answer("1")
-	a.WaitFor(`(?m)^ *1 done`, actWithin)
+	a.WaitFor(`\b1 done`, actWithin)
 	got, err := os.ReadFile(noted)
 	must(t, err)
 	told, user, _ := strings.Cut(strings.TrimSuffix(string(got), "\n"), "\n")
@@ -106,7 +106,7 @@ func walkHostile(t *testing.T, b *actBed) {
 		t.Errorf("another question:\n%s", question)
 	}
 	a.answer("1")
-	a.WaitFor(`(?m)^ *1 done`, actWithin)
+	a.WaitFor(`\b1 done`, actWithin)
 	if out, err := n.Exec("cat", "/tmp/noted"); err != nil || !strings.HasPrefix(out, "$(touch /tmp/foretop-canary") || strings.Count(out, "\n") != 1 {
 		t.Errorf("noted on the node: %q %v", out, err)
 	}
@@ -117,7 +117,7 @@ func walkHostile(t *testing.T, b *actBed) {
 	a.Paste("\x1b]0;owned\x07\ny\n1\n\x1b[31;5mred; touch " + b.canary + "-j")
 	a.asks("Enter")
 	a.answer("1")
-	a.WaitFor(`(?m)^ *1 done`, actWithin)
+	a.WaitFor(`\b1 done`, actWithin)
 	reason, ok := strings.CutPrefix(b.reason(t, name), "root|")
 	if !ok || telemetry.Clean(reason, 1<<10) != reason || !strings.HasPrefix(reason, `hot "$(touch `+b.canary+`-i)" `) || !strings.HasSuffix(reason, "red; touch "+b.canary+"-j") {
 		t.Errorf("sinfo -R: %q", reason)

@@ -35,7 +35,7 @@ func (s *screen) onAll(line string) {
 	s.press("!")
 	s.WaitFor(`command:`, 10*time.Second)
 	s.press(line)
-	s.WaitFor(`Enter goes on`, 10*time.Second)
+	s.WaitFor(`goes on to the question`, 10*time.Second)
 	s.press("Enter")
 	s.WaitFor(`do it\? type 4`, 10*time.Second)
 	time.Sleep(time.Second) // what is typed before the question has settled does not count

@@ -39,7 +39,7 @@ func (m *Model) drawAct(a area) {
 	case stageTargets:
 		words := "Space chooses, * all, Enter goes on, Esc leaves"
 		if s.targets[0].process.PID == 0 {
-			words = "Space chooses, * all, F all that have this one's finding, Enter goes on"
+			words = "Space chooses, * all, F all of this one's finding, Enter goes on, Esc leaves"
 		}
 		head(words, fg(colDim))
 		list(len(s.targets), func(a area, i int, here bool) {

@@ -15,6 +15,7 @@ const (
 	maxRunLines = 5000
 	maxRunLine  = 2 << 10 // bytes of one line
 	maxRunWhy   = 512
+	runWhyWidth = 72      // cells of a line of it
 	smallRun    = 8       // lines that are shown without being asked for
 	smallBytes  = 2 << 10 // and bytes
 	tabStop     = 8
@@ -22,28 +23,19 @@ const (
 
 // runText is an output fit to be shown: no tab, and nothing that a terminal obeys.
 type runText struct {
-	why   string // why there is no end, before all else; ""
+	why   []string // why there is no end, before all else, in lines that every screen holds
 	lines []string
 	notes []string // what is not shown of it, and why
 }
 
-func (t *runText) rows() int {
-	n := len(t.lines) + len(t.notes)
-	if t.why != "" {
-		n++
-	}
-	return n
-}
+func (t *runText) rows() int { return len(t.why) + len(t.lines) + len(t.notes) }
 
 // line is the i-th, and whether it is about the output, not of it.
 func (t *runText) line(i int) (words string, note bool) {
-	if t.why != "" {
-		if i == 0 {
-			return t.why, true
-		}
-		i--
+	if i < len(t.why) {
+		return t.why[i], true
 	}
-	if i < len(t.lines) {
+	if i -= len(t.why); i < len(t.lines) {
 		return t.lines[i], false
 	}
 	return t.notes[i-len(t.lines)], true
@@ -51,7 +43,10 @@ func (t *runText) line(i int) (words string, note bool) {
 
 // makeRunText prepares the output of a group. It costs what is shown of it, whatever there is.
 func makeRunText(g *actions.Group) *runText {
-	t := &runText{why: telemetry.Clean(g.Why, maxRunWhy)}
+	t := &runText{}
+	if g.Why != "" {
+		t.why = wrap(telemetry.Clean(g.Why, maxRunWhy), runWhyWidth, false)
+	}
 	if rest := t.cut(g.Output); rest != "" {
 		t.notes = append(t.notes, "… "+count(strings.Count(rest, "\n")+1, "more line")+" of it not shown here: foretop run shows all")
 	}
