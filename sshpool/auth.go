@@ -35,6 +35,7 @@ type authAttempt struct {
 	reached    bool // authentication began
 	partial    bool // a key was taken, and more is asked for
 	agentErr   error
+	stages     *stages // nil: nobody looks
 }
 
 // identities gathers the keys for a host, in the order of sshconnect2.c pubkey_prepare: given signers, certificates named in the
@@ -150,6 +151,7 @@ func agentSocket(configured string) string {
 // then offered by the next call.
 func (a *authAttempt) method(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	a.reached = true
+	a.stages.met(string(c.Metadata.ServerVersion()), c.Algorithms)
 	a.partial = len(c.PartialSuccessMethods) > 0
 	if len(c.AllowedMethods) > 0 {
 		a.methods = c.AllowedMethods
@@ -178,6 +180,7 @@ func (o *offer) PublicKey() ssh.PublicKey {
 	if o.index >= o.attempt.next { // x/crypto asks for the key of each signer as it comes to it
 		o.attempt.next = o.index + 1
 		o.attempt.offered = append(o.attempt.offered, o.identity().origin)
+		o.attempt.stages.offersKey(o.identity())
 	}
 	return o.identity().public
 }
@@ -189,6 +192,7 @@ func (o *offer) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	i := o.identity()
 	sig, err := i.sign(rand, data, algorithm)
+	o.attempt.stages.signs(err)
 	if err != nil {
 		o.attempt.unable = append(o.attempt.unable, i.origin)
 		o.attempt.signErr = err

@@ -29,6 +29,7 @@ type bootstrap struct {
 	shared  string
 	bundles []*payload.Bundle
 	home    time.Duration // how long a look into the shared folder may take
+	told    bool          // the start script says what it finds on its way: see tracedeploy.go
 }
 
 // homeSeconds is home as sleep takes it everywhere: whole seconds, at least one.
@@ -59,6 +60,7 @@ const common = `cd /;LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
 func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	var s strings.Builder
 	s.WriteString(telemetry.NonceVar + "=" + nonce + ";export " + telemetry.NonceVar + ";" + common)
+	s.WriteString(b.tells(`say SHELL ` + nonce + ` "$SHELL";`))
 	s.WriteString(b.platforms())
 	s.WriteString(`[ -n "$c" ]||{ say NEED ` + nonce + ` $s $m none;exit 0;};`)
 	s.WriteString(`v=0;if [ -n "$r" ];then if [ -e /proc/driver/nvidia/version ]||[ -e /dev/nvidiactl ]||[ -n "$FORETOP_PLAY_NVIDIA" ];then v=1;fi;fi;`)
@@ -66,9 +68,10 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	// all DIR: the programs that this node needs lie there, unharmed. ok DIR: and may be run there. go DIR: becomes the collector.
 	s.WriteString(`all(){ sum "$1/c-$c" $c $z&&{ [ $v = 0 ]||sum "$1/n-$r" $r $y;};};`)
 	s.WriteString(`ok(){ [ -x "$1/c-$c" ]&&own "$1"&&all "$1"&&{ [ $p = 0 ]||runs "$1/c-$c" $a;};};`)
-	s.WriteString(`go(){ if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >/proc/$$/oom_score_adj;} 2>/dev/null;` +
+	s.WriteString(b.tells(`at(){ say AT ` + nonce + ` $*;};why(){ if [ -L "$1" ];then w=link;elif [ -d "$1" ];then if own "$1";then w=empty;if [ -e "$1/c-$c" ];then w=damaged;[ -x "$1/c-$c" ]||w=noexec;all "$1"&&[ $w = damaged ]&&w=has;fi;else w=others;fi;else w=absent;fi;at $w "$1";};`))
+	s.WriteString(`go(){ ` + b.tells(`say GO `+nonce+` "$1";`) + `if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >/proc/$$/oom_score_adj;} 2>/dev/null;` +
 		`command -v nice >/dev/null 2>&1&&exec nice -n 10 "$1/c-$c" $a;exec "$1/c-$c" $a;};`)
-	fmt.Fprintf(&s, `for d in %s;do ok "$d"&&go "$d";done;`, b.words())
+	fmt.Fprintf(&s, `for d in %s;do %sok "$d"&&go "$d";done;`, b.words(), b.tells(`why "$d";`))
 	// Nothing to run here yet. The shared folder gets a mark, by which nodes that share it are known. look: 0 when it is usable and all is
 	// there, 3 when it is usable. It runs beside, for a time, and without our output: a home that hangs must not hold the node up.
 	fmt.Fprintf(&s, `h="%s";look(){ [ -n "$HOME" ]&&{ mk "$h"||{ [ -O "$h" ]&&chmod 700 "$h"&&own "$h";};}&&{ `+
@@ -76,10 +79,11 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	// The numbers of its processes come from /proc/self, not from the shell's dollar and exclamation mark, which csh may take for history.
 	fmt.Fprintf(&s, `k=-;{ (read l x </proc/self/stat;e=$({ read p x </proc/self/stat;echo $p;exec >/dev/null;sleep %d;kill -9 $l;} &);look;j=$?;kill $e;exit $j) >/dev/null;`+
 		`j=$?;case $j in 0|3)read k <"$h/.id";;esac;} 2>/dev/null;`, b.homeSeconds())
+	s.WriteString(b.tells(`say HOME ` + nonce + ` $j;`))
 	// cp1 DIR NAME SHA SIZE: one program from the shared folder into DIR, whole or not at all.
 	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$.$FORETOP_NONCE";cp "$h/$2-$3" "$t" 2>/dev/null&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
 	fmt.Fprintf(&s, `if [ $j = 0 ];then p=1;for d in %s;do mk "$d"&&can "$d"&&cp1 "$d" c $c $z&&{ [ $v = 0 ]||cp1 "$d" n $r $y;}&&ok "$d"&&{ prune "$d" 2>/dev/null;go "$d";};done;ok "$h"&&go "$h";fi;`, b.words())
-	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;break;fi;q=noexec;fi;;esac;i=$((i+1));done;`, b.words(), ints(skip))
+	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;%sbreak;fi;q=noexec;%s%sfi;;esac;i=$((i+1));done;`, b.words(), ints(skip), b.tells(`at usable "$d";`), b.tells(`at noexec "$d";`), b.tells(`else at denied "$d";`))
 	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w$k" = -- ];then :;elif [ "$w" = - ];then if can "$h";then w=h;else q=noexec;fi;fi;if [ "$w" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)
 	return wrap(s.String())
 }
@@ -129,6 +133,14 @@ func (b *bootstrap) upload(nonce string, folder int, prefix string, f *payload.F
 	}
 	fmt.Fprintf(&s, `mv -f "$t" "$f" 2>/dev/null||bad write $d;prune "$d" 2>/dev/null;say DONE %s`, nonce)
 	return wrap(s.String())
+}
+
+// tells gives what a script says beside its start line, where somebody looks.
+func (b *bootstrap) tells(words string) string {
+	if b.told {
+		return words
+	}
+	return ""
 }
 
 func wrap(script string) string { return "exec /bin/sh -c '" + script + "'" }

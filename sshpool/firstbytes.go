@@ -16,8 +16,9 @@ type firstBytes struct {
 	net.Conn
 
 	mu      sync.Mutex
-	any     bool // a byte came
-	version bool // "SSH-" came
+	any     bool   // a byte came
+	greeted func() // called when "SSH-" came; nil: nobody waits for it
+	version bool   // "SSH-" came
 	said    []byte
 }
 
@@ -39,6 +40,9 @@ func (c *firstBytes) note(b []byte) {
 	c.said = append(c.said, b[:min(len(b), maxFirstBytes-len(c.said))]...)
 	if i := bytes.Index(c.said, []byte("SSH-")); i >= 0 {
 		c.version, c.said = true, append([]byte(nil), c.said[:i]...)
+		if c.greeted != nil {
+			c.greeted()
+		}
 	}
 }
 

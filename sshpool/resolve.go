@@ -74,7 +74,13 @@ func (r *resolver) askBase() answer {
 }
 
 // resolve gives all that is needed to reach name. The answer may be shared: it is not to be changed.
-func (r *resolver) resolve(ctx context.Context, name string) (*Resolved, error) {
+func (r *resolver) resolve(ctx context.Context, name string) (answer *Resolved, err error) {
+	if look := traceOf(ctx).step("resolve"); look != nil {
+		defer func() {
+			r.explain(look, answer)
+			look.end(err)
+		}()
+	}
 	s, err := parseName(name)
 	if err != nil {
 		return nil, &problem{state: Lost, again: pauseHold, cause: err.Error(), remedy: "name it as ssh does: host, alias or user@host:port", err: err}
