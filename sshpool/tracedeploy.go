@@ -28,8 +28,9 @@ var atWords = map[string]string{
 	"noexec":  "it may not execute programs",
 	"link":    "a symbolic link: never used",
 	"others":  "not a folder of yours alone (owner, or mode other than 0700): never used",
+	"open":    "in a folder where others may replace it (open to all without the sticky bit, or owned by another user): never used",
 	"absent":  "not there",
-	"denied":  "it cannot be made, or is not yours alone",
+	"denied":  "it cannot be made, or is not safely yours alone",
 	"usable":  "it takes the collector",
 }
 
