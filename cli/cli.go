@@ -6,7 +6,7 @@
 //	0  it did what was asked
 //	1  an error, named on standard error
 //	2  the command line was wrong: an unknown flag, command or node set
-//	3  some node is not live (snapshot), or something was not done (drain, resume), each named with its cause
+//	3  some node is not live (snapshot, doctor), or something was not done (drain, resume), each named with its cause
 package cli
 
 import (
