@@ -43,7 +43,7 @@ func TestBedDoctor(t *testing.T) {
 	known, err := os.ReadFile(knownHostsOf(t, bed))
 	must(t, err)
 
-	out, errs, code := doctorOn(t, bed, "--timeout", "12s", "node[001-012]")
+	out, errs, code := doctorOn(t, bed, "node[001-012]")
 	t.Logf("%s%s", out, errs)
 	if code != codeNotLive || errs != "" {
 		t.Errorf("exit %d, %q", code, errs)
@@ -55,9 +55,9 @@ func TestBedDoctor(t *testing.T) {
 		`(?m)^✖ node005: needs-auth, login: permission denied`,
 		`(?m)^✖ node006: refused, shell: the login shell ran no collector \(exit 1\): This account is currently not available`,
 		`(?m)^✖ node008: refused, folder: no folder may execute programs`,
-		`(?m)^✖ node009: connecting, stalled at shell for `,
+		`(?m)^✖ node009: lost, shell: logged in, but no collector started in 30s`,
 		`(?m)^✖ node\[010-011\] \(2\): lost, TCP: connection refused by `,
-		`(?m)^✖ node012: connecting, stalled at server for `,
+		`(?m)^✖ node012: lost, server: \S+ accepts connections but says nothing`,
 		`(?m)^node010\n  ● resolve `, // one of the two is walked through
 		`(?m)^  ✖ login .*\n( {31}.*\n)*? {31}ED25519 SHA256:\S+ \(.*\): not taken$`,
 		`(?m)^  ✖ folder .*\n( {31}.*\n)*? {31}/dev/shm/foretop-\d+: it may not execute programs$`,
@@ -68,6 +68,12 @@ func TestBedDoctor(t *testing.T) {
 	}
 	if strings.Contains(out, "\nnode001\n") || strings.Contains(out, "\nnode011\n") {
 		t.Error("a healthy node, or the second of a kind, is walked through")
+	}
+
+	// Where its own time is over first, the step at which it stands is named.
+	out, _, code = doctorOn(t, bed, "--timeout", "8s", "node012")
+	if want := regexp.MustCompile(`(?m)^✖ node012: connecting, stalled at server for .*\n    → its sshd hangs .*\n\nnode012\n(  .*\n)*  ◌ server `); code != codeNotLive || !want.MatchString(out) {
+		t.Errorf("exit %d:\n%s", code, out)
 	}
 
 	out, errs, code = doctorOn(t, bed, "node007")

@@ -99,6 +99,7 @@ func (d *deployment) start(whole context.Context) (s *started, line startLine, e
 	code := p.exit.wait(300 * time.Millisecond)
 	if (code == 126 || code == 127) && !d.proven { // what lay there cannot be executed after all: find out where one can
 		d.proven = true
+		look.gives("what lies there cannot be executed after all: each is tried before it is trusted")
 		return d.start(whole)
 	}
 	return nil, line, d.ended(p, notes, code)
@@ -248,7 +249,7 @@ func (d *deployment) send(ctx context.Context, b *payload.Bundle, n need, folder
 	moved := func() { still.Reset(pause) }
 	d.node.report(Status{State: Deploying, Cause: fmt.Sprintf("sending the collector (%.1f MB)", float64(b.Collector.Size)/1e6)})
 	run := folder >= 0 || n.folder < 0
-	sends := d.sends("the collector", b.Collector.Size, folder)
+	sends := d.sends(b, n.nv && b.Reader != nil, folder)
 	if n.nv && b.Reader != nil {
 		if err := d.put(ctx, folder, "n", b.Reader, "", n.gz, false, moved); err != nil {
 			return err

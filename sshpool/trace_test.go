@@ -95,7 +95,7 @@ func TestTraceOfARealServer(t *testing.T) {
 	says(t, steps, "login", "as ftbash", d.root+"/id): taken")
 	says(t, steps, "shell", "/bin/bash")
 	says(t, steps, "folder", "/tmp/foretop-61002: not there", "usable, without this collector", "wanted: the collector for")
-	says(t, steps, "upload", "the collector (", "~", ".cache/foretop")
+	says(t, steps, "upload", "the collector (", ".cache/foretop")
 	says(t, steps, "collector", "started in "+d.root+"/tmp/foretop-61002")
 	p.Close()
 

@@ -1,10 +1,13 @@
 package sshpool
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"foretop/sshpool/payload"
 )
 
 // What the start script says beside its start line where somebody looks: at each point where it decides, what it found there.
@@ -49,6 +52,7 @@ type lookout struct {
 	said    string
 	came    bool // the script's first word
 	further bool // not the first start: the shell is known
+	left    bool // another start takes its place
 }
 
 // lookout begins to look at a start.
@@ -88,6 +92,9 @@ func (l *lookout) Write(b []byte) (int, error) {
 		}
 		l.hear(string(l.line))
 		l.line = l.line[:0]
+		if !l.came {
+			l.noise++
+		}
 	}
 	return len(b), nil
 }
@@ -165,7 +172,7 @@ func (l *lookout) goes(dir string) {
 // end is told the start line, or why there was none.
 func (l *lookout) end(line startLine, err error) {
 	switch {
-	case l == nil, err != nil: // the step that goes on is the one that failed
+	case l == nil, l.left, err != nil: // the step that goes on is the one that failed
 	case line.kind == "stream":
 		l.now.end(nil)
 	case line.kind == "need":
@@ -175,10 +182,23 @@ func (l *lookout) end(line startLine, err error) {
 	}
 }
 
+// gives says that a start came to nothing, and another is tried.
+func (l *lookout) gives(why string) {
+	if l == nil {
+		return
+	}
+	l.left = true
+	l.now.end(errors.New(why))
+}
+
 // sends begins the step of an upload.
-func (d *deployment) sends(what string, size int64, folder int) *span {
+func (d *deployment) sends(b *payload.Bundle, reader bool, folder int) *span {
 	s := d.trace.step("upload")
 	if s != nil {
+		what, size := "the collector", b.Collector.Size
+		if reader {
+			what, size = "the collector and its NVML reader", size+b.Reader.Size
+		}
 		dir := d.scripts.shared
 		if folder >= 0 {
 			dir = d.scripts.folders[folder]
