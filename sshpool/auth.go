@@ -23,6 +23,7 @@ type identity struct {
 // authAttempt is one handshake's authentication. Keys are offered in OpenSSH's order; a key that the server would take but that cannot
 // sign (locked, declined, agent gone) is passed over, and remembered for the words.
 type authAttempt struct {
+	stages     *stages // nil: nobody looks
 	resolved   *Resolved
 	identities []identity
 	next       int      // first identity not yet offered
@@ -35,7 +36,6 @@ type authAttempt struct {
 	reached    bool // authentication began
 	partial    bool // a key was taken, and more is asked for
 	agentErr   error
-	stages     *stages // nil: nobody looks
 }
 
 // identities gathers the keys for a host, in the order of sshconnect2.c pubkey_prepare: given signers, certificates named in the
@@ -151,7 +151,6 @@ func agentSocket(configured string) string {
 // then offered by the next call.
 func (a *authAttempt) method(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	a.reached = true
-	a.stages.met(string(c.Metadata.ServerVersion()), c.Algorithms)
 	a.partial = len(c.PartialSuccessMethods) > 0
 	if len(c.AllowedMethods) > 0 {
 		a.methods = c.AllowedMethods

@@ -161,7 +161,7 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 			}
 			return nil
 		},
-		AuthCallback: auth.method,
+		AuthCallback: auth.stages.meeting(auth.method),
 		BannerCallback: func(message string) error {
 			if len(auth.banner) < 2<<10 {
 				auth.banner += message[:min(len(message), 2<<10)]

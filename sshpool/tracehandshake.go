@@ -82,6 +82,19 @@ func (st *stages) hostKey(k *knowledge, r *Resolved, key ssh.PublicKey, bad *Hos
 	}
 }
 
+// meeting gives a callback of the login before which the server is met; where nobody looks, the callback itself.
+func (st *stages) meeting(login authCallback) authCallback {
+	if st == nil {
+		return login
+	}
+	return func(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+		st.met(string(c.Metadata.ServerVersion()), c.Algorithms)
+		return login(c)
+	}
+}
+
+type authCallback = func(*ssh.ClientAuthContext) (ssh.AuthMethod, error)
+
 // met is called with what is known of the server once keys are exchanged.
 func (st *stages) met(server string, a ssh.NegotiatedAlgorithms) {
 	if st == nil {
