@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func diagnosed(name string, reached bool, steps ...sshpool.Step) diagnosis {
 	if reached {
 		f.state = fleet.Live
 		f.hello = &facts.Hello{Hostname: name, Os: "Debian", Kernel: "6.1", User: "ann", Build: "v1", Arch: "amd64"}
-		f.sources = []fleet.Source{{Name: "cpu", State: facts.SourceState_SOURCE_OK, CallUS: 120}, {Name: "rdma", State: facts.SourceState_SOURCE_UNSUPPORTED, Text: "no RDMA devices"}}
+		f.sources = []fleet.Source{{Name: "cpu", State: facts.SourceState_SOURCE_OK, CallUS: 120, StuckS: fleet.Reading(math.NaN())}, {Name: "rdma", State: facts.SourceState_SOURCE_UNSUPPORTED, Text: "no RDMA devices"}}
 	} else if at := f.culprit(); at != nil {
 		f.cause, f.remedy = at.Cause, at.Remedy
 	}

@@ -73,7 +73,7 @@ func writeDiagnoses(w io.Writer, found []diagnosis) error {
 			n.Collector = &collectorJSON{h.Build, h.Hostname, h.Os, h.Kernel, h.Arch, h.User}
 		}
 		for _, s := range f.sources {
-			n.Sources = append(n.Sources, sourceJSON{s.Name, stateWord(s.State), unlessEmpty(s.Text), unlessEmpty(s.Remedy), known(s.CallUS, 1e-6), known(s.StuckS, 1)})
+			n.Sources = append(n.Sources, sourceJSON{s.Name, stateWord(s.State), unlessEmpty(s.Text), unlessEmpty(s.Remedy), known(s.CallUS, 1e6), known(s.StuckS, 1)})
 		}
 		out.Nodes = append(out.Nodes, n)
 	}
@@ -109,11 +109,12 @@ func unlessEmpty(s string) *string {
 	return &s
 }
 
-func known(r fleet.Reading, unit float64) *float64 {
+// known is a reading in parts of a unit; nil where it is not known.
+func known(r fleet.Reading, parts float64) *float64 {
 	if !r.Known() {
 		return nil
 	}
-	v := float64(r) * unit
+	v := float64(r) / parts
 	return &v
 }
 

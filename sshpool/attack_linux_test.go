@@ -52,17 +52,19 @@ func TestAnotherUserRaces(t *testing.T) {
 	must(err)
 	out, err := cmd.StdoutPipe()
 	must(err)
+
+	p, rec := newTestPool(t, Config{ConfigFile: d.config, Payload: fakeSet(t), Timing: quick(), Shared: d.root + "/open/shared-$u",
+		Folders: []string{d.root + "/open/foretop-$u", d.root + "/tmp/foretop-$u", d.root + "/safe/foretop-$u"}})
+	name := "ftsh@127.0.0.1"
+	p.Add(Target{Name: name})
+	_, at := rec.reached(name, Live, 0) // in the sticky folder, which is ours before the attack begins
+	at--
 	must(cmd.Start())
 	defer func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-
-	p, rec := newTestPool(t, Config{ConfigFile: d.config, Payload: fakeSet(t), Timing: quick(), Shared: d.root + "/open/shared-$u",
-		Folders: []string{d.root + "/tmp/foretop-$u", d.root + "/open/foretop-$u", d.root + "/safe/foretop-$u"}})
-	name := "ftsh@127.0.0.1"
-	p.Add(Target{Name: name})
-	at, from := 0, map[string]int{}
+	from := map[string]int{}
 	for round := range 12 {
 		_, at = rec.reached(name, Live, at)
 		rec.until("another hello", func() bool { return len(hellos(rec.lines[name])) == round+1 })
@@ -87,12 +89,13 @@ func TestAnotherUserRaces(t *testing.T) {
 		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != victim || info.Mode() != os.ModeDir|0o700 {
 			t.Errorf("round %d: %s is of %d, mode %v", round, folder, owner, info.Mode())
 		}
-		switch round % 3 { // what lies there goes, and the attacker may be first to put something in its place
-		case 0:
-			must(os.RemoveAll(sticky))
+		switch { // what lies there goes, and the attacker may be first to put something in its place
+		case round < 4:
+		case round%2 == 0:
+			_ = os.RemoveAll(sticky) // the attacker may be writing into what it put there meanwhile
 			must(os.RemoveAll(safe))
-		case 1:
-			must(os.RemoveAll(sticky))
+		default:
+			_ = os.RemoveAll(sticky)
 		}
 		rec.send(name, "exit 1")
 		_, at = rec.reached(name, Lost, at)
@@ -104,6 +107,9 @@ func TestAnotherUserRaces(t *testing.T) {
 	var moves int
 	if _, err := fmt.Sscan(line, &moves); err != nil || moves < 100 {
 		t.Errorf("the attacker made %d moves: %v", moves, err)
+	}
+	if from["/tmp/foretop-61001"] < 4 || from["/safe/foretop-61001"] == 0 {
+		t.Errorf("the collector ran from %v: not as this test means it", from)
 	}
 	t.Logf("the attacker made %d moves; the collector ran from %v", moves, from)
 	loot, err := filepath.Glob(d.root + "/loot/ran-*")

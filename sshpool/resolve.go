@@ -151,6 +151,9 @@ func (r *resolver) question(s spec) string {
 	return "ssh -G " + s.Host
 }
 
+// usualFiles are the first of filesRead: they may appear, whether or not ssh read them.
+const usualFiles = 2
+
 // filesRead gives the state of each file that decides the answer; absent ones count too, for they may appear.
 func (r *resolver) filesRead(verbose string) []fileState {
 	paths := []string{"/etc/ssh/ssh_config", filepath.Join(r.env.Home, ".ssh", "config")}

@@ -105,6 +105,11 @@ func TestTraceOfARealServer(t *testing.T) {
 		t.Errorf("steps %s:\n%s", got, told(steps))
 	}
 	says(t, steps, "folder", "/tmp/foretop-61002: the collector lies there, unharmed")
+	for _, a := range accounts[:4] { // the longer script is read alike by every login shell
+		steps := walk(t, p, rec, Target{Name: a.name + "@127.0.0.2"})
+		says(t, steps, "shell", a.shell)
+		says(t, steps, "collector", fmt.Sprintf("/tmp/foretop-%d", a.uid))
+	}
 }
 
 // Each trouble ends at its own step, with the words that the pool has for it.

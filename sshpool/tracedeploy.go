@@ -220,8 +220,8 @@ func (r *resolver) explain(s *span, answer *Resolved) {
 		if c.r != answer {
 			continue
 		}
-		for _, f := range c.files {
-			if f.mtime != 0 && !slices.Contains(read, f.path) {
+		for _, f := range c.files[min(len(c.files), usualFiles):] {
+			if f.mtime != 0 && !strings.HasSuffix(f.path, ".d") && !slices.Contains(read, f.path) {
 				read = append(read, f.path)
 			}
 		}
