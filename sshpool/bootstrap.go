@@ -74,7 +74,7 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	// all DIR: the programs that this node needs lie there, unharmed. ok DIR: and may be run there. go DIR: becomes the collector.
 	s.WriteString(`all(){ sum "$1/c-$c" $c $z&&{ [ $v = 0 ]||sum "$1/n-$r" $r $y;};};`)
 	s.WriteString(`ok(){ [ -x "$1/c-$c" ]&&own "$1"&&all "$1"&&{ [ $p = 0 ]||runs "$1/c-$c" $a;};};`)
-	s.WriteString(b.tells(`at(){ say AT ` + nonce + ` $*;};why(){ if [ -L "$1" ];then w=link;elif [ -d "$1" ];then if own "$1";then w=empty;if [ -e "$1/c-$c" ];then w=damaged;[ -x "$1/c-$c" ]||w=noexec;all "$1"&&[ $w = damaged ]&&w=has;fi;else w=others;safe "$1"||w=open;fi;else w=absent;fi;at $w "$1";};`))
+	s.WriteString(b.tells(`at(){ say AT ` + nonce + ` $*;};why(){ if [ -L "$1" ];then w=link;elif [ -d "$1" ];then if own "$1";then w=empty;if [ -e "$1/c-$c" ];then w=damaged;[ -x "$1/c-$c" ]||w=noexec;all "$1"&&[ $w = damaged ]&&w=has;fi;else w=others;safe "$1"||w=open;fi;else return;fi;at $w "$1";};`))
 	s.WriteString(`go(){ ` + b.tells(`say GO `+nonce+` "$1";`) + `if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >|/proc/$$/oom_score_adj;} 2>/dev/null;` +
 		`command -v nice >/dev/null 2>&1&&exec nice -n 10 "$1/c-$c" $a;exec "$1/c-$c" $a;};`)
 	fmt.Fprintf(&s, `for d in %s;do %sok "$d"&&go "$d";done;`, b.words(), b.tells(`why "$d";`))

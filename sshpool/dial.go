@@ -173,7 +173,7 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 	if err == nil {
 		_ = raw.SetDeadline(time.Time{}) // could be set, so it can be cleared
 		if a, ok := c.(ssh.AlgorithmsConnMetadata); ok {
-			auth.stages.met(string(c.ServerVersion()), a.Algorithms())
+			auth.stages.met(a.Algorithms())
 		}
 	} else {
 		raw.Close()

@@ -94,7 +94,7 @@ func TestTraceOfARealServer(t *testing.T) {
 	says(t, steps, "host key", "ED25519 SHA256:", "known by "+d.root+"/known:1")
 	says(t, steps, "login", "as ftbash", d.root+"/id): taken")
 	says(t, steps, "shell", "/bin/bash")
-	says(t, steps, "folder", "/tmp/foretop-61002: not there", "usable, without this collector", "wanted: the collector for")
+	says(t, steps, "folder", "/tmp/foretop-61002: it takes the collector", "usable, without this collector", "wanted: the collector for")
 	says(t, steps, "upload", "the collector (", ".cache/foretop")
 	says(t, steps, "collector", "started in "+d.root+"/tmp/foretop-61002")
 	p.Close()
@@ -409,7 +409,7 @@ func TestNoTraceCostsNothing(t *testing.T) {
 		tr := traceOf(ctx)
 		s := tr.step("TCP")
 		s.end(nil)
-		tr.stages().version()
+		tr.stages().version("")
 		_ = dialling(atHop(ctx, "x"))
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -32,10 +32,12 @@ var atWords = map[string]string{
 	"link":    "a symbolic link: never used",
 	"others":  "not a folder of yours alone (owner, or mode other than 0700): never used",
 	"open":    "in a folder where others may replace it (open to all without the sticky bit, or owned by another user): never used",
-	"absent":  "not there",
 	"denied":  "it cannot be made, or is not safely yours alone",
 	"usable":  "it takes the collector",
 }
+
+// noRuntimeDir is where the folder in $XDG_RUNTIME_DIR would be where that is not set.
+const noRuntimeDir = "/nonexistent/"
 
 // homeWords say what the shared folder gave.
 var homeWords = map[string]string{"0": "the collector lies there: it is copied", "3": "usable, without this collector", "137": "no answer in time: it hangs"}
@@ -144,8 +146,8 @@ func (l *lookout) shell(path string) {
 
 func (l *lookout) at(rest string) {
 	word, dir, _ := strings.Cut(rest, " ")
-	what, ok := atWords[word]
-	if !ok || l.further && word != "denied" && word != "noexec" {
+	what, ok := atWords[word] // a folder that is not there yet is not worth a word: what is made of it comes later
+	if !ok || strings.HasPrefix(dir, noRuntimeDir) || l.further && word != "denied" && word != "noexec" {
 		return
 	}
 	l.now.say(dir + ": " + what)

@@ -18,9 +18,9 @@ type stages struct {
 	now  *span
 	name string // of now
 	// of key exchange and login, whose words come later
-	server, exchange *span
-	told             bool
-	offers           []offered
+	exchange *span
+	told     bool
+	offers   []offered
 }
 
 // offered is one of our keys, and what became of it.
@@ -36,7 +36,6 @@ func (t *tracing) stages() *stages {
 	}
 	st := &stages{t: t}
 	st.next("server")
-	st.server = st.now
 	return st
 }
 
@@ -46,14 +45,15 @@ func (st *stages) next(name string) {
 	st.now, st.name = st.t.step(name), name
 }
 
-// version is called with what came first of the server's version line.
-func (st *stages) version() {
+// version is called with the server's version line.
+func (st *stages) version(line string) {
 	if st == nil {
 		return
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.name == "server" {
+		st.now.say(line)
 		st.next("key exchange")
 		st.exchange = st.now
 	}
@@ -88,15 +88,15 @@ func (st *stages) meeting(login authCallback) authCallback {
 		return login
 	}
 	return func(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-		st.met(string(c.Metadata.ServerVersion()), c.Algorithms)
+		st.met(c.Algorithms)
 		return login(c)
 	}
 }
 
 type authCallback = func(*ssh.ClientAuthContext) (ssh.AuthMethod, error)
 
-// met is called with what is known of the server once keys are exchanged.
-func (st *stages) met(server string, a ssh.NegotiatedAlgorithms) {
+// met is called with what was agreed upon once keys are exchanged.
+func (st *stages) met(a ssh.NegotiatedAlgorithms) {
 	if st == nil {
 		return
 	}
@@ -106,7 +106,6 @@ func (st *stages) met(server string, a ssh.NegotiatedAlgorithms) {
 		return
 	}
 	st.told = true
-	st.server.say(server)
 	cipher := a.Write.Cipher
 	if a.Write.MAC != "" {
 		cipher += " with " + a.Write.MAC
