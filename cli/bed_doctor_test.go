@@ -59,8 +59,8 @@ func TestBedDoctor(t *testing.T) {
 		`(?m)^✖ node\[010-011\] \(2\): lost, TCP: connection refused by `,
 		`(?m)^✖ node012: lost, server: \S+ accepts connections but says nothing`,
 		`(?m)^node010\n  ● resolve `, // one of the two is walked through
-		`(?m)^  ✖ login .*\n( {31}.*\n)*? {31}ED25519 SHA256:\S+ \(.*\): not taken$`,
-		`(?m)^  ✖ folder .*\n( {31}.*\n)*? {31}/dev/shm/foretop-\d+: it may not execute programs$`,
+		`(?m)^  ✖ login .*\n( {33}.*\n)*? {33}ED25519 SHA256:\S+ \(.*\): not taken$`,
+		`(?m)^  ✖ folder .*\n( {33}.*\n)*? {33}/dev/shm/foretop-\d+: it may not execute programs$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("no %s", want)

@@ -61,7 +61,7 @@ foretop doctor --json @train | jq -r '.nodes[] | select(.reached | not) | [.node
 			if d.json {
 				err = writeDiagnoses(cmd.OutOrStdout(), found)
 			} else {
-				_, err = io.WriteString(cmd.OutOrStdout(), tellDiagnoses(found, d.verbose, marksFor(utf8Locale(os.Getenv))))
+				_, err = io.WriteString(cmd.OutOrStdout(), tellDiagnoses(found, d.verbose, marksFor(utf8Locale(os.Getenv)), terminalWidth()))
 			}
 			if err != nil {
 				return err
@@ -108,12 +108,18 @@ func (d *doctor) examine(ctx context.Context, ssh sshpool.Config, targets []sshp
 	ssh.LookOnly = true
 	once := 1000 * time.Hour // no node is tried twice
 	ssh.Timing.BackoffMin, ssh.Timing.BackoffNear, ssh.Timing.BackoffMax, ssh.Timing.BackoffLong, ssh.Timing.TrustLook = once, once, once, once, once
+	names := make([]string, len(targets))
 	for i := range targets {
 		targets[i].Trace = &sshpool.Trace{}
+		names[i] = targets[i].Name
 	}
 	begun := time.Now()
 	s := openStation(fleet.Options{}, ssh, targets)
 	defer s.Close()
+	detail := len(targets) <= detailNodes // what each source costs
+	if detail {
+		s.Watch(names)
+	}
 	found := make([]diagnosis, len(targets))
 	live := make([]time.Time, len(targets))
 	left := len(targets)
@@ -138,7 +144,7 @@ func (d *doctor) examine(ctx context.Context, ssh sshpool.Config, targets []sshp
 			late := stopped || now.Sub(begun) > d.timeout
 			switch {
 			case !live[i].IsZero():
-				if n.State == fleet.Live && !sourcesTold(n) && now.Sub(live[i]) < sourcesWait && !stopped {
+				if n.State == fleet.Live && !sourcesTold(n, detail) && now.Sub(live[i]) < sourcesWait && !stopped {
 					continue
 				}
 			case n.State.Pending() && !late:
@@ -154,9 +160,10 @@ func (d *doctor) examine(ctx context.Context, ssh sshpool.Config, targets []sshp
 	return found
 }
 
-// sourcesTold says that each source of a live node has given an answer.
-func sourcesTold(n *fleet.Node) bool {
-	return len(n.Sources) > 0 && !slices.ContainsFunc(n.Sources, func(s fleet.Source) bool { return s.State == facts.SourceState_SOURCE_UNKNOWN })
+// sourcesTold says that each source of a live node has given an answer, and where detail was asked for that it came.
+func sourcesTold(n *fleet.Node, detail bool) bool {
+	return len(n.Sources) > 0 && !slices.ContainsFunc(n.Sources, func(s fleet.Source) bool { return s.State == facts.SourceState_SOURCE_UNKNOWN }) &&
+		(!detail || slices.ContainsFunc(n.Sources, func(s fleet.Source) bool { return s.CallUS.Known() }))
 }
 
 // diagnose says what a node came to.

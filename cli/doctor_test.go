@@ -12,6 +12,7 @@ import (
 	"foretop/sshpool"
 	"foretop/telemetry/facts"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -63,39 +64,46 @@ x gpu066: connecting, stalled at server with jump host login1 for 20 s
     -> its sshd hangs or something else listens there: look at the node's console
 
 gpu063
-  + resolve            5.2 ms  ann@gpu063.cluster:22
-                               ssh read /home/ann/.ssh/config
-  + transport                  foretop's own client
-  x TCP                0.3 ms  10.0.0.63:22
-                               connection refused by gpu063.cluster:22
-                               -> the node is up, but no sshd listens on port 22: start it, or check the port
+  + resolve              5.2 ms  ann@gpu063.cluster:22
+                                 ssh read /home/ann/.ssh/config
+  + transport                    foretop's own client
+  x TCP                  0.3 ms  10.0.0.63:22
+                                 connection refused by gpu063.cluster:22
+                                 -> the node is up, but no sshd listens on port 22: start it, or check the port
 
 gpu066
-  + resolve            5.2 ms  ann@gpu066.cluster:22
-                               ssh read /home/ann/.ssh/config
-  + transport                  foretop's own client
-  . jump host          2.00 s  login1
-  o login1: server       20 s  stalled at server with jump host login1 for 20 s
-                               -> its sshd hangs or something else listens there: look at the node's console
+  + resolve              5.2 ms  ann@gpu066.cluster:22
+                                 ssh read /home/ann/.ssh/config
+  + transport                    foretop's own client
+  . jump host            2.00 s  login1
+  o login1: server         20 s  stalled at server with jump host login1 for 20 s
+                                 -> its sshd hangs or something else listens there: look at the node's console
 `
-	if diff := cmp.Diff(want, tellDiagnoses(found, false, marksFor(false))); diff != "" {
+	if diff := cmp.Diff(want, tellDiagnoses(found, false, marksFor(false), 0)); diff != "" {
 		t.Error(diff)
 	}
 	want = `● gpu001: all well (1.23 s)
 
 gpu001
-  ● resolve            5.2 ms  ann@gpu001.cluster:22
-                               ssh read /home/ann/.ssh/config
-  ● transport                  foretop's own client
-  ● stream                     gpu001, Debian, 6.1, as ann
-                               collector v1 for amd64
-  ● source cpu         0.1 ms  ok
-  · source rdma                none here: no RDMA devices
+  ● resolve              5.2 ms  ann@gpu001.cluster:22
+                                 ssh read /home/ann/.ssh/config
+  ● transport                    foretop's own client
+  ● stream                       gpu001, Debian, 6.1, as ann
+                                 collector v1 for amd64
+  ● source cpu           0.1 ms  ok
+  · source rdma                  none here: no RDMA devices
 `
-	if diff := cmp.Diff(want, tellDiagnoses(found[:1], false, marksFor(true))); diff != "" {
+	if diff := cmp.Diff(want, tellDiagnoses(found[:1], false, marksFor(true), 0)); diff != "" {
 		t.Error(diff)
 	}
-	if all := tellDiagnoses(found, true, marksFor(true)); strings.Count(all, "\n  ● transport") != len(found) {
+	for _, width := range []int{80, 200} {
+		for line := range strings.Lines(tellDiagnoses(found, true, marksFor(true), width)) {
+			if w := ansi.StringWidth(strings.TrimSuffix(line, "\n")); w > width {
+				t.Errorf("%d cells of %d: %s", w, width, line)
+			}
+		}
+	}
+	if all := tellDiagnoses(found, true, marksFor(true), 0); strings.Count(all, "\n  ● transport") != len(found) {
 		t.Error("-v does not walk through all nodes")
 	}
 }
