@@ -23,6 +23,7 @@ type identity struct {
 // authAttempt is one handshake's authentication. Keys are offered in OpenSSH's order; a key that the server would take but that cannot
 // sign (locked, declined, agent gone) is passed over, and remembered for the words.
 type authAttempt struct {
+	stages     *stages // nil: nobody looks
 	resolved   *Resolved
 	identities []identity
 	next       int      // first identity not yet offered
@@ -178,6 +179,7 @@ func (o *offer) PublicKey() ssh.PublicKey {
 	if o.index >= o.attempt.next { // x/crypto asks for the key of each signer as it comes to it
 		o.attempt.next = o.index + 1
 		o.attempt.offered = append(o.attempt.offered, o.identity().origin)
+		o.attempt.stages.offersKey(o.identity())
 	}
 	return o.identity().public
 }
@@ -189,6 +191,7 @@ func (o *offer) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	i := o.identity()
 	sig, err := i.sign(rand, data, algorithm)
+	o.attempt.stages.signs(err)
 	if err != nil {
 		o.attempt.unable = append(o.attempt.unable, i.origin)
 		o.attempt.signErr = err

@@ -34,10 +34,14 @@ const doorKey = "door "
 
 // tryDoor is try for a node behind a door.
 func (n *node) tryDoor(before *problem) (time.Duration, error) {
+	ctx := withTrace(n.ctx, n.target.Trace)
+	traceOf(ctx).note("transport", "the door "+n.target.Door.Name+": no SSH")
+	wait := traceOf(ctx).step("turn")
 	turn, err := n.pool.pace.acquire(n.ctx, doorKey+n.target.Door.Name)
 	if err != nil {
 		return 0, err
 	}
+	wait.end(nil)
 	defer turn.end(false)
 	connecting := Status{State: Connecting}
 	if before != nil {
@@ -46,7 +50,7 @@ func (n *node) tryDoor(before *problem) (time.Duration, error) {
 	n.report(connecting)
 	c := newDoorCarrier(n.ctx, n.target.Door, n.target.Name)
 	defer c.Close()
-	s, err := n.launch(n.ctx, c)
+	s, err := n.launch(ctx, c)
 	if err != nil {
 		return 0, err
 	}

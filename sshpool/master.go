@@ -74,7 +74,8 @@ func (p *Pool) openMaster(ctx context.Context, r *Resolved) *sshCarrier {
 	}
 	c, err := p.mux(ctx, r.ControlPath)
 	if err != nil {
-		return nil // as ssh does: it is passed over
+		traceOf(ctx).note("transport", "no master answers at "+r.ControlPath+": passed over, as ssh does")
+		return nil
 	}
 	c.via, c.env = "the open master at "+clean(r.ControlPath), r.Env
 	return c
@@ -100,10 +101,14 @@ func (p *Pool) mux(ctx context.Context, socket string) (*sshCarrier, error) {
 }
 
 // systemSSH has the system's ssh log in, and hold the connection for as long as the carrier is open. It is never asked a question: what it would ask for is its refusal.
-func (p *Pool) systemSSH(ctx context.Context, r *Resolved, why string) (*sshCarrier, error) {
+func (p *Pool) systemSSH(ctx context.Context, r *Resolved, why string) (done *sshCarrier, err error) {
 	if p.resolver.program == "" {
 		return nil, &problem{state: Refused, again: pauseHold, cause: "only ssh itself can do " + why, remedy: "install the OpenSSH client (ssh)"}
 	}
+	t := traceOf(ctx)
+	t.note("transport", "the system's ssh, which alone can do "+why)
+	login := t.step("ssh")
+	defer func() { login.end(err) }()
 	limit := p.cfg.Timing.Dial + p.cfg.Timing.Handshake
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -187,6 +192,16 @@ func (p *Pool) masterArgs(r *Resolved, socket string) []string {
 	for _, o := range []string{"ControlMaster=yes", "ControlPath=" + strings.ReplaceAll(socket, "%", "%%"), "ControlPersist=no", "BatchMode=yes", "ClearAllForwardings=yes", "RemoteCommand=none",
 		"PermitLocalCommand=no", "ForwardX11=no", "Tunnel=no", "LogLevel=ERROR"} {
 		args = append(args, "-o", o)
+	}
+	if p.cfg.LookOnly { // what ssh would write down goes with its folder
+		args = append(args, "-o", "UpdateHostKeys=no")
+		if r.Trust == TrustNew {
+			files := `"` + filepath.Join(filepath.Dir(socket), "known") + `"`
+			for _, f := range r.UserKnownHosts {
+				files += ` "` + f + `"`
+			}
+			args = append(args, "-o", "UserKnownHostsFile="+strings.ReplaceAll(files, "%", "%%"))
+		}
 	}
 	if r.ProxyJump != "" {
 		args = append(args, "-J", r.ProxyJump)

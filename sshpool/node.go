@@ -65,6 +65,8 @@ func (n *node) own() {
 		if n.ctx.Err() != nil {
 			return
 		}
+		n.target.Trace.finish(err)
+		n.target.Trace = nil // it is for one try
 		before = asProblem(err)
 		if lived > 0 {
 			outage = time.Now()
@@ -140,16 +142,19 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	if n.target.Door != nil {
 		return n.tryDoor(before)
 	}
+	ctx := withTrace(n.ctx, n.target.Trace)
 	r := n.target.Resolved
 	if r == nil {
-		if r, err = n.pool.resolver.resolve(n.ctx, n.target.Name); err != nil {
+		if r, err = n.pool.resolver.resolve(ctx, n.target.Name); err != nil {
 			return 0, err
 		}
 	}
+	wait := traceOf(ctx).step("turn")
 	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r))
 	if err != nil {
 		return 0, err
 	}
+	wait.end(nil)
 	throttled := false
 	defer func() { turn.end(throttled) }()
 	connecting := Status{State: Connecting}
@@ -157,7 +162,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 		connecting.Cause, connecting.Remedy = before.cause, before.remedy
 	}
 	n.report(connecting)
-	c, err := n.pool.connect(n.ctx, r)
+	c, err := n.pool.connect(ctx, r)
 	if err != nil {
 		throttled = asProblem(err).throttled
 		return 0, err
@@ -165,7 +170,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	defer c.Close()
 	end := context.AfterFunc(n.ctx, func() { c.Close() })
 	defer end()
-	s, err := n.launch(n.ctx, c)
+	s, err := n.launch(ctx, c)
 	if err != nil {
 		return 0, err
 	}
@@ -174,12 +179,14 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 }
 
 func (n *node) tryLocal() (time.Duration, error) {
+	ctx := withTrace(n.ctx, n.target.Trace)
+	traceOf(ctx).note("transport", "this machine: no SSH")
 	n.report(Status{State: Connecting})
 	c := newLocalCarrier()
 	defer c.Close()
 	end := context.AfterFunc(n.ctx, func() { c.Close() })
 	defer end()
-	s, err := n.launchLocal(n.ctx, c)
+	s, err := n.launchLocal(ctx, c)
 	if err != nil {
 		return 0, err
 	}
@@ -194,12 +201,15 @@ func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
 // connectVia is connect for a host that jump hosts wait for: through a master of the user's that is open, through a system ssh where only that can do what the configuration
 // asks for, else by our own client.
 func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
+	t := traceOf(ctx)
 	if c := p.openMaster(ctx, r); c != nil {
+		t.note("transport", c.via)
 		return c, nil
 	}
 	if why := p.needsSSH(r); why != "" {
 		return p.systemSSH(ctx, r, why)
 	}
+	t.note("transport", "foretop's own client")
 	c, err := p.connectNative(ctx, r, via)
 	if why := maySSH(r, err); why != "" {
 		c, again := p.systemSSH(ctx, r, why)

@@ -24,6 +24,7 @@ type Config struct {
 	Folders    []string     // folders on the node for the collector, in order; nil: DefaultFolders
 	Shared     string       // a folder on the node that several nodes may share; empty: DefaultShared
 	Timing     Timing       // waits and deadlines; zero fields take their defaults
+	LookOnly   bool         // no known_hosts line is written: a key that the configuration says to take is taken for this run only
 }
 
 // Pool keeps one connection and one stream to each of its targets.

@@ -52,11 +52,21 @@ func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, 
 			remedy: "look for a ProxyJump that names itself in your ssh configuration"}
 	}
 	jump := j.get(r.ProxyJump)
+	t := traceOf(ctx)
+	way := t.step("jump host")
+	way.say(r.ProxyJump)
 	link, err := jump.link(ctx, func() (*sshCarrier, error) { return j.connect(ctx, hops, append(slices.Clip(via), r.ProxyJump)) })
 	if err != nil {
 		return nil, err
 	}
-	return jump.channel(ctx, link, r)
+	way.end(nil)
+	open := t.step("forwarding")
+	open.say("from " + hops[len(hops)-1] + " to " + r.addr())
+	conn, err := jump.channel(ctx, link, r)
+	if err == nil {
+		open.end(nil)
+	}
+	return conn, err
 }
 
 func (j *jumps) get(key string) *jump {
@@ -73,6 +83,7 @@ func (j *jumps) get(key string) *jump {
 // connect logs in to the last hop, through those before it. Each hop is resolved by its own name; the way to it is ours, not its own.
 func (j *jumps) connect(ctx context.Context, hops, via []string) (*sshCarrier, error) {
 	last := strings.TrimPrefix(strings.TrimSpace(hops[len(hops)-1]), "ssh://")
+	ctx = atHop(ctx, last)
 	r, err := j.pool.resolver.resolve(ctx, last)
 	if err == nil {
 		way := *r
