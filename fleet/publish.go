@@ -102,7 +102,7 @@ func count(s *Snapshot) Totals {
 			if read {
 				t.KernelLogRead++
 			}
-			if read || n.XidEvents {
+			if n.HearsXids() {
 				t.XidRead++
 			}
 		}
@@ -160,6 +160,9 @@ func (t *Totals) add(s Severity) {
 
 // KernelLogSource is the name of the source that reads the kernel log.
 const KernelLogSource = "kernel_log"
+
+// HearsXids says that the node would tell of an Xid: it lets its kernel log be read, or its driver tells them by itself.
+func (n *Node) HearsXids() bool { return n.XidEvents || kernelLogRead(n) }
 
 func kernelLogRead(n *Node) bool {
 	for _, s := range n.Sources {
