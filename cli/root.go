@@ -34,7 +34,9 @@ foretop
 # everything that Slurm has, a partition, one job
 foretop --all
 foretop --slurm h100
-foretop --job 8123`,
+foretop --job 8123
+# 20,000 nodes, as their Prometheus server knows them
+foretop --prometheus http://prometheus:9090`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: opts.completeNodes,
 	}
@@ -68,6 +70,7 @@ foretop --job 8123`,
 	opts.addSSH(root)
 	screen.add(root)
 	what.add(root)
+	what.addPrometheus(root)
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
 	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newNodes(opts), newRun(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))

@@ -67,6 +67,7 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
 	what.add(cmd)
+	what.addPrometheus(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }

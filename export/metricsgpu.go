@@ -121,7 +121,7 @@ func (p *page) gpus() *gpuList {
 			at := strconv.Itoa(g.Index)
 			own := joined(labels("gpu", at, "UUID", g.Info.Uuid), n.labels)
 			l.all = append(l.all, subject[fleet.GPU]{g, own})
-			l.info = append(l.info, labels("modelName", g.Info.Name, "vendor", g.Info.Vendor, "driver", g.Info.Driver, "pci_bus_id", g.Info.Pci, "Hostname", host))
+			l.info = append(l.info, labels("model", g.Info.Name, "vendor", g.Info.Vendor, "driver", g.Info.Driver, "pci_bus_id", g.Info.Pci))
 			l.xids = append(l.xids, lastXid(n.of, g))
 			switch {
 			case g.Stale > 0:

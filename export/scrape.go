@@ -71,7 +71,7 @@ func (s *Scrape) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Not every writer has a deadline; the server's do.
-	_ = http.NewResponseController(w).SetWriteDeadline(s.Now().Add(slowScrape))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(slowScrape))
 	// An error is the reader's, who went away: there is nobody left to be told.
 	if !acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		_ = Metrics(w, snap, format)

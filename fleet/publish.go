@@ -68,6 +68,9 @@ func sameList[T any](a, b []T) bool {
 
 // aged says that a silent node's view is out of date by time alone.
 func (n *node) aged(f *Fleet, now time.Time) bool {
+	if n.view.Via != "" {
+		return n.agedAfar(now)
+	}
 	switch n.view.State {
 	case Live, Deploying:
 		return n.status.State == Live && now.Sub(n.lastData) > f.opt.StaleAfter

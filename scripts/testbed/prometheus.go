@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -32,7 +34,10 @@ func StartPrometheus(t testing.TB, config string, flags ...string) *Prometheus {
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	p.URL = "http://" + address
-	argv := append([]string{"prometheus", "--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(p.Dir, "data"), "--web.listen-address=" + address, "--log.level=warn"}, flags...)
+	argv := append([]string{"prometheus", "--config.file=" + file, "--web.listen-address=" + address, "--log.level=warn"}, flags...)
+	if !slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "--storage.tsdb.path=") }) {
+		argv = append(argv, "--storage.tsdb.path="+filepath.Join(p.Dir, "data"))
+	}
 	var err error
 	if p.program, err = keep(filepath.Join(p.Dir, "log"), nil, argv...); err != nil {
 		t.Fatal(err)
