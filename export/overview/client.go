@@ -70,7 +70,10 @@ func newClient(cfg Config) (*client, error) {
 	}
 	c := &client{http: &http.Client{Transport: transport}, user: u.User, token: cfg.TokenFile, timeout: cfg.Timeout, readFile: readSmall}
 	u.User = nil
-	c.base = u.JoinPath("/api/v1/query")
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	c.base = u.JoinPath("api/v1/query")
 	return c, nil
 }
 
