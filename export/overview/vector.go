@@ -1,7 +1,7 @@
 package overview
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,9 +24,12 @@ type label struct{ name, value []byte }
 
 // vector is the answer to an instant query, read as it comes: nothing of it is kept but the series at hand.
 type vector struct {
-	r      *bufio.Reader
+	r      io.Reader
+	buf    []byte
+	pos    int // of the next byte in buf
 	each   func(labels []label, at, value float64)
 	series int
+	key    []byte // of the object's member at hand
 
 	text   []byte  // of the series at hand
 	spans  []int   // where its labels' names and values end in text
@@ -45,7 +48,7 @@ func (e *errAnswer) Error() string { return "not an answer to a query: " + e.wha
 // readVector reads an answer and gives each series its labels, the time of the query and the value, which may be anything that a float is. The labels are
 // valid only during the call.
 func readVector(r io.Reader, each func(labels []label, at, value float64)) (*vector, error) {
-	v := &vector{r: bufio.NewReaderSize(r, readAhead), each: each}
+	v := &vector{r: r, buf: make([]byte, 0, readAhead), each: each}
 	err := v.object(v.top)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -61,8 +64,8 @@ func readVector(r io.Reader, each func(labels []label, at, value float64)) (*vec
 	return v, err
 }
 
-func (v *vector) top(key string) (err error) {
-	switch key {
+func (v *vector) top(key []byte) (err error) {
+	switch string(key) {
 	case "status":
 		v.status, err = v.word()
 	case "error":
@@ -89,8 +92,8 @@ func (v *vector) top(key string) (err error) {
 	return err
 }
 
-func (v *vector) data(key string) (err error) {
-	switch key {
+func (v *vector) data(key []byte) (err error) {
+	switch string(key) {
 	case "resultType":
 		v.kind, err = v.word()
 		if err == nil && v.kind != "vector" {
@@ -112,8 +115,8 @@ func (v *vector) one() error {
 	v.text, v.spans = v.text[:0], v.spans[:0]
 	var at, value float64
 	found := false
-	err := v.object(func(key string) (err error) {
-		switch key {
+	err := v.object(func(key []byte) (err error) {
+		switch string(key) {
 		case "metric":
 			return v.members(func() error {
 				if len(v.spans) >= 2*maxLabels {
@@ -152,8 +155,8 @@ func (v *vector) members(room func() error) error {
 		case err != nil:
 			return err
 		case c == '}':
-			_, err := v.r.Discard(1)
-			return err
+			v.pos++
+			return nil
 		case !first:
 			if err := v.expect(','); err != nil {
 				return err
@@ -198,8 +201,8 @@ func (v *vector) point() (at, value float64, err error) {
 	return at, value, v.expect(']')
 }
 
-// object reads an object; member reads the value of each key.
-func (v *vector) object(member func(key string) error) error {
+// object reads an object; member reads the value of each key, which is valid until it reads.
+func (v *vector) object(member func(key []byte) error) error {
 	if err := v.expect('{'); err != nil {
 		return err
 	}
@@ -209,21 +212,20 @@ func (v *vector) object(member func(key string) error) error {
 		case err != nil:
 			return err
 		case c == '}':
-			_, err := v.r.Discard(1)
-			return err
+			v.pos++
+			return nil
 		case !first:
 			if err := v.expect(','); err != nil {
 				return err
 			}
 		}
-		key, err := v.word()
-		if err != nil {
+		if v.key, err = v.str(v.key[:0]); err != nil {
 			return err
 		}
 		if err := v.expect(':'); err != nil {
 			return err
 		}
-		if err := member(key); err != nil {
+		if err := member(v.key); err != nil {
 			return err
 		}
 	}
@@ -239,8 +241,8 @@ func (v *vector) array(element func() error) error {
 		case err != nil:
 			return err
 		case c == ']':
-			_, err := v.r.Discard(1)
-			return err
+			v.pos++
+			return nil
 		case !first:
 			if err := v.expect(','); err != nil {
 				return err
@@ -265,13 +267,13 @@ func (v *vector) skip(depth int) error {
 		_, err = v.word()
 		return err
 	case c == '{':
-		return v.object(func(string) error { return v.skip(depth + 1) })
+		return v.object(func([]byte) error { return v.skip(depth + 1) })
 	case c == '[':
 		return v.array(func() error { return v.skip(depth + 1) })
 	}
 	n := 0
 	for ; ; n++ { // a number, true, false or null
-		c, err := v.r.ReadByte()
+		c, err := v.byte()
 		if err != nil {
 			return err
 		}
@@ -281,11 +283,12 @@ func (v *vector) skip(depth int) error {
 		if n > maxText || c == '"' || c == ':' || c == '{' || c == '[' {
 			return &errAnswer{"a value that is none"}
 		}
+		v.pos++
 	}
 	if n == 0 {
 		return &errAnswer{"a value is missing"}
 	}
-	return v.r.UnreadByte()
+	return nil
 }
 
 // number reads a plain number.
@@ -296,7 +299,7 @@ func (v *vector) number() (float64, error) {
 	var digits [48]byte
 	n := 0
 	for {
-		c, err := v.r.ReadByte()
+		c, err := v.byte()
 		if err != nil {
 			return 0, err
 		}
@@ -308,9 +311,7 @@ func (v *vector) number() (float64, error) {
 		}
 		digits[n] = c
 		n++
-	}
-	if err := v.r.UnreadByte(); err != nil {
-		return 0, err
+		v.pos++
 	}
 	f, err := parseFloat(digits[:n])
 	if err != nil {
@@ -322,14 +323,37 @@ func (v *vector) number() (float64, error) {
 // next is the next byte that is no blank; it is not read over.
 func (v *vector) next() (byte, error) {
 	for {
-		c, err := v.r.ReadByte()
-		if err != nil {
+		c, err := v.byte()
+		if err != nil || c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return c, err
+		}
+		v.pos++
+	}
+}
+
+// byte is the next byte, which is not read over.
+func (v *vector) byte() (byte, error) {
+	if v.pos == len(v.buf) {
+		if err := v.fill(); err != nil {
 			return 0, err
 		}
-		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
-			return c, v.r.UnreadByte()
+	}
+	return v.buf[v.pos], nil
+}
+
+// fill reads on when all was read over.
+func (v *vector) fill() error {
+	for range 100 {
+		n, err := v.r.Read(v.buf[:cap(v.buf)])
+		v.buf, v.pos = v.buf[:n], 0
+		if n > 0 {
+			return nil // an error will come again
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return io.ErrNoProgress
 }
 
 func (v *vector) expect(want byte) error {
@@ -340,8 +364,8 @@ func (v *vector) expect(want byte) error {
 	if c != want {
 		return &errAnswer{fmt.Sprintf("%q where %q is expected", c, want)}
 	}
-	_, err = v.r.ReadByte()
-	return err
+	v.pos++
+	return nil
 }
 
 func (v *vector) word() (string, error) {
@@ -356,15 +380,20 @@ func (v *vector) str(to []byte) ([]byte, error) {
 	}
 	from := len(to)
 	for {
-		part, err := v.r.ReadSlice('"')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		if _, err := v.byte(); err != nil {
 			return to, err
 		}
+		part := v.buf[v.pos:]
+		end := bytes.IndexByte(part, '"') + 1
+		if end > 0 {
+			part = part[:end]
+		}
+		v.pos += len(part)
 		if len(to)-from+len(part) > 6*maxText { // escapes take six bytes for one
 			return to, &errAnswer{fmt.Sprintf("a string of more than %d bytes", maxText)}
 		}
 		to = append(to, part...)
-		if err == nil && !escapedEnd(to[from:]) {
+		if end > 0 && !escapedEnd(to[from:]) {
 			break
 		}
 	}
