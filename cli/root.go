@@ -56,6 +56,9 @@ foretop --prometheus http://prometheus:9090`,
 			return err
 		}
 		cfg.ReadOnly = cfg.ReadOnly || readOnly
+		if what.prometheus != "" && cfg.Metric == config.Default().Metric {
+			cfg.Metric = "util" // dcgm-exporter does not tell power limits by default
+		}
 		if err := needTerminal(); err != nil {
 			return err
 		}

@@ -101,9 +101,20 @@ func (n *node) leave(now time.Time) {
 	n.changed = true
 }
 
-// fromAfar says that a node is shown as a metrics server knows it: it is not connected, and is not meant to be or about to be.
-func (n *node) fromAfar() bool {
-	return n.overseen != nil && (n.status.State.Pending() || n.status.State == Live && n.lastData.Before(n.since))
+// fromAfar says that a node is shown as a metrics server knows it: it is not connected, is about to be, or cannot be while the server hears of it. That
+// somebody has to answer for its host key or password is shown all the same.
+func (n *node) fromAfar(now time.Time) bool {
+	if n.overseen == nil {
+		return false
+	}
+	switch s := n.status.State; s {
+	case Lost, Refused:
+		return now.Sub(n.overseen.At) <= n.overseenOld
+	case Live:
+		return n.lastData.Before(n.since) // before its first sample
+	default:
+		return s.Pending()
+	}
 }
 
 // viewAfar is the node as a metrics server knows it.
@@ -125,11 +136,18 @@ func (n *node) viewAfar(f *Fleet, now time.Time) *Node {
 		v.Problems = f.opt.Rules.Node(v, now, n.memory)
 		n.mark(v)
 	}
+	if n.status.State.Out() { // somebody opened it, in vain
+		v.Problems = append(v.Problems, Problem{Severity: Notice, GPU: -1, Port: -1, Since: n.since, Text: "not connected, " + n.status.State.String() + ": " + n.status.Cause})
+		v.Remedy = n.status.Remedy
+	}
 	return v
 }
 
 // agedAfar says that such a view is out of date by time alone.
 func (n *node) agedAfar(now time.Time) bool {
+	if n.status.State.Out() && now.Sub(n.overseen.At) > n.overseenOld {
+		return true
+	}
 	if n.view.State == Stale {
 		return now.Sub(n.viewAt) >= 10*time.Second // all of a fleet may be, when its server is down
 	}

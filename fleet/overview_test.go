@@ -73,6 +73,15 @@ func TestOverseenNodeIsConnected(t *testing.T) {
 	if n := via(); n.Via != "" || n.State != NeedsTrust || n.Cause == "" {
 		t.Errorf("not let in: %+v", n)
 	}
+	f.SetStatus("a", Status{State: Lost, Cause: "name not found"})
+	if n := via(); n.Via != "prometheus" || n.State != Live || len(n.Problems) != 1 || n.Problems[0].Text != "not connected, lost: name not found" {
+		t.Errorf("lost, and the server hears of it: %+v", n)
+	}
+	now = now.Add(5 * time.Minute)
+	if n := via(); n.Via != "" || n.State != Lost {
+		t.Errorf("lost, and the server does not hear of it either: %+v", n)
+	}
+	f.Overlook(overviewOf(now, "a"))
 	f.Leave("a")
 	if n := via(); n.Via != "prometheus" || n.State != Live || n.Cause != "" {
 		t.Errorf("left: %+v", n)

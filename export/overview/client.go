@@ -55,7 +55,7 @@ func newClient(cfg Config) (*client, error) {
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, TLSHandshakeTimeout: 10 * time.Second,
-		ResponseHeaderTimeout: cfg.Timeout, MaxIdleConnsPerHost: 2, IdleConnTimeout: 2 * time.Minute, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.Insecure},
+		ResponseHeaderTimeout: cfg.Timeout, MaxIdleConnsPerHost: atOnce, IdleConnTimeout: 2 * time.Minute, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.Insecure},
 	}
 	if cfg.CAFile != "" {
 		text, err := os.ReadFile(cfg.CAFile)

@@ -50,12 +50,18 @@ func gpuIndex(text []byte) (int, bool) {
 }
 
 func (r *round) askGPUs() {
-	for _, reading := range gpuReadings {
+	readings := gpuReadings
+	if r.static {
+		readings = slices.Concat(gpuReadings, gpuFixed)
+	}
+	var queries []func()
+	for _, reading := range readings {
 		for _, m := range reading.names {
-			r.askGPU(m, reading.set)
+			queries = append(queries, func() { r.askGPU(m, reading.set) })
 		}
 	}
-	if !r.has["DCGM_FI_DEV_FB_TOTAL"] {
+	r.together(queries)
+	if r.static && !r.has[memoryTotal] {
 		r.askGPU(metric{memoryFree, mib}, func(g *fleet.GPU, v fleet.Reading) { g.MemTotalBytes = g.MemUsedBytes + v })
 	}
 	for _, t := range gpuTrouble {
@@ -111,7 +117,7 @@ func (r *round) learnWho() {
 	r.Source.who = who
 }
 
-// describe puts a node's GPUs' names to them.
+// describe puts a node's GPUs' names to them, and what hardly ever changes.
 func (r *round) describe(n *seen) {
 	id := r.who[n.Name]
 	if id == nil || len(id.gpus) < len(n.GPUs) { // new, or grown: all of it is learned with the next static round
@@ -121,8 +127,22 @@ func (r *round) describe(n *seen) {
 		}
 		r.who[n.Name] = id
 	}
+	if len(id.fixed) < len(n.GPUs) {
+		id.fixed = make([]fixed, len(n.GPUs))
+	}
+	if r.static {
+		id.memory = n.Host.MemTotalBytes
+	} else if id.memory > 0 {
+		n.Host.MemTotalBytes = id.memory
+	}
 	for i := range n.GPUs {
-		n.GPUs[i].Info = id.gpus[i]
+		g, f := &n.GPUs[i], &id.fixed[i]
+		g.Info = id.gpus[i]
+		if r.static {
+			*f = fixed{float32(g.PowerLimitW), g.MemTotalBytes}
+		} else if f.memory > 0 {
+			g.PowerLimitW, g.MemTotalBytes = fleet.Reading(f.limit), f.memory
+		}
 	}
 	if id.inventory == nil {
 		id.inventory = &facts.Inventory{Gpus: id.gpus[:len(n.GPUs)]}

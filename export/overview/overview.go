@@ -12,6 +12,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"foretop/fleet"
@@ -60,6 +61,14 @@ type Source struct {
 type identity struct {
 	gpus      []*facts.GPU
 	inventory *facts.Inventory
+	fixed     []fixed
+	memory    fleet.Reading // of the host; 0 not known
+}
+
+// fixed is what a GPU has that hardly ever changes; memory 0: it is not known.
+type fixed struct {
+	limit  float32
+	memory fleet.Reading
 }
 
 // Result is what a round came to. Overview is nil where nothing was answered.
@@ -101,6 +110,8 @@ type round struct {
 	nodes  map[string]*seen
 	order  []*seen
 	series int
+
+	mu sync.Mutex // held while an answer is taken in: several come at once
 	problems
 }
 
@@ -117,10 +128,26 @@ type problems struct {
 	slow     int
 	hopeless bool // nothing more is asked in this round
 	strange  int  // series whose labels name nothing that could be
+
+	fixedMissed bool // something that is asked for seldom was not answered
 }
 
 // mostSlow is how many queries may take too long before a round is given up.
 const mostSlow = 2
+
+// seldom are the metrics that are asked for in static rounds only.
+var seldom = func() map[string]bool {
+	names := map[string]bool{memoryFree: true, "node_uname_info": true, "foretop_gpu_info": true}
+	for _, r := range gpuFixed {
+		for _, m := range r.names {
+			names[m.name] = true
+		}
+	}
+	for _, r := range hostFixed {
+		names[r.name] = true
+	}
+	return names
+}()
 
 func (p *problems) note(what string, err error) {
 	var known *Problem
@@ -130,6 +157,7 @@ func (p *problems) note(what string, err error) {
 	if known.slow {
 		p.slow++
 	}
+	p.fixedMissed = p.fixedMissed || seldom[what]
 	p.hopeless = known.all || p.slow >= mostSlow
 	if p.count++; p.first != nil {
 		return
@@ -154,7 +182,7 @@ func (s *Source) Round(ctx context.Context) Result {
 	}
 	r.askHosts()
 	s.rounds++
-	if r.hopeless || len(r.order) == 0 {
+	if r.hopeless || len(r.order) == 0 || r.static && r.fixedMissed {
 		s.rounds = 0
 	}
 	out := Result{Problem: r.problem(), Series: r.series}
@@ -185,10 +213,19 @@ func (r *round) problem() *Problem {
 
 // ask asks for what is made of a metric, if the server has it.
 func (r *round) ask(name, expression string, each func(labels []label, at, value float64)) {
-	if r.hopeless || r.ctx.Err() != nil || !r.static && !r.has[name] {
+	r.mu.Lock()
+	skip := r.hopeless || r.ctx.Err() != nil || !r.static && !r.has[name]
+	r.mu.Unlock()
+	if skip {
 		return
 	}
-	v, err := r.client.query(r.ctx, expression, each)
+	v, err := r.client.query(r.ctx, expression, func(labels []label, at, value float64) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		each(labels, at, value)
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if v != nil {
 		r.series += v.series
 	}
@@ -203,11 +240,37 @@ func (r *round) ask(name, expression string, each func(labels []label, at, value
 	r.has[name] = v.series > 0
 }
 
+// atOnce is how many queries a server is asked at a time.
+const atOnce = 3
+
+// together runs queries, a few at a time.
+func (r *round) together(queries []func()) {
+	var wait sync.WaitGroup
+	next := make(chan func())
+	for range atOnce {
+		wait.Go(func() {
+			for query := range next {
+				query()
+			}
+		})
+	}
+	for _, query := range queries {
+		next <- query
+	}
+	close(next)
+	wait.Wait()
+}
+
 // askRare is ask for what most of the time is of nobody, which does not mean that the server does not have it.
 func (r *round) askRare(name, expression string, each func(labels []label, at, value float64)) {
-	r.has[name] = true
+	mark := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.has[name] = true
+	}
+	mark()
 	r.ask(name, expression, each)
-	r.has[name] = true
+	mark()
 }
 
 // learnNames learns the host names of nodes that are known by the address of their exporter.
@@ -258,9 +321,9 @@ func (r *round) node(labels []label) *seen {
 }
 
 func (r *round) askMoments() {
-	for _, name := range moments {
+	for _, m := range moments {
 		now := r.now()
-		r.ask(name, r.by("timestamp("+name+")"), func(labels []label, at, value float64) {
+		r.ask(m.name, r.by("timestamp("+m.series+")"), func(labels []label, at, value float64) {
 			n := r.node(labels)
 			if n == nil || !finite(value) {
 				return
@@ -293,13 +356,21 @@ func (r *round) askStates() {
 }
 
 func (r *round) askHosts() {
-	for _, reading := range hostReadings {
-		r.ask(reading.name, r.by(reading.expression), func(labels []label, _, value float64) {
-			if n := r.node(labels); n != nil && finite(value) {
-				reading.set(&n.Host, fleet.Reading(value))
-			}
+	readings := hostReadings
+	if r.static {
+		readings = slices.Concat(hostReadings, hostFixed)
+	}
+	var queries []func()
+	for _, reading := range readings {
+		queries = append(queries, func() {
+			r.ask(reading.name, r.by(reading.expression), func(labels []label, _, value float64) {
+				if n := r.node(labels); n != nil && finite(value) {
+					reading.set(&n.Host, fleet.Reading(value))
+				}
+			})
 		})
 	}
+	r.together(queries)
 	if r.has["node_load1"] && !r.has["foretop_cpu_ratio"] {
 		r.ask("node_cpu_seconds_total", r.aggregate("avg", cpuIdle), func(labels []label, _, value float64) {
 			if n := r.node(labels); n != nil && finite(value) {
@@ -317,8 +388,8 @@ func (r *round) overview() *fleet.Overview {
 		if !n.known { // it has series, and none whose time is asked for
 			n.At = now
 		}
-		n.Host.MemUsedBytes = n.Host.MemTotalBytes - n.Host.MemAvailableBytes
 		r.describe(n)
+		n.Host.MemUsedBytes = n.Host.MemTotalBytes - n.Host.MemAvailableBytes
 		o.Nodes[i] = n.Overseen
 	}
 	return o
