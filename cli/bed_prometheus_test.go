@@ -118,10 +118,7 @@ func TestPrometheusScrapesTheFleet(t *testing.T) {
 }
 
 func sortedLabels(text string) string {
-	var pairs []string
-	for _, m := range regexp.MustCompile(`[A-Za-z_0-9]+="(?:[^"\\]|\\.)*"`).FindAllString(text, -1) {
-		pairs = append(pairs, m)
-	}
+	pairs := regexp.MustCompile(`[A-Za-z_0-9]+="(?:[^"\\]|\\.)*"`).FindAllString(text, -1)
 	slices.Sort(pairs)
 	return strings.Join(pairs, ",")
 }

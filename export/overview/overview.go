@@ -7,16 +7,10 @@ package overview
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"math"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"foretop/fleet"
-	"foretop/telemetry"
 	"foretop/telemetry/facts"
 )
 
@@ -102,72 +96,6 @@ func (s *Source) Where() string { return s.client.base.Host }
 // Every is how often the server is to be asked.
 func (s *Source) Every() time.Duration { return s.cfg.Every }
 
-// round is one round's work.
-type round struct {
-	*Source
-	ctx    context.Context
-	static bool // what seldom changes is asked for too, and metrics that the server did not have
-	nodes  map[string]*seen
-	order  []*seen
-	series int
-
-	mu sync.Mutex // held while an answer is taken in: several come at once
-	problems
-}
-
-// seen is a node as one round finds it.
-type seen struct {
-	fleet.Overseen
-	known bool // its time was told
-}
-
-// problems keeps the first of what went wrong, and counts.
-type problems struct {
-	first    *Problem
-	count    int
-	slow     int
-	hopeless bool // nothing more is asked in this round
-	strange  int  // series whose labels name nothing that could be
-
-	fixedMissed bool // something that is asked for seldom was not answered
-}
-
-// mostSlow is how many queries may take too long before a round is given up.
-const mostSlow = 2
-
-// seldom are the metrics that are asked for in static rounds only.
-var seldom = func() map[string]bool {
-	names := map[string]bool{memoryFree: true, "node_uname_info": true, "foretop_gpu_info": true}
-	for _, r := range gpuFixed {
-		for _, m := range r.names {
-			names[m.name] = true
-		}
-	}
-	for _, r := range hostFixed {
-		names[r.name] = true
-	}
-	return names
-}()
-
-func (p *problems) note(what string, err error) {
-	var known *Problem
-	if !errors.As(err, &known) {
-		known = &Problem{Text: short(err.Error())}
-	}
-	if known.slow {
-		p.slow++
-	}
-	p.fixedMissed = p.fixedMissed || seldom[what]
-	p.hopeless = known.all || p.slow >= mostSlow
-	if p.count++; p.first != nil {
-		return
-	}
-	p.first = &Problem{Text: known.Text, Remedy: known.Remedy}
-	if !known.all {
-		p.first.Text = what + ": " + known.Text
-	}
-}
-
 // Round asks for everything once. A query that fails costs what it would have told, and nothing else.
 func (s *Source) Round(ctx context.Context) Result {
 	r := &round{Source: s, ctx: ctx, nodes: map[string]*seen{}, static: s.rounds%staticEvery == 0}
@@ -190,87 +118,6 @@ func (s *Source) Round(ctx context.Context) Result {
 		out.Overview = r.overview()
 	}
 	return out
-}
-
-// problem is what there is to say of the round.
-func (r *round) problem() *Problem {
-	switch {
-	case r.ctx.Err() != nil:
-		return nil
-	case r.first != nil:
-		if r.count > 1 {
-			r.first.Text += fmt.Sprintf(" (and %d more)", r.count-1)
-		}
-		return r.first
-	case len(r.order) == 0:
-		return &Problem{Text: "it answers, and has no series of dcgm-exporter, node_exporter or foretop of any node",
-			Remedy: "is it the right server? Labels that name nodes are prometheus.hosts in the configuration file"}
-	case r.strange > 0:
-		return &Problem{Text: fmt.Sprintf("%d series name no node or GPU that could be one", r.strange), Remedy: "which labels name nodes is prometheus.hosts in the configuration file"}
-	}
-	return nil
-}
-
-// ask asks for what is made of a metric, if the server has it.
-func (r *round) ask(name, expression string, each func(labels []label, at, value float64)) {
-	r.mu.Lock()
-	skip := r.hopeless || r.ctx.Err() != nil || !r.static && !r.has[name]
-	r.mu.Unlock()
-	if skip {
-		return
-	}
-	v, err := r.client.query(r.ctx, expression, func(labels []label, at, value float64) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		each(labels, at, value)
-	})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if v != nil {
-		r.series += v.series
-	}
-	switch {
-	case err != nil:
-		r.note(name, err)
-		r.has[name] = true // for all that is known
-		return
-	case v.partial:
-		r.note(name, &Problem{Text: "the answer is partial: some of the server's storage does not answer"})
-	}
-	r.has[name] = v.series > 0
-}
-
-// atOnce is how many queries a server is asked at a time.
-const atOnce = 3
-
-// together runs queries, a few at a time.
-func (r *round) together(queries []func()) {
-	var wait sync.WaitGroup
-	next := make(chan func())
-	for range atOnce {
-		wait.Go(func() {
-			for query := range next {
-				query()
-			}
-		})
-	}
-	for _, query := range queries {
-		next <- query
-	}
-	close(next)
-	wait.Wait()
-}
-
-// askRare is ask for what most of the time is of nobody, which does not mean that the server does not have it.
-func (r *round) askRare(name, expression string, each func(labels []label, at, value float64)) {
-	mark := func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.has[name] = true
-	}
-	mark()
-	r.ask(name, expression, each)
-	mark()
 }
 
 // learnNames learns the host names of nodes that are known by the address of their exporter.
@@ -393,63 +240,4 @@ func (r *round) overview() *fleet.Overview {
 		o.Nodes[i] = n.Overseen
 	}
 	return o
-}
-
-// word is text as shared by all that say the same.
-func (s *Source) word(text []byte) string {
-	if word, ok := s.words[string(text)]; ok {
-		return word
-	}
-	word := telemetry.Clean(string(text), 128)
-	if len(s.words) < maxNames {
-		s.words[string(text)] = word
-	}
-	return word
-}
-
-func get(labels []label, name string) []byte {
-	for i := range labels {
-		if string(labels[i].name) == name {
-			return labels[i].value
-		}
-	}
-	return nil
-}
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
-// host is what names a node in an address: without the port.
-func host(value []byte) []byte {
-	if len(value) > 0 && value[0] == '[' { // IPv6
-		if end := slices.Index(value, ']'); end > 0 {
-			return value[1:end]
-		}
-	}
-	at := slices.Index(value, ':')
-	if at < 0 || slices.Index(value[at+1:], ':') >= 0 {
-		return value
-	}
-	return value[:at]
-}
-
-func isAddress(value []byte) bool {
-	for _, c := range value {
-		if !(c >= '0' && c <= '9' || c == '.' || c == ':') {
-			return false
-		}
-	}
-	return true
-}
-
-// isHost says that ssh may be given the name: that it is one word of what names are made of, and no option.
-func isHost(value []byte) bool {
-	if len(value) == 0 || len(value) > 253 || strings.IndexByte("-.", value[0]) >= 0 {
-		return false
-	}
-	for _, c := range value {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_' || c == ':') {
-			return false
-		}
-	}
-	return true
 }

@@ -217,8 +217,11 @@ func TestTroubleIsSaid(t *testing.T) {
 			if got := len(nodesOf(out.Overview)); got != c.nodes {
 				t.Errorf("%d nodes, want %d", got, c.nodes)
 			}
-			if len(s.asked) > c.most {
-				t.Errorf("%d queries, at most %d were due", len(s.asked), c.most)
+			s.mu.Lock()
+			asked := len(s.asked)
+			s.mu.Unlock()
+			if asked > c.most {
+				t.Errorf("%d queries, at most %d were due", asked, c.most)
 			}
 			if c.name == "NaN" {
 				if g := out.Overview.Nodes[0].GPUs; len(g) != 2 || g[0].UtilPct.Known() || g[1].PowerW.Known() {
@@ -245,7 +248,9 @@ func TestWhoAsks(t *testing.T) {
 	var got string
 	s := serve(t, nil)
 	s.handle = func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
 		got = r.Header.Get("Authorization") + " " + r.URL.Path
+		s.mu.Unlock()
 		s.answer(w, r)
 	}
 	for _, c := range []struct {
