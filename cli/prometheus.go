@@ -66,9 +66,12 @@ func (s *station) oversee(ctx context.Context, source *overview.Source) {
 		if p := told.Problem; p != nil {
 			s.SetEmpty("prometheus at " + source.Where() + ": " + p.Text + remedyOf(p))
 		}
-		if first != nil {
+		if first != nil && !result.More {
 			close(first)
 			first = nil
+		}
+		if result.More {
+			continue
 		}
 		select {
 		case <-time.After(max(time.Second, source.Every()-time.Since(began))):

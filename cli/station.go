@@ -19,7 +19,7 @@ type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
 	logs *jobLogs // nil: none are read
-	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has answered once, or has failed to.
+	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill
 	asked chan struct{}
 	stop  context.CancelFunc

@@ -70,6 +70,7 @@ type Result struct {
 	Overview *fleet.Overview
 	Problem  *Problem // nil: all was answered
 	Series   int
+	More     bool // what seldom changes was left for later, to be quick: the next round asks for it, and is due at once
 }
 
 // New makes a source; nothing is asked before the first round.
@@ -98,8 +99,8 @@ func (s *Source) Every() time.Duration { return s.cfg.Every }
 
 // Round asks for everything once. A query that fails costs what it would have told, and nothing else.
 func (s *Source) Round(ctx context.Context) Result {
-	r := &round{Source: s, ctx: ctx, nodes: map[string]*seen{}, static: s.rounds%staticEvery == 0}
-	if r.static {
+	r := &round{Source: s, ctx: ctx, nodes: map[string]*seen{}, static: s.rounds%staticEvery == 1, quick: s.rounds == 0}
+	if r.static || r.quick {
 		r.learnNames()
 	}
 	r.askMoments()
@@ -110,10 +111,13 @@ func (s *Source) Round(ctx context.Context) Result {
 	}
 	r.askHosts()
 	s.rounds++
-	if r.hopeless || len(r.order) == 0 || r.static && r.fixedMissed {
+	switch {
+	case r.hopeless || len(r.order) == 0:
 		s.rounds = 0
+	case r.fixedMissed:
+		s.rounds = 1
 	}
-	out := Result{Problem: r.problem(), Series: r.series}
+	out := Result{Problem: r.problem(), Series: r.series, More: r.quick && s.rounds == 1}
 	if len(r.order) > 0 {
 		out.Overview = r.overview()
 	}

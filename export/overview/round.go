@@ -14,6 +14,7 @@ type round struct {
 	*Source
 	ctx    context.Context
 	static bool // what seldom changes is asked for too, and metrics that the server did not have
+	quick  bool // the first: what the server has is not known yet
 	nodes  map[string]*seen
 	order  []*seen
 	series int
@@ -97,7 +98,7 @@ func (r *round) problem() *Problem {
 // ask asks for what is made of a metric, if the server has it.
 func (r *round) ask(name, expression string, each func(labels []label, at, value float64)) {
 	r.mu.Lock()
-	skip := r.hopeless || r.ctx.Err() != nil || !r.static && !r.has[name]
+	skip := r.hopeless || r.ctx.Err() != nil || !r.static && !r.quick && !r.has[name]
 	r.mu.Unlock()
 	if skip {
 		return
