@@ -252,10 +252,11 @@ func BenchmarkOverview(b *testing.B) {
 		}
 		result = overview.Result{}
 		began = time.Now()
-		cpu := selfCPU()
+		cpu, server := selfCPU(), p.CPUSeconds()
 		result = source.Round(b.Context())
 		b.ReportMetric(time.Since(began).Seconds(), "round-s")
 		b.ReportMetric((selfCPU() - cpu).Seconds(), "round-cpu-s")
+		b.ReportMetric(p.CPUSeconds()-server, "round-server-cpu-s")
 		b.ReportMetric(float64(result.Series), "series")
 		c, err := openOverview(b.Context(), config.Default(), sshpool.Config{}, choice{prometheus: p.URL})
 		if err != nil {

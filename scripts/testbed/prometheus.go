@@ -58,6 +58,21 @@ func (p *Prometheus) Kill() { p.program.kill() }
 // Memory is the server's resident memory in bytes.
 func (p *Prometheus) Memory() int { return p.program.memory() }
 
+// CPUSeconds is the processor time that the server has taken.
+func (p *Prometheus) CPUSeconds() float64 {
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.program.cmd.Process.Pid))
+	first, _, _ := strings.Cut(strings.TrimSpace(string(children)), " ")
+	stat, _ := os.ReadFile("/proc/" + first + "/stat")
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return float64(user+system) / 100 // USER_HZ
+}
+
 // Said is the end of what the server said.
 func (p *Prometheus) Said() string { return p.program.tail() }
 
