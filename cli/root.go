@@ -34,7 +34,9 @@ foretop
 # everything that Slurm has, a partition, one job
 foretop --all
 foretop --slurm h100
-foretop --job 8123`,
+foretop --job 8123
+# 20,000 nodes, as their Prometheus server knows them
+foretop --prometheus http://prometheus:9090`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: opts.completeNodes,
 	}
@@ -54,6 +56,9 @@ foretop --job 8123`,
 			return err
 		}
 		cfg.ReadOnly = cfg.ReadOnly || readOnly
+		if what.prometheus != "" && cfg.Metric == config.Default().Metric {
+			cfg.Metric = "util" // dcgm-exporter does not tell power limits by default
+		}
 		if err := needTerminal(); err != nil {
 			return err
 		}
@@ -69,8 +74,9 @@ foretop --job 8123`,
 	opts.addSSH(root)
 	screen.add(root)
 	what.add(root, "watch")
+	what.addPrometheus(root)
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

@@ -19,7 +19,10 @@ type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
 	logs *jobLogs // nil: none are read
-	stop context.CancelFunc
+	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
+	drill *drill
+	asked chan struct{}
+	stop  context.CancelFunc
 	// onClose ends what else watches with it; nil: nothing does.
 	onClose context.CancelFunc
 	tasks   sync.WaitGroup
@@ -82,6 +85,14 @@ var states = [...]fleet.State{
 // Serve is called by the pool with one node's stream.
 func (s *station) Serve(ctx context.Context, node string, stdout io.Reader, stdin io.Writer) error {
 	return s.Fleet.Serve(ctx, node, stdout, stdin)
+}
+
+// Watch says which nodes are on screen in full. Of an overview they are connected now.
+func (s *station) Watch(names []string) {
+	s.Fleet.Watch(names)
+	if s.drill != nil {
+		s.drill.look(names, time.Now())
+	}
 }
 
 // Retry dials a node now; "" means every one that is not live.

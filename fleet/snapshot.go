@@ -157,6 +157,7 @@ type Node struct {
 	Banner    string    // what the login printed before the stream, shortened
 	LastFrame time.Time // when a frame last arrived; zero: never
 	LastData  time.Time // when a sample last arrived
+	Via       string    // whose word this is where the node itself is not connected: "prometheus"; "" its own
 
 	Hello     *facts.Hello     // nil before it said hello
 	Inventory *facts.Inventory // nil before it was told

@@ -63,6 +63,9 @@ func kept[T any](n *node, sc telemetry.Scope, last func(*Node) []T, make func() 
 
 // makeView clones what the node says now into an immutable Node.
 func (n *node) makeView(f *Fleet, now time.Time) *Node {
+	if n.fromAfar(now) {
+		return n.viewAfar(f, now)
+	}
 	st := n.decoder.State()
 	shown := n.showProcesses(&f.jobs)
 	v := &Node{

@@ -70,6 +70,9 @@ if [ "${1:-}" = bench ]; then
 	need clustershell clush
 fi
 need bindfs bindfs
+# What reads the metrics that are published: the server itself, and OpenMetrics's own parser.
+need prometheus prometheus promtool
+module prometheus_client python3-prometheus-client
 need slurmctld slurmctld
 need slurmd slurmd
 need slurm-client squeue sbatch scontrol
