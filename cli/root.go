@@ -57,7 +57,9 @@ foretop --job 8123`,
 		if err := needTerminal(); err != nil {
 			return err
 		}
-		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+		ssh := poolConfig(cfg)
+		ssh.Ask = true // the screen does
+		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
 		if err != nil {
 			return err
 		}

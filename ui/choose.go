@@ -228,6 +228,10 @@ func (m *Model) paste(s string) {
 		m.acting.line.insert(s) // line ends go with it: nothing that is pasted goes on by itself
 		return
 	}
+	if m.screen == screenAsk {
+		m.asking.put(s)
+		return
+	}
 	if m.prompt.open {
 		m.prompt.insert(s)
 		if m.prompt.command {

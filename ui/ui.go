@@ -49,6 +49,7 @@ type Model struct {
 	worst  worstOf
 	help   helpScreen
 	acting actScreen
+	asking askScreen
 	stack  stacksScreen
 	prompt prompt
 	notice string // said on the bottom line until the next key
@@ -78,6 +79,7 @@ const (
 	screenKernel
 	screenStacks // where a job's ranks are
 	screenAct    // what is to be done, asked about or under way
+	screenAsk    // what connections ask for
 	screenHelp
 )
 
@@ -113,6 +115,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case SnapshotMsg:
 		m.take(msg.Snapshot)
+		cmd = m.syncAsk()
 	case historyMsg:
 		m.node.takeHistory(msg)
 	case watchedMsg:
@@ -127,6 +130,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.takeStacks(msg)
 	case actReadyMsg:
 		m.acting.ready = m.acting.ready || int(msg) == m.acting.serial
+	case askReadyMsg:
+		m.asking.ready = m.asking.ready || int(msg) == m.asking.serial
+	case askDoneMsg:
+		m.notice = msg.words
 	case actNewsMsg:
 		cmd = m.actNews(msg)
 	case tea.KeyPressMsg:
@@ -229,6 +236,8 @@ func (m *Model) place() place {
 		return placeStacks
 	case screenAct:
 		return placeAct
+	case screenAsk:
+		return placeAsk
 	}
 	return placeHelp
 }
