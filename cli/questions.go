@@ -41,6 +41,9 @@ func hostKeyOf(err error) *fleet.HostKey {
 		return nil
 	}
 	k := &fleet.HostKey{Host: bad.Name, Type: bad.KeyKind(), Fingerprint: bad.Fingerprint(), Verdict: keyVerdicts[bad.Verdict]}
+	if k.MayBeAccepted() && !bad.MayBeTaken() {
+		k.Verdict = fleet.KeyStrict
+	}
 	for _, known := range bad.Known {
 		k.Known = append(k.Known, fmt.Sprintf("%s %s:%d", known.Key.Type(), known.File, known.Line))
 	}

@@ -64,6 +64,7 @@ type KeyVerdict uint8
 const (
 	KeyUnknown   KeyVerdict = iota // nothing is known of the host
 	KeyOtherKind                   // keys of other types are known
+	KeyStrict                      // unknown, and the configuration lets nobody accept it (StrictHostKeyChecking yes)
 	KeyChanged                     // another key of that type is known: an alarm
 	KeyRevoked                     // it is revoked: an alarm
 	KeyInvalid                     // a certificate that is not valid here, or a key that is too short
@@ -74,7 +75,7 @@ func (k *HostKey) MayBeAccepted() bool { return k.Verdict <= KeyOtherKind }
 
 // String names a verdict in a word or two.
 func (v KeyVerdict) String() string {
-	return [...]string{"unknown", "unknown kind", "CHANGED", "REVOKED", "not valid"}[min(v, KeyInvalid)]
+	return [...]string{"unknown", "unknown kind", "unknown, strict", "CHANGED", "REVOKED", "not valid"}[min(v, KeyInvalid)]
 }
 
 // Bounds of what a server may put on the screen.

@@ -243,6 +243,8 @@ func keyMeans(k *fleet.HostKey) string {
 		return "no key of it is known yet"
 	case fleet.KeyOtherKind:
 		return "only keys of other kinds are known of it"
+	case fleet.KeyStrict:
+		return "no key of it is known yet, and StrictHostKeyChecking is yes: your ssh configuration lets nobody accept it"
 	case fleet.KeyChanged:
 		return "ANOTHER KEY IS KNOWN: the machine was set up anew, or somebody is listening in. It cannot be accepted here"
 	case fleet.KeyRevoked:
