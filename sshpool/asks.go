@@ -18,7 +18,7 @@ type asks struct {
 	open   map[string]*ask
 	kept   map[string]*kept
 	closed map[string]bool // not put any more, until forget
-	mute   map[string]bool // interactive, but nothing is asked
+	mute   map[string]bool // hosts that have a conversation to offer and ask for nothing
 	apart  map[string]bool // hosts that did not take what others did
 	fresh  time.Duration
 }
@@ -80,6 +80,10 @@ func (b *asks) password(o about) (secret []byte, a *ask, key string, err error) 
 	a.state, a.runner = askTrying, ""
 	a.about.host = o.host
 	if a.silent {
+		if k == nil { // some host did not take it any more
+			a.again("", 0)
+			return nil, nil, a.about.key, nil
+		}
 		return slices.Clone(k.answers[""]), a, a.about.key, nil
 	}
 	return slices.Clone(a.secret[0]), a, a.about.key, nil
@@ -89,7 +93,7 @@ func (b *asks) password(o about) (secret []byte, a *ask, key string, err error) 
 func (b *asks) converse(o about) (a *ask, key string, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.mute[b.of(o)] {
+	if b.mute[o.key+"\x00"+o.way] {
 		return nil, "", false, errMute
 	}
 	a, _, err = b.lookup(o)

@@ -34,8 +34,9 @@ type asking struct {
 	retry    *sent  // a conversation that goes on over the same connection
 	asked    string // the key of the question that is waited for
 	kind     QuestionKind
-	closed   bool // it is not put any more
-	silent   bool // the conversation asks for nothing
+	closed   bool  // it is not put any more
+	silent   bool  // the conversation asks for nothing
+	before   *bool // what first says; nil: not asked yet
 }
 
 // sent is an answer on its way to a verdict.
@@ -102,7 +103,14 @@ func (a *authAttempt) method(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 
 // mayAsk says that a person is there for this host, and its turn has come.
 func (a *authAttempt) mayAsk() bool {
-	return a.asks != nil && a.asks.on && !a.resolved.NoAsk && !a.closed && (a.first == nil || !a.first(a.methods))
+	if a.asks == nil || !a.asks.on || a.resolved.NoAsk || a.closed {
+		return false
+	}
+	if a.before == nil {
+		before := a.first != nil && a.first(a.methods)
+		a.before = &before
+	}
+	return !*a.before
 }
 
 // wait notes that a question is to be answered first, or never is.
@@ -167,7 +175,7 @@ func (a *authAttempt) challenge(title, text string, prompts []string, echos []bo
 		s.delivered = true
 		return answers, nil
 	}
-	if s.ask == nil || s.ask.silent {
+	if s.ask == nil || a.asks.isSilent(s.ask) {
 		if s.ask != nil {
 			a.asks.unkept(s.ask)
 		}
@@ -246,16 +254,14 @@ func (a *authAttempt) judge(took bool) {
 		a.asks.took(s.ask, s.key, s.answers, !s.typed)
 	case !s.delivered && a.asked == "" && !a.closed && s.way == "keyboard-interactive":
 		a.silent = true
-		if s.ask != nil {
-			a.asks.silence(s.ask)
-		}
+		a.asks.silence(s.about, s.ask)
 	case !s.delivered:
 		if s.ask != nil {
 			a.asks.undecided(s.ask, false)
 		}
 	case s.ask == nil:
 		a.asks.refusedKept(s.about)
-	case s.way == "keyboard-interactive" && s.ask.silent || len(s.seen) > 0: // what is kept may be what was wrong
+	case len(s.seen) > 0: // what is kept may be what was wrong
 		a.asks.drop(s.key)
 		a.asks.refused(s.ask, notTaken(s))
 		a.asked = s.key

@@ -172,6 +172,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	}
 	n.report(connecting)
 	c, err := n.pool.connect(n.ctx, r)
+	n.pool.asks.ended(n.target.Name) // it may have got in without
 	if err != nil {
 		throttled = asProblem(err).throttled
 		return 0, err

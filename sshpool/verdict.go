@@ -113,7 +113,7 @@ func (b *asks) undecided(a *ask, sent bool) {
 		b.dispatch(a)
 		return
 	}
-	words := ""
+	words := "the connection ended before anything was asked"
 	if sent {
 		words = "the connection ended before the answer was judged"
 	}
@@ -122,15 +122,28 @@ func (b *asks) undecided(a *ask, sent bool) {
 	a.again(words, a.tries)
 }
 
-// silence remembers that a kind of host has a conversation to offer that asks for nothing.
-func (b *asks) silence(a *ask) {
+// silence remembers that a host has a conversation to offer and asks for nothing. The next of those that wait may.
+func (b *asks) silence(o about, a *ask) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.mute[a.about.key] = true
-	if b.open[a.about.key] == a {
-		delete(b.open, a.about.key)
-		a.release(true)
+	b.mute[o.key+"\x00"+o.way] = true
+	if a == nil || b.open[a.about.key] != a {
+		return
 	}
+	if len(a.waiting) == 0 {
+		delete(b.open, a.about.key)
+		return
+	}
+	a.state, a.runner = askReady, ""
+	a.prompts, a.reply = nil, nil
+	b.dispatch(a)
+}
+
+// isSilent says that what others took is being tried, and nobody asked.
+func (b *asks) isSilent(a *ask) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return a.silent
 }
 
 // unkept says that a host asks for more than what was taken before: it is for the person.

@@ -136,17 +136,23 @@ func (m *Model) syncAsk() tea.Cmd {
 	if s.id == q.ID && s.round == q.Round {
 		return nil
 	}
+	fresh := s.id != q.ID
 	s.forget()
 	s.id, s.round, s.field, s.sent = q.ID, q.Round, 0, false
 	s.fields = make([][]rune, len(q.Prompts))
-	if q.Kind == fleet.AskInteractive && len(q.Prompts) == 0 && !q.Busy {
-		asker, id := m.opt.Asker, q.ID
-		return func() tea.Msg {
-			asker.Begin(id)
-			return nil
-		}
+	if fresh && q.Kind == fleet.AskInteractive && len(q.Prompts) == 0 {
+		return m.askBegin(q)
 	}
 	return m.askSettle()
+}
+
+// askBegin has a server asked for its prompts: when its question is first seen, later by Enter only, for each time may cost something there.
+func (m *Model) askBegin(q *fleet.Question) tea.Cmd {
+	asker, id := m.opt.Asker, q.ID
+	return func() tea.Msg {
+		asker.Begin(id)
+		return nil
+	}
 }
 
 // typedQuestion is the one that is being answered; nil when it is gone.

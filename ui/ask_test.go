@@ -173,7 +173,7 @@ func TestSecretIsNotShown(t *testing.T) {
 	if d.write("more").keys("enter"); len(c.take()) != 0 {
 		t.Error("what is typed while an answer is tried was sent")
 	}
-	if !strings.Contains(d.text(), "trying it on gpu001") {
+	if !strings.Contains(d.text(), "in talks with gpu001") {
 		t.Errorf("\n%s", d.text())
 	}
 	// It was wrong: asked anew, from the beginning.

@@ -62,10 +62,10 @@ func (m *Model) drawTyped(a area) {
 	}
 	switch {
 	case s.sent || q.Busy:
-		a.cut(1, y, a.w-2, "trying it on "+q.Host, fg(colDim))
+		a.cut(1, y, a.w-2, "in talks with "+q.Host, fg(colDim))
 		y++
 	case len(q.Prompts) == 0:
-		a.cut(1, y, a.w-2, "asking "+q.Host+" what it wants to know", fg(colDim))
+		a.cut(1, y, a.w-2, "Enter asks "+q.Host+" what it wants to know", fg(colStrong))
 		y++
 	}
 	for i := range min(len(s.fields), len(q.Prompts)) {

@@ -23,7 +23,8 @@ func (m *Model) askKey(k tea.KeyPressMsg) tea.Cmd {
 func (m *Model) askTypedKey(k tea.KeyPressMsg) tea.Cmd {
 	s := &m.asking
 	key := k.String()
-	if m.typedQuestion() == nil { // all is answered: whatever is still being typed goes nowhere
+	q := m.typedQuestion()
+	if q == nil { // all is answered: whatever is still being typed goes nowhere
 		if key == "esc" {
 			m.leaveAsk()
 		}
@@ -39,6 +40,8 @@ func (m *Model) askTypedKey(k tea.KeyPressMsg) tea.Cmd {
 		s.forget()
 		s.id, s.keys = 0, true
 		return m.askSettle()
+	case key == "enter" && q.Kind == fleet.AskInteractive && len(q.Prompts) == 0 && !q.Busy:
+		return m.askBegin(q)
 	case s.sent || len(s.fields) == 0:
 		return nil
 	case !s.ready:
