@@ -305,7 +305,7 @@ func TestAcceptHostKeys(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, d.text())
 		}
 	}
-	d.keys("space", "enter", "y")
+	d.keys("y", "space", "enter")
 	if len(c.take()) != 0 || !strings.Contains(d.text(), "never accepted here") {
 		t.Errorf("a changed key:\n%s", d.text())
 	}

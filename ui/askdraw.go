@@ -40,7 +40,7 @@ func (m *Model) drawTyped(a area) {
 	s := &m.asking
 	q := m.typedQuestion()
 	if q == nil {
-		words := "nothing more is asked   Esc leaves"
+		words := "nothing more is asked · Esc leaves"
 		if list := m.keyQuestions(); len(list) > 0 {
 			words = "nothing more is asked but host keys: Esc, then Q"
 		}
@@ -71,12 +71,12 @@ func (m *Model) drawTyped(a area) {
 	for i := range min(len(s.fields), len(q.Prompts)) {
 		y = m.drawAnswer(a, y, i, q)
 	}
-	keys := "Enter sends it   Esc: no answer, the nodes stay needs-auth   Ctrl-o: later"
+	keys := "Enter sends it · Esc: no answer, the nodes stay needs-auth · Ctrl-o: later"
 	if more := len(m.typedQuestions()) - 1; more > 0 {
-		keys += "   " + strconv.Itoa(more) + " more after it"
+		keys += " · " + strconv.Itoa(more) + " more after it"
 	}
 	if len(m.keyQuestions()) > 0 && len(s.fields) < 2 {
-		keys += "   Tab: host keys"
+		keys += " · Tab: host keys"
 	}
 	a.lines(y+1, keys, fg(colDim))
 }
@@ -163,18 +163,18 @@ func (m *Model) drawHostKeys(a area) {
 	s := &m.asking
 	list := m.keyQuestions()
 	if len(list) == 0 {
-		words := "all host keys are trusted   Esc leaves"
+		words := "all host keys are trusted · Esc leaves"
 		if n := len(m.typedQuestions()); n > 0 {
-			words += "   Tab: " + count(n, "question") + " more"
+			words += " · Tab: " + count(n, "question") + " more"
 		}
 		a.lines(0, words, fg(colStrong))
 		return
 	}
 	s.at = max(0, min(s.at, len(list)-1))
-	a.cut(1, 0, a.w-2, "host keys that are not trusted: compare each with its owner's before you accept it", fg(colStrong).with(bold))
-	keys := "Enter accepts this one or the tagged ones   Space tags   * all that can be   Esc: none"
+	a.cut(1, 0, a.w-2, "host keys that are not trusted: compare before you accept", fg(colStrong).with(bold))
+	keys := "Enter: accept this one or the tagged ones · Space tags · * all · Esc: none"
 	if n := len(m.typedQuestions()); n > 0 {
-		keys += "   Tab: " + count(n, "question") + " more"
+		keys += " · Tab: " + count(n, "question") + " more"
 	}
 	y := a.lines(1, keys, fg(colDim))
 	about := min(8, max(3, a.h/3))
@@ -199,11 +199,11 @@ func (m *Model) drawHostKey(a area, q *fleet.Question, here bool) {
 	}
 	what := q.Hosts[0]
 	if n := len(q.Hosts); n > 1 {
-		what = count(n, "host") + " with one key: " + strings.Join(q.Hosts, ", ")
+		what = count(n, "host") + " with one key: " + clip(strings.Join(q.Hosts, ", "), 24)
 	} else if n := len(q.Nodes); n > 1 {
 		what += " (" + strconv.Itoa(n) + " nodes wait)"
 	}
-	words := mark + " " + q.Key.Verdict.String() + "  " + q.Key.Type + " " + q.Key.Fingerprint + "  " + what
+	words := mark + " " + q.Key.Verdict.String() + "  " + what + "  " + q.Key.Type + " " + q.Key.Fingerprint
 	if here {
 		a.fill(0, 0, a.w, style{bg: colCursorBG})
 		words = "▸" + words
