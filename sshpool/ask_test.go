@@ -266,7 +266,6 @@ type codes struct {
 	mu    sync.Mutex
 	code  string
 	asked []string // prompts, as they were sent
-	grace chan struct{}
 }
 
 func (k *codes) serve(s *server, partial bool) {

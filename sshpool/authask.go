@@ -47,6 +47,7 @@ type sent struct {
 	ask       *ask              // nil: what others took
 	answers   map[string][]byte // what is worth keeping, by prompt
 	typed     bool              // it has more that is not kept: a one-time code
+	prompted  bool              // the server did ask
 	delivered bool
 	seen      map[string]bool // prompts that were answered with what is kept
 }
@@ -161,12 +162,14 @@ func (a *authAttempt) challenge(title, text string, prompts []string, echos []bo
 	s := a.sent
 	title, text = telemetry.Clean(title, maxPrompt), telemetry.Clean(text, 2*maxPrompt)
 	if len(prompts) > maxPrompts {
+		s.prompted = true
 		return nil, fmt.Errorf("the server asks for %d things at once", len(prompts))
 	}
 	if len(prompts) == 0 { // only words, mostly of farewell
 		a.hear(title + "\n" + text)
 		return nil, nil
 	}
+	s.prompted = true
 	list := make([]Prompt, len(prompts))
 	for i := range prompts {
 		list[i] = Prompt{telemetry.Clean(prompts[i], maxPrompt), echos[i]}
@@ -252,7 +255,7 @@ func (a *authAttempt) judge(took bool) {
 	switch {
 	case took:
 		a.asks.took(s.ask, s.key, s.answers, !s.typed)
-	case !s.delivered && a.asked == "" && !a.closed && s.way == "keyboard-interactive":
+	case !s.prompted && !s.delivered && s.way == "keyboard-interactive":
 		a.silent = true
 		a.asks.silence(s.about, s.ask)
 	case !s.delivered:

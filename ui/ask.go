@@ -120,6 +120,9 @@ func (m *Model) askSettle() tea.Cmd {
 // syncAsk fits what is typed to what is asked by now: a question that is being answered stays until it is gone; then comes the next.
 func (m *Model) syncAsk() tea.Cmd {
 	s := &m.asking
+	if m.screen == screenAsk && s.keys && s.chosen == nil && len(m.keyQuestions()) == 0 && len(m.typedQuestions()) > 0 {
+		s.keys, s.id = false, 0 // all keys are trusted: on to what else is asked
+	}
 	if m.screen != screenAsk || s.keys {
 		return nil
 	}

@@ -55,6 +55,10 @@ func (m *Model) askTypedKey(k tea.KeyPressMsg) tea.Cmd {
 			s.field++
 			return nil
 		}
+		if len(*f) == 0 && q.Kind != fleet.AskInteractive { // it would cost an attempt
+			m.notice = "nothing is typed: Esc is no answer, Ctrl-o later"
+			return nil
+		}
 		return m.askSend()
 	case "tab", "down":
 		s.field = min(s.field+1, len(s.fields)-1)
