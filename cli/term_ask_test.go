@@ -50,8 +50,6 @@ func TestTermQuestions(t *testing.T) {
 		t.Errorf("known_hosts has no line of %s:\n%s", addr, known)
 	}
 
-	s.WaitFor(`Tab: 1 question`, 20*time.Second)
-	s.press("Tab")
 	s.WaitFor(`(?s)passphrase of the key.*3 nodes wait`, 20*time.Second)
 	time.Sleep(time.Second)
 	s.Type("open sesamy")

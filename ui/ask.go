@@ -26,9 +26,11 @@ const maxAnswer = 1024
 
 // askScreen is where questions are answered: one that is typed at a time, or the list of host keys that are not trusted.
 type askScreen struct {
-	keys   bool // the list of host keys
-	serial int  // of what is to be read before an answer counts
-	ready  bool // answers count
+	keys bool // the list of host keys
+	// accepted says that some were: when no more can be, what else is asked is shown.
+	accepted bool
+	serial   int  // of what is to be read before an answer counts
+	ready    bool // answers count
 
 	// What is typed. It stands nowhere else, and is overwritten when it was sent or is not wanted.
 	id     uint64 // the question
@@ -67,6 +69,10 @@ func (m *Model) keyQuestions() []fleet.Question {
 	return slices.DeleteFunc(slices.Clone(m.questions()), func(q fleet.Question) bool { return q.Kind != fleet.AskHostKey })
 }
 
+func anyAcceptable(keys []fleet.Question) bool {
+	return slices.ContainsFunc(keys, func(q fleet.Question) bool { return q.Key.MayBeAccepted() })
+}
+
 // askWords is said on every screen while there is something to answer; host keys that nobody can accept here are alarms of their nodes.
 func (m *Model) askWords() string {
 	n := 0
@@ -97,7 +103,7 @@ func (m *Model) openAsk() tea.Cmd {
 	}
 	keys := m.keyQuestions()
 	m.asking = askScreen{serial: m.asking.serial, tagged: map[string]bool{}}
-	m.asking.keys = slices.ContainsFunc(keys, func(q fleet.Question) bool { return q.Key.MayBeAccepted() }) || len(m.typedQuestions()) == 0
+	m.asking.keys = anyAcceptable(keys) || len(m.typedQuestions()) == 0
 	m.push(screenAsk)
 	if m.asking.keys {
 		return m.askSettle()
@@ -120,8 +126,8 @@ func (m *Model) askSettle() tea.Cmd {
 // syncAsk fits what is typed to what is asked by now: a question that is being answered stays until it is gone; then comes the next.
 func (m *Model) syncAsk() tea.Cmd {
 	s := &m.asking
-	if m.screen == screenAsk && s.keys && s.chosen == nil && len(m.keyQuestions()) == 0 && len(m.typedQuestions()) > 0 {
-		s.keys, s.id = false, 0 // all keys are trusted: on to what else is asked
+	if keys := m.keyQuestions(); m.screen == screenAsk && s.keys && s.chosen == nil && len(m.typedQuestions()) > 0 && (len(keys) == 0 || s.accepted && !anyAcceptable(keys)) {
+		s.keys, s.id, s.accepted = false, 0, false // on to what else is asked
 	}
 	if m.screen != screenAsk || s.keys {
 		return nil
@@ -263,7 +269,7 @@ func (m *Model) askTrust() tea.Cmd {
 		}
 	}
 	asker := m.opt.Asker
-	m.asking.chosen, m.asking.answer = nil, ""
+	m.asking.chosen, m.asking.answer, m.asking.accepted = nil, "", true
 	clear(m.asking.tagged)
 	return func() tea.Msg {
 		done, words := 0, ""

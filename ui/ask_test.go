@@ -342,6 +342,28 @@ func TestAcceptHostKeys(t *testing.T) {
 	}
 }
 
+// When the last key that can be accepted is, what else is asked comes by itself; a question that is gone while one confirms does no harm.
+func TestAfterHostKeys(t *testing.T) {
+	c := &clerk{}
+	d := asking(c, 80, 24, asks(), Options{})
+	d.keys("Q", "*", "enter", "3", "enter")
+	if got := c.take(); len(got) != 3 {
+		t.Errorf("%q", got)
+	}
+	s := asks()
+	s.Questions = []fleet.Question{s.Questions[0], passwordQuestion()}
+	if d.next(s); !strings.Contains(d.text(), "password of ann@gpu001") {
+		t.Errorf("\n%s", d.text())
+	}
+	d.keys("tab", "enter")
+	s.Questions = nil
+	d.next(s)
+	d.must(t)
+	if d.keys("enter", "space", "*", "y"); len(c.take()) != 0 {
+		t.Error("something was accepted")
+	}
+}
+
 // A paused screen asks all the same.
 func TestAskWhilePaused(t *testing.T) {
 	c := &clerk{}

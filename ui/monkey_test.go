@@ -16,13 +16,13 @@ import (
 // q and Ctrl-C quit.
 func TestMonkey(t *testing.T) {
 	keys := []string{"up", "down", "left", "right", "pgup", "pgdown", "home", "end", "enter", "esc", "tab", "shift+tab", "space", "backspace", "ctrl+r", "f1",
-		"1", "2", "3", "4", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":"}
+		"1", "2", "3", "4", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":", "Q", "*"}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds(), scheduled(), laidOut()}
+			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds(), scheduled(), laidOut(), asks(), asks(codeQuestion())}
 			d := drive(snaps[0], 80, 24, Options{
-				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0})
+				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0, Asker: &clerk{}})
 			for step := range 600 {
 				switch rnd.IntN(12) {
 				case 0:
