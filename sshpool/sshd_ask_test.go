@@ -52,7 +52,7 @@ int pam_sm_setcred(void *pam, int flags, int argc, const char **argv) { return 0
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", module, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-o", module, source).CombinedOutput(); err != nil {
 		needs(t, false, fmt.Sprintf("no C compiler: %v %s", err, out))
 	}
 	return module
