@@ -42,7 +42,7 @@ func simulated(t *testing.T, nodes int) *station {
 	if snap := s.settle(t.Context(), 2*time.Minute); snap.Totals.ByState[fleet.Live] != nodes {
 		t.Fatalf("not all live: %v", snap.Totals)
 	}
-	return s
+	return s.station
 }
 
 var exposed = regexp.MustCompile(`^([A-Za-z_0-9]+)(?:\{(.*)\})? (\S+)$`)

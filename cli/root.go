@@ -63,7 +63,9 @@ foretop --prometheus http://prometheus:9090`,
 			return err
 		}
 		what.acts = true
-		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+		ssh := poolConfig(cfg)
+		ssh.Ask = true // the screen does
+		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (s *station) retryRefused(name string) {
 // Status is told by the pool.
 func (s *station) Status(node string, st sshpool.Status) {
 	s.SetStatus(node, fleet.Status{
-		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Since: st.At, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes,
+		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Since: st.At, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes, HostKey: hostKeyOf(st.Err),
 	})
 }
 
@@ -133,6 +133,7 @@ func (s *station) publish(ctx context.Context, every time.Duration, announce fun
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
+			s.SetQuestions(questionsOf(s.pool.Questions()))
 			announce(s.Publish())
 			select {
 			case <-tick.C:

@@ -27,6 +27,7 @@ func (f *Fleet) Publish() *Snapshot {
 	s.Jobs = f.jobs.views(f, s, now)
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
+	s.Questions = f.questionsOf(s.Nodes)
 	s.Totals = count(s)
 	if why := f.empty.Load(); why != nil && len(live) == 0 {
 		s.Empty = *why

@@ -70,7 +70,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 	shown := n.showProcesses(&f.jobs)
 	v := &Node{
 		Name: n.name, State: n.status.State, Cause: n.status.Cause, Remedy: n.status.Remedy, Since: n.since,
-		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
+		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner, HostKey: n.status.HostKey,
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
 		Scheduled: f.schedule.nodes[n.name],

@@ -41,6 +41,7 @@ need util-linux mount pivot_root nsenter setsid unshare setpriv flock
 need procps pgrep ps
 need tmux tmux
 need gcc gcc
+need openssl openssl
 need tcsh tcsh
 need fish fish
 need zsh zsh

@@ -22,11 +22,12 @@ func (p *Pool) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, e
 	if r.ConnectTimeout > 0 {
 		limit = r.ConnectTimeout
 	}
+	if r.ProxyJump != "" {
+		return p.jumps.dial(ctx, r, via, limit)
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	switch {
-	case r.ProxyJump != "":
-		return p.jumps.dial(ctx, r, via)
 	case r.ProxyCommand != "":
 		traceOf(ctx).note("ProxyCommand", r.ProxyCommand)
 		return dialCommand(ctx, r)
@@ -117,8 +118,8 @@ type secured struct {
 }
 
 // handshake turns a byte stream into an authenticated connection, or says in words why not. It ends conn on failure. x/crypto's own
-// timeout covers TCP only, so the deadline is on the connection. whole makes it look all known keys up before, not only after.
-func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole bool) (done *secured, err error) {
+// timeout covers TCP only, so the deadline is on the connection. a says who may be asked; whole makes it look all known keys up before, not only after.
+func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, a asking, whole bool) (done *secured, err error) {
 	conn := &firstBytes{Conn: raw}
 	auth := &authAttempt{resolved: r, stages: traceOf(ctx).stages()}
 	if auth.stages != nil {
@@ -133,6 +134,8 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 	defer cut()
 
 	known := p.trust.known(r, whole)
+	a.asks, a.ctx, a.conn, a.limit = p.asks, ctx, conn, p.cfg.Timing.Handshake
+	auth.asking = a
 	auth.identities, auth.agentErr = p.keys.identities(r)
 	untrusted := make(chan *HostKeyError, 1)
 	config := &ssh.ClientConfig{
@@ -163,13 +166,12 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 		},
 		AuthCallback: auth.stages.meeting(auth.method),
 		BannerCallback: func(message string) error {
-			if len(auth.banner) < 2<<10 {
-				auth.banner += message[:min(len(message), 2<<10)]
-			}
+			auth.hear(message)
 			return nil
 		},
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, r.addr(), config)
+	auth.end(err)
 	if err == nil {
 		_ = raw.SetDeadline(time.Time{}) // could be set, so it can be cleared
 		if a, ok := c.(ssh.AlgorithmsConnMetadata); ok {
@@ -184,6 +186,9 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if auth.asked != "" {
+			return nil, auth.askedProblem()
 		}
 		if c, ok := raw.(*commandConn); ok && !conn.heardAnything() {
 			return nil, c.problem()

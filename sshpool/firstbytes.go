@@ -19,6 +19,7 @@ type firstBytes struct {
 	any     bool // a byte came
 	version bool // "SSH-" came
 	said    []byte
+	over    bool // the other side is gone
 
 	greeted func(line string) // called once with the version line; nil: nobody waits for it
 	line    []byte            // of it, what came
@@ -28,6 +29,11 @@ func (c *firstBytes) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.note(b[:n])
+	}
+	if err != nil {
+		c.mu.Lock()
+		c.over = true
+		c.mu.Unlock()
 	}
 	return n, err
 }
@@ -67,6 +73,13 @@ func (c *firstBytes) heard() (anything, version bool, words string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.any, c.version, strings.TrimSpace(string(c.said))
+}
+
+// ended says that nothing more comes.
+func (c *firstBytes) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
 }
 
 func (c *firstBytes) heardAnything() bool {

@@ -62,6 +62,7 @@ func (n *node) own() {
 		n.attempt = row + 1
 		n.mu.Unlock()
 		lived, err := n.try(before)
+		n.pool.asks.ended(n.target.Name)
 		if n.ctx.Err() != nil {
 			return
 		}
@@ -110,9 +111,22 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 		defer tick.Stop()
 		look = tick.C
 	}
+	var answered <-chan bool
+	if p.ask != "" {
+		t := n.pool.asks.join(p.ask, n.target.Name)
+		defer n.pool.asks.leave(p.ask, t)
+		answered = t.ready
+	}
 	n.report(s)
 	for {
 		select {
+		case again := <-answered:
+			if again {
+				return true
+			}
+			answered = nil
+			s.Remedy = "it was not answered, or wrongly: retry to be asked again"
+			n.report(s)
 		case <-due:
 			return true
 		case <-n.retry:
@@ -163,6 +177,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	}
 	n.report(connecting)
 	c, err := n.pool.connect(ctx, r)
+	n.pool.asks.ended(n.target.Name) // it may have got in without
 	if err != nil {
 		throttled = asProblem(err).throttled
 		return 0, err
@@ -210,25 +225,29 @@ func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshC
 		return p.systemSSH(ctx, r, why)
 	}
 	t.note("transport", "foretop's own client")
-	c, err := p.connectNative(ctx, r, via)
+	first := func(methods []string) bool { return len(r.MaySSH) > 0 && maySSH(r, &AuthError{Methods: methods}) != "" }
+	c, err := p.connectNative(ctx, r, asking{via: via, first: first})
 	if why := maySSH(r, err); why != "" {
 		c, again := p.systemSSH(ctx, r, why)
 		if again == nil {
 			p.bySSH.Store(wayOf(r), why)
 			return c, nil
 		}
-		return nil, err
+		if !p.asks.on {
+			return nil, err
+		}
+		return p.connectNative(ctx, r, asking{via: via})
 	}
 	return c, err
 }
 
-func (p *Pool) connectNative(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
+func (p *Pool) connectNative(ctx context.Context, r *Resolved, a asking) (*sshCarrier, error) {
 	for whole := false; ; whole = true {
-		conn, err := p.dial(ctx, r, via)
+		conn, err := p.dial(ctx, r, a.via)
 		if err != nil {
 			return nil, err
 		}
-		s, err := p.handshake(ctx, conn, r, whole)
+		s, err := p.handshake(ctx, conn, r, a, whole)
 		if err == nil {
 			c := newSSHCarrier(s)
 			c.env = r.Env

@@ -25,6 +25,7 @@ type problem struct {
 	again         pause
 	cause, remedy string
 	notes         string // what the server said to everybody, cleaned
+	ask           string // the key of the question whose answer is waited for; "" none
 	throttled     bool   // the server asks for fewer connections: the pace slows down
 	err           error
 }

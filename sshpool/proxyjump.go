@@ -28,6 +28,7 @@ type jumps struct {
 // jump is one jump host, reached by one way.
 type jump struct {
 	dialling chan struct{} // capacity 1: one login at a time
+	asks     *asks
 
 	mu     sync.Mutex
 	links  []*jumpLink
@@ -43,9 +44,9 @@ type jumpLink struct {
 
 func newJumps(p *Pool) *jumps { return &jumps{pool: p, open: make(map[string]*jump)} }
 
-// dial opens a channel to r through its ProxyJump hops.
+// dial opens a channel to r through its ProxyJump hops, within a limit once they are logged in to: each of their steps has its own, and a person may be asked on the way.
 // via are the jump hosts that wait for this one.
-func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, error) {
+func (j *jumps) dial(ctx context.Context, r *Resolved, via []string, limit time.Duration) (net.Conn, error) {
 	hops := strings.Split(r.ProxyJump, ",")
 	if slices.Contains(via, r.ProxyJump) {
 		return nil, &problem{state: Lost, again: pauseHold, cause: "jump hosts behind jump hosts without end: " + clean(r.ProxyJump),
@@ -62,6 +63,8 @@ func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, 
 	way.end(nil)
 	open := t.step("forwarding")
 	open.say("from " + hops[len(hops)-1] + " to " + r.addr())
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	conn, err := jump.channel(ctx, link, r)
 	if err == nil {
 		open.end(nil)
@@ -74,7 +77,7 @@ func (j *jumps) get(key string) *jump {
 	defer j.mu.Unlock()
 	one := j.open[key]
 	if one == nil {
-		one = &jump{dialling: make(chan struct{}, 1)}
+		one = &jump{dialling: make(chan struct{}, 1), asks: j.pool.asks}
 		j.open[key] = one
 	}
 	return one
@@ -157,6 +160,9 @@ func (j *jump) ready() (*jumpLink, *problem) {
 			l.used++
 			return l, nil
 		}
+	}
+	if j.failed != nil && j.failed.ask != "" && !j.asks.stands(j.failed.ask) {
+		return nil, nil // there is an answer by now
 	}
 	if j.failed != nil && (j.failed.again == pauseHold || time.Since(j.when) < jumpFailTime) {
 		return nil, j.failed

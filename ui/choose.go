@@ -236,6 +236,10 @@ func (m *Model) paste(s string) {
 		m.notice = "what is pasted is no answer: it is typed"
 		return
 	}
+	if m.screen == screenAsk {
+		m.asking.put(s)
+		return
+	}
 	if m.prompt.open {
 		m.prompt.insert(s)
 		if m.prompt.command || m.prompt.find {

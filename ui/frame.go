@@ -37,7 +37,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenStacks || m.screen == screenRun { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenAsk || m.screen == screenStacks || m.screen == screenRun { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
@@ -52,7 +52,13 @@ func (m *Model) draw() {
 	}
 	m.drawInfo(all.sub(0, l.body+l.bodyRows, c.w, l.info))
 	if l.keys || m.prompt.open || m.notice != "" {
-		m.drawBottom(all.sub(0, c.h-1, c.w, 1))
+		bottom := all.sub(0, c.h-1, c.w, 1)
+		if words := m.askWords(); words != "" {
+			n := bottom.width(words)
+			bottom.cut(max(1, bottom.w-n-1), 0, bottom.w-1, words, fg(colAccent).with(bold))
+			bottom = bottom.sub(0, 0, max(0, bottom.w-n-2), 1)
+		}
+		m.drawBottom(bottom)
 	}
 	m.frame.SetContent(c.render(&m.theme))
 }
@@ -83,6 +89,8 @@ func (m *Model) drawBody(a area) {
 		m.drawRun(a)
 	case screenAct:
 		m.drawAct(a)
+	case screenAsk:
+		m.drawAsk(a)
 	}
 }
 
@@ -171,6 +179,8 @@ func (m *Model) screenWords(s screen) string {
 			return "stop and read"
 		}
 		return cmp.Or(string(m.acting.intent.Kind), "actions")
+	case screenAsk:
+		return "questions"
 	}
 	return "Jobs"
 }

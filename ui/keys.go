@@ -60,6 +60,7 @@ const (
 	actNextHit
 	actPrevHit
 	actBlocking
+	actAsk
 	actHelp
 )
 
@@ -80,11 +81,12 @@ const (
 	placeStacks // where ranks are
 	placeRun    // what a command came to
 	placeAct    // an action that is asked about, or done
+	placeAsk    // what connections ask for
 	placeHelp
 	numPlaces
 )
 
-var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Stacks", "Run", "Action", "Help"}
+var placeNames = [numPlaces]string{"Jobs", "Grid", "Nodes", "Node", "GPU", "Kernel log", "Ranks", "Job", "Job's log", "Users", "Stacks", "Run", "Action", "Questions", "Help"}
 
 // places is a set of them.
 type places uint16
@@ -157,6 +159,7 @@ func bindings() []binding {
 		{[]string{"2"}, actNodes, "2", "", "", "Nodes", "Go", everywhere &^ at(placeJobs)},
 		{[]string{"4"}, actUsers, "4", "", "", "Users: who holds what, and what of it is idle", "Go", everywhere},
 		{[]string{"5"}, actLastRun, "5", "", "", "Run: what the last command came to", "Go", everywhere},
+		{[]string{"Q"}, actAsk, "Q", "", "", "answer what connections ask for: unknown host keys, passphrases, passwords, one-time codes", "Go", everywhere},
 		{[]string{"o"}, actLog, "o", "", "output", "the end of the job's log file", "Go", at(placeJobs, placeGrid, placeRanks, placeJob)},
 		{[]string{"o"}, actBack, "o", "", "", "back from the log", "Go", at(placeLog)},
 		{[]string{"L"}, actKernel, "L", "", "log", "kernel log of the node", "Go", at(placeNodes, placeGrid, placeNode, placeGPU, placeRanks)},

@@ -27,6 +27,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		m.typed(k)
 		return nil
 	}
+	if m.screen == screenAsk {
+		return m.askKey(k)
+	}
 	if m.screen == screenAct && m.keys.byKey[placeAct][key] == nil {
 		return m.actKey(k)
 	}
@@ -115,6 +118,8 @@ func (m *Model) act(do action) tea.Cmd {
 		return m.startAct(actions.Cancel)
 	case actRun:
 		return m.startAct(actions.Command)
+	case actAsk:
+		return m.openAsk()
 	case actHelp:
 		m.push(screenHelp)
 		m.help.top = 0

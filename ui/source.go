@@ -31,6 +31,7 @@ type SnapshotMsg struct{ *fleet.Snapshot }
 type Options struct {
 	Source Source
 	Actor  Actor                 // nil: nothing can be done, only seen
+	Asker  Asker                 // nil: nothing can be answered
 	Custom []config.CustomAction // beside those that are built in
 	Name   string                // what the fleet is called in the title; may be empty
 	ASCII  bool                  // draw with ASCII characters only, for LANG=C

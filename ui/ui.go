@@ -49,6 +49,7 @@ type Model struct {
 	worst  worstOf
 	help   helpScreen
 	acting actScreen
+	asking askScreen
 	stack  stacksScreen
 	run    runScreen
 	// commands are those that were run, the latest first.
@@ -82,6 +83,7 @@ const (
 	screenStacks // where a job's ranks are
 	screenRun    // what a command came to
 	screenAct    // what is to be done, asked about or under way
+	screenAsk    // what connections ask for
 	screenHelp
 )
 
@@ -117,6 +119,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case SnapshotMsg:
 		m.take(msg.Snapshot)
+		cmd = m.syncAsk()
 	case historyMsg:
 		m.node.takeHistory(msg)
 	case watchedMsg:
@@ -135,6 +138,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.runFound(msg)
 	case actReadyMsg:
 		m.acting.ready = m.acting.ready || int(msg) == m.acting.serial
+	case askReadyMsg:
+		m.asking.ready = m.asking.ready || int(msg) == m.asking.serial
+	case askDoneMsg:
+		m.notice = msg.words
 	case actNewsMsg:
 		cmd = m.actNews(msg)
 	case tea.KeyPressMsg:
@@ -239,6 +246,8 @@ func (m *Model) place() place {
 		return placeRun
 	case screenAct:
 		return placeAct
+	case screenAsk:
+		return placeAsk
 	}
 	return placeHelp
 }
