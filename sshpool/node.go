@@ -201,7 +201,7 @@ func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshC
 		return p.systemSSH(ctx, r, why)
 	}
 	c, err := p.connectNative(ctx, r, via)
-	if why := maySSH(r, err); why != "" {
+	if why := p.maySSH(r, err); why != "" {
 		c, again := p.systemSSH(ctx, r, why)
 		if again == nil {
 			p.bySSH.Store(wayOf(r), why)

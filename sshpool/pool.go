@@ -43,6 +43,7 @@ type Pool struct {
 	bundles  *payload.Set
 	uploads  *uploads
 	jumps    *jumps
+	tickets  tickets
 	bySSH    sync.Map // way to a host → why a system ssh had to log in there
 
 	mu      sync.Mutex
