@@ -103,13 +103,7 @@ func TestDoorShell(t *testing.T) {
 		return exit, err
 	}}
 	p, _ := behind(t, door)
-	shell := func(at ShellAt) (*Shell, chan struct{}) {
-		s := p.Shell(t.Context(), "behind", at)
-		resized := make(chan struct{}, 1)
-		s.Resized = resized
-		s.Getenv = func(name string) string { return map[string]string{"TERM": "xterm-256color", "LANG": "C.UTF-8"}[name] }
-		return s, resized
-	}
+	shell := shellsOn(t, p, "behind")
 	t.Run("a terminal", func(t *testing.T) {
 		s, resized := shell(ShellAt{})
 		w := onTerminal(t, s)

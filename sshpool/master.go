@@ -34,7 +34,7 @@ func (p *Pool) needsSSH(r *Resolved) string {
 }
 
 // maySSH says which way to log in is left that only ssh itself has, when ours all failed; "" none.
-func maySSH(r *Resolved, err error) string {
+func (p *Pool) maySSH(r *Resolved, err error) string {
 	var refused *AuthError
 	if !errors.As(err, &refused) {
 		return ""
@@ -42,7 +42,7 @@ func maySSH(r *Resolved, err error) string {
 	var ways []string
 	for _, o := range r.MaySSH {
 		switch {
-		case o == "GSSAPIAuthentication" && slices.Contains(refused.Methods, "gssapi-with-mic") && hasTicket(),
+		case o == "GSSAPIAuthentication" && slices.Contains(refused.Methods, "gssapi-with-mic") && p.tickets.has(time.Now()),
 			o == "HostbasedAuthentication" && slices.Contains(refused.Methods, "hostbased"),
 			o == "PKCS11Provider" && slices.Contains(refused.Methods, "publickey"):
 			ways = append(ways, o)
@@ -51,7 +51,27 @@ func maySSH(r *Resolved, err error) string {
 	return strings.Join(ways, ", ")
 }
 
-// hasTicket says that there may be a Kerberos ticket: without one GSSAPI would only cost a refused login.
+// tickets remembers for a while whether there is a Kerberos ticket: of a thousand nodes that let no key in, one asks.
+type tickets struct {
+	mu    sync.Mutex
+	there bool
+	until time.Time
+}
+
+// ticketsFor is how long an answer stands.
+const ticketsFor = 10 * time.Second
+
+// has says that there may be one: without it GSSAPI would only cost a refused login.
+func (t *tickets) has(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.After(t.until) {
+		t.there = hasTicket()
+		t.until = now.Add(ticketsFor)
+	}
+	return t.there
+}
+
 func hasTicket() bool {
 	if os.Getenv("KRB5CCNAME") != "" {
 		return true

@@ -52,6 +52,7 @@ type Pool struct {
 	bundles  *payload.Set
 	uploads  *uploads
 	jumps    *jumps
+	tickets  tickets
 	bySSH    sync.Map // way to a host → why a system ssh had to log in there
 
 	mu      sync.Mutex
