@@ -225,7 +225,9 @@ func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshC
 		return p.systemSSH(ctx, r, why)
 	}
 	t.note("transport", "foretop's own client")
-	first := func(methods []string) bool { return len(r.MaySSH) > 0 && p.maySSH(r, &AuthError{Methods: methods}) != "" }
+	first := func(methods []string) bool {
+		return len(r.MaySSH) > 0 && p.maySSH(r, &AuthError{Methods: methods}) != ""
+	}
 	c, err := p.connectNative(ctx, r, asking{via: via, first: first})
 	if why := p.maySSH(r, err); why != "" {
 		c, again := p.systemSSH(ctx, r, why)
