@@ -5,6 +5,8 @@
 GO         ?= go
 FUZZTIME   ?= 1m
 SOAKTIME   ?= 10m
+# What comes from outside first, for a short while in each make test: frames, hello and samples, facts, start lines, known_hosts, node sets.
+SHORTFUZZ  := ^Fuzz(FrameReader|Decoder|AgainstProtobuf|Serve|ScanStart|KnownFile|Judge|Expand)$$
 BENCH      ?= .
 ARCHES     := amd64 arm64
 PAYLOAD    := sshpool/payload
@@ -17,7 +19,7 @@ VCS        := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo fa
 # go-nvml declares functions that newer headers call deprecated; it does not concern us.
 export CGO_CFLAGS ?= -O2 -g -Wno-deprecated-declarations
 
-.PHONY: all payload test check lint vulncheck cross unit bench fuzz soak generate clean help
+.PHONY: all payload test check lint vulncheck cross unit bench fuzz fuzzshort soak generate clean help
 all: payload ## build bin/foretop with collectors for linux/amd64 and linux/arm64 inside
 	$(GO) build -trimpath -buildvcs=$(VCS) -ldflags "-s -w" -o bin/foretop .
 
@@ -34,6 +36,7 @@ test: ## install what the tests need, then check and test everything
 	sh scripts/setup.sh
 	@sh scripts/launchers.sh & launchers=$$!; sh scripts/testbed/kube/build.sh >/dev/null & kube=$$!; \
 		$(MAKE) --no-print-directory check && wait $$launchers && wait $$kube || { kill $$launchers $$kube 2>/dev/null; exit 1; }
+	$(MAKE) --no-print-directory fuzzshort
 	$(MAKE) --no-print-directory unit
 
 check: lint cross vulncheck ## everything but the tests
@@ -62,6 +65,9 @@ bench: ## the benchmarks; BENCH=regexp chooses
 
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
+
+fuzzshort: ## the fuzz targets of what comes from outside first, five seconds each
+	FUZZ='$(SHORTFUZZ)' .ci/fuzz 5s ./telemetry ./telemetry/facts ./fleet ./sshpool ./config
 
 soak: ## the long ones: all seeds, long fuzzing (SOAKTIME, 10m a target); hours
 	FORETOP_SOAK=1 $(GO) test -race -shuffle=on -count=1 -p 2 -timeout 12h ./...

@@ -29,15 +29,17 @@ const (
 	Command Kind = "run"     // nodes: a command
 	Shell   Kind = "shell"   // a node: an interactive shell
 	Custom  Kind = "custom"  // as the configuration says
+	Dump    Kind = "stacks"  // processes: where they are
 )
 
 // Intent is what a person at the keyboard, or a script, wants.
 type Intent struct {
 	Kind      Kind
 	Nodes     []string  // by the fleet's names; for Drain, Resume, Command, Shell
-	Hidden    []string  // those of Nodes that are not on screen: tagged, then filtered out
-	Job       string    // its key; for Cancel and Requeue, and of whose processes a Signal is
-	Processes []Process // for Signal
+	Hidden    []string  // those of Nodes, nodes of Processes, or those of Jobs, that are not on screen: tagged, then filtered out
+	Job       string    // its key; for Cancel, Requeue, and a Custom of that scope
+	Jobs      []string  // the same of several; Hidden are then those of Jobs
+	Processes []Process // for Signal and Dump
 	Signal    string    // TERM, INT, KILL, …
 	Reason    string    // for Drain
 	WhenIdle  bool      // a Drain that lets what runs go on; else Kubernetes' pods are evicted
@@ -47,11 +49,12 @@ type Intent struct {
 	Grace     time.Duration
 	Timeout   time.Duration
 	Argv      []string // for Command and Custom: what is run, a word each; {node} and the like were filled in
-	Title     string   // of Custom, as the configuration calls it
+	Title     string   // of Custom, as the configuration calls it; of Dump, whose processes they are: "job 8123"
 	Here      bool     // a Custom that runs on this machine
 	Scope     string   // of Custom: node, gpu, process, job
 	GPUs      []GPU    // for a Custom of that scope
 	Undo      *Undo    // for Resume: what it takes back
+	Blocking  bool     // a Dump that stops each process while it reads it
 }
 
 // Process is one process, told apart from a later one of its number.

@@ -42,10 +42,11 @@ const auditPatience = 2 * time.Second
 type Audit struct {
 	path  string
 	lines chan auditWrite
-	also  func(Line) // another place, such as the journal; nil none
+	also  func(Line) error // another place, such as the journal; nil none
 }
 
 type auditWrite struct {
+	line Line
 	text []byte
 	done chan error
 }
@@ -53,8 +54,9 @@ type auditWrite struct {
 // ErrAudit is a line that could not be written, or not in time.
 var ErrAudit = errors.New("the audit file cannot be written")
 
-// OpenAudit opens a file to append to, and makes it and its folder where they are not there; also gets each line that was written.
-func OpenAudit(path string, also func(Line)) *Audit {
+// OpenAudit opens a file to append to, and makes it and its folder where they are not there. also is another place for each line, nil none. It has to take what starts before the file does,
+// for who asked for it relies on it; of what ended the file has a line whatever it takes.
+func OpenAudit(path string, also func(Line) error) *Audit {
 	a := &Audit{path: path, lines: make(chan auditWrite), also: also}
 	go a.serve()
 	return a
@@ -66,7 +68,7 @@ func (a *Audit) Close() { close(a.lines) }
 // Path is where it writes.
 func (a *Audit) Path() string { return a.path }
 
-// Append writes a line and waits until it is on disk.
+// Append writes a line and waits until it is on disk, and taken where it goes as well.
 func (a *Audit) Append(l Line) error {
 	l.Target, l.Where, l.Reason, l.Words = telemetry.Clean(l.Target, maxAuditWords), telemetry.Clean(l.Where, maxAuditWords), telemetry.Clean(l.Reason, maxAuditWords), telemetry.Clean(l.Words, maxAuditWords)
 	command := make([]string, len(l.Command))
@@ -78,7 +80,7 @@ func (a *Audit) Append(l Line) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrAudit, a.path, err)
 	}
-	w := auditWrite{append(text, '\n'), make(chan error, 1)}
+	w := auditWrite{l, append(text, '\n'), make(chan error, 1)}
 	timer := time.NewTimer(auditPatience)
 	defer timer.Stop()
 	select {
@@ -91,38 +93,56 @@ func (a *Audit) Append(l Line) error {
 	case <-timer.C:
 		return fmt.Errorf("%w: %s does not answer for %s", ErrAudit, a.path, auditPatience)
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAudit, err)
-	}
-	if a.also != nil {
-		a.also(l)
-	}
-	return nil
+	return err
 }
 
 func (a *Audit) serve() {
 	var f *os.File
 	for w := range a.lines {
-		var err error
-		if f == nil || moved(f, a.path) {
-			if f != nil {
-				f.Close()
-			}
-			if f, err = openAppend(a.path); err != nil {
-				f = nil
+		also := a.also
+		if also == nil {
+			also = func(Line) error { return nil }
+		}
+		var elsewhere, err error
+		if w.line.State == Starts {
+			if elsewhere = also(w.line); elsewhere != nil {
+				w.done <- elsewhere
+				continue
 			}
 		}
-		if err == nil {
-			if err = writeLine(f, w.text); err != nil {
-				f.Close()
-				f = nil // opening it again ends a line that was cut short
-			}
+		if f, err = a.write(f, w.text); err != nil {
+			err = fmt.Errorf("%w: %w", ErrAudit, err)
 		}
-		w.done <- err
+		switch {
+		case w.line.State != Starts:
+			elsewhere = also(w.line)
+		case err != nil: // it was told that this starts
+			w.line.State, w.line.Words = NotStarted.String(), telemetry.Clean(err.Error(), maxAuditWords)
+			elsewhere = also(w.line)
+		}
+		w.done <- errors.Join(err, elsewhere)
 	}
 	if f != nil {
 		f.Close()
 	}
+}
+
+// write appends a line to the file that is open, or to the one that the path leads to now. It returns the file; nil: it is to be opened anew, which ends a line that was cut short.
+func (a *Audit) write(f *os.File, text []byte) (*os.File, error) {
+	if f == nil || moved(f, a.path) {
+		if f != nil {
+			f.Close()
+		}
+		var err error
+		if f, err = openAppend(a.path); err != nil {
+			return nil, err
+		}
+	}
+	if err := writeLine(f, text); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func openAppend(path string) (*os.File, error) {

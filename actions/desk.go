@@ -51,15 +51,11 @@ var ErrConfirm = errors.New("not confirmed")
 
 // Start begins what a preview says, if answer confirms it: "y", or the number that [Preview.Count] asks for. Steps run in its goroutines, until ctx ends.
 func (d *Desk) Start(ctx context.Context, p *Preview, answer string) (*Job, error) {
-	switch {
-	case d.ReadOnly != "":
-		return nil, errors.New(d.ReadOnly)
-	case d.Audit == nil:
-		return nil, errNoAudit
-	case p.Trouble != "":
-		return nil, errors.New(p.Trouble)
-	case !p.Confirms(answer):
-		return nil, ErrConfirm
+	if err := d.may(p, answer); err != nil {
+		return nil, err
+	}
+	if p.Intent.Kind == Dump {
+		return nil, errors.New("stacks are an answer, not a job: Desk.Stacks gives them")
 	}
 	j := &Job{Preview: p, ID: rand.Text()[:12], results: make([]Result, len(p.Steps)), changed: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{})}
 	for i, s := range p.Steps {
@@ -70,6 +66,21 @@ func (d *Desk) Start(ctx context.Context, p *Preview, answer string) (*Job, erro
 	}
 	go d.run(ctx, j)
 	return j, nil
+}
+
+// may says why a preview must not be carried out upon an answer.
+func (d *Desk) may(p *Preview, answer string) error {
+	switch {
+	case d.ReadOnly != "":
+		return errors.New(d.ReadOnly)
+	case d.Audit == nil:
+		return errNoAudit
+	case p.Trouble != "":
+		return errors.New(p.Trouble)
+	case !p.Confirms(answer):
+		return ErrConfirm
+	}
+	return nil
 }
 
 // Note writes a line of something that is done otherwise, such as a shell; the first of its lines gives it an id.
@@ -187,7 +198,7 @@ func (d *Desk) end(j *Job, i int, line Line, state State, words string) {
 	j.set(i, func(r *Result) {
 		r.State, r.Words, r.End = state, words, d.now()
 		if err != nil {
-			r.Words = clean(words + " · its end is not in the audit file: " + err.Error())
+			r.Words = clean(words + " · its end was not written down everywhere: " + err.Error())
 		}
 	})
 }

@@ -306,7 +306,7 @@ func TestRefusedInItsOwnWords(t *testing.T) {
 	c.refuses = "slurm_update error: \x1b[31mAccess/permission denied\n\"$(reboot)\""
 	path := filepath.Join(t.TempDir(), "deep", "er", "audit")
 	var also []Line
-	a := OpenAudit(path, func(l Line) { also = append(also, l) })
+	a := OpenAudit(path, func(l Line) error { also = append(also, l); return nil })
 	defer a.Close()
 	p := planner(c).Preview(fleetOf(t, 1), Intent{Kind: Drain, Nodes: names(1), Reason: "  \x1b]0;x\x07 $(reboot) `id`\n; rm -rf \"/\" "})
 	j, err := (&Desk{Audit: a, User: "ann", From: "login1"}).Start(t.Context(), p, "y")

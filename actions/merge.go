@@ -27,30 +27,47 @@ type Group struct {
 	Cut    bool
 }
 
-// Merge puts equal answers together: those that ended alike beside each other, the smallest exit status first, of these the largest group first, as clush -b does. Line breaks
-// at the end of an output make no difference.
-func Merge(answers []Answer) []Group {
-	type key struct {
-		output, why string
-		code        int
-		cut         bool
-	}
-	at := map[key]int{}
-	var groups []Group
-	for _, a := range answers {
-		k := key{strings.TrimRight(a.Output, "\r\n"), a.Why, a.Code, a.Cut}
-		i, known := at[k]
-		if !known {
-			i = len(groups)
-			at[k] = i
-			groups = append(groups, Group{Output: k.output, Code: a.Code, Why: a.Why, Cut: a.Cut})
+// Merger puts equal answers together, one after another: what was added once is not looked at again.
+type Merger struct {
+	at     map[mergeKey]int
+	groups []Group
+}
+
+type mergeKey struct {
+	output, why string
+	code        int
+	cut         bool
+}
+
+// Add takes one more answer and gives the index of its group, which stays the same. Line breaks at the end of an output make no difference.
+func (m *Merger) Add(a Answer) int {
+	k := mergeKey{strings.TrimRight(a.Output, "\r\n"), a.Why, a.Code, a.Cut}
+	i, known := m.at[k]
+	if !known {
+		if m.at == nil {
+			m.at = map[mergeKey]int{}
 		}
-		groups[i].Names = append(groups[i].Names, a.Name)
+		i = len(m.groups)
+		m.at[k] = i
+		m.groups = append(m.groups, Group{Output: k.output, Code: a.Code, Why: a.Why, Cut: a.Cut})
 	}
-	slices.SortStableFunc(groups, func(a, b Group) int {
+	m.groups[i].Names = append(m.groups[i].Names, a.Name)
+	return i
+}
+
+// Groups are those so far, in the order in which they came up. They may be kept while answers are added: what is in them does not change.
+func (m *Merger) Groups() []Group { return slices.Clone(m.groups) }
+
+// Merge puts equal answers together: those that ended alike beside each other, the smallest exit status first, of these the largest group first, as clush -b does.
+func Merge(answers []Answer) []Group {
+	var m Merger
+	for _, a := range answers {
+		m.Add(a)
+	}
+	slices.SortStableFunc(m.groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(statusOrder(a.Code), statusOrder(b.Code)), cmp.Compare(len(b.Names), len(a.Names)))
 	})
-	return groups
+	return m.groups
 }
 
 // statusOrder orders exit statuses: none comes last.
@@ -61,11 +78,22 @@ func statusOrder(code int) int {
 	return code
 }
 
-// OddFirst orders groups for a person who looks for what is wrong: those that failed first, then the smallest.
+// OddFirst orders groups for a person who looks for what is wrong: those that failed first, then those of which no end is known, then the others; of each the smallest first.
 func OddFirst(groups []Group) {
 	slices.SortStableFunc(groups, func(a, b Group) int {
-		return cmp.Or(cmp.Compare(b2i(a.Code == 0), b2i(b.Code == 0)), cmp.Compare(len(a.Names), len(b.Names)))
+		return cmp.Or(cmp.Compare(a.Trouble(), b.Trouble()), cmp.Compare(len(a.Names), len(b.Names)))
 	})
+}
+
+// Trouble ranks how a group ended: 0 with an exit status that is not 0, 1 with none, 2 well.
+func (g *Group) Trouble() int {
+	switch {
+	case g.Code > 0:
+		return 0
+	case g.Code < 0 || g.Why != "":
+		return 1
+	}
+	return 2
 }
 
 func b2i(b bool) int {
@@ -77,17 +105,24 @@ func b2i(b bool) int {
 
 // Answers are what a job's steps came to so far; those that have not ended are left out.
 func Answers(results []Result) (list []Answer) {
-	for _, r := range results {
-		if r.State == Waiting || r.State == Running {
-			continue
+	for i := range results {
+		if a, ended := results[i].Answer(); ended {
+			list = append(list, a)
 		}
-		a := Answer{Name: r.Target, Output: r.Output.Text, Code: r.Output.Code, Cut: r.Output.Cut}
-		if r.State != Done && a.Code <= 0 { // else its exit status says it
-			a.Code, a.Why = -1, or(r.Words, r.State.String())
-		}
-		list = append(list, a)
 	}
 	return list
+}
+
+// Answer is what a step came to; false while it has not ended.
+func (r *Result) Answer() (a Answer, ended bool) {
+	if r.State == Waiting || r.State == Running {
+		return a, false
+	}
+	a = Answer{Name: r.Target, Output: r.Output.Text, Code: r.Output.Code, Cut: r.Output.Cut}
+	if r.State != Done && a.Code <= 0 { // else its exit status says it
+		a.Code, a.Why = -1, or(r.Words, r.State.String())
+	}
+	return a, true
 }
 
 const ruler = "---------------"

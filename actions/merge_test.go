@@ -47,3 +47,22 @@ func TestAnswers(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Groups that were given stay as they are while answers are added.
+func TestMerger(t *testing.T) {
+	var m Merger
+	if i, j, k := m.Add(Answer{Name: "a", Output: "x\n"}), m.Add(Answer{Name: "b", Code: 1}), m.Add(Answer{Name: "c", Output: "x"}); i != 0 || j != 1 || k != 0 {
+		t.Errorf("%d %d %d", i, j, k)
+	}
+	before := m.Groups()
+	m.Add(Answer{Name: "d", Output: "x"})
+	m.Add(Answer{Name: "e", Output: "y"})
+	if len(before) != 2 || len(before[0].Names) != 2 || len(m.Groups()) != 3 || len(m.Groups()[0].Names) != 3 {
+		t.Errorf("%v, %v", before, m.Groups())
+	}
+	for g, want := range map[*Group]int{{Code: 1}: 0, {Code: -1, Why: "lost"}: 1, {}: 2} {
+		if got := g.Trouble(); got != want {
+			t.Errorf("%+v: %d", g, got)
+		}
+	}
+}

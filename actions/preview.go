@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +20,8 @@ type Planner struct {
 	Drain  []string              // for nodes of no scheduler: a command here, with {node} and {reason}; nil none
 	Resume []string              // the same to take it back
 	Quote  func(argv ...string) string
+	World  string // said before every place that is asked: "demo"; "" the real one
+	Away   string // why nothing may be run on this machine; "" it may
 }
 
 // Preview is what an intent comes to, computed from what is on screen. It is what is confirmed, and then carried out as it is.
@@ -28,30 +29,14 @@ type Preview struct {
 	Intent   Intent
 	Title    string // "drain 3 nodes: gpu[017-019]"
 	Steps    []Step
+	Means    []string // what a drain does to what is there, a scheduler each
 	Warnings []string // what the person should know before
 	Affected Affected
 	Count    int    // the number to type; 0: y is enough
 	Trouble  string // why nothing can be done at all; ""
-}
 
-// Affected is whose work an action touches.
-type Affected struct {
-	Jobs   []string // as people know them
-	Users  []string
-	Others []string // Users but who acts
-	GPUs   int      // held by processes
-}
-
-// String is "3 jobs of 2 users, 24 GPUs in use"; "nobody's work" where there is none.
-func (a Affected) String() string {
-	if len(a.Jobs) == 0 && a.GPUs == 0 {
-		return "nobody's work"
-	}
-	var parts []string
-	if len(a.Jobs) > 0 {
-		parts = append(parts, plural(len(a.Jobs), "job")+" of "+plural(len(a.Users), "user"))
-	}
-	return strings.Join(append(parts, plural(a.GPUs, "GPU")+" in use"), ", ")
+	world  string                                                // Planner.World
+	stacks func(ctx context.Context, answered func(int)) []Stack // of a Dump
 }
 
 func plural(n int, what string) string {
@@ -87,23 +72,34 @@ const maxReason = 256
 
 // Preview computes what an intent comes to.
 func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
-	p := &Preview{Intent: in}
+	p := &Preview{Intent: in, world: l.World}
 	switch in.Kind {
 	case Drain, Resume:
 		l.nodes(p, s)
 	case Cancel, Requeue:
-		l.job(p, s)
+		l.jobs(p, s)
 	case Signal:
 		l.signal(p, s)
 	case Command:
 		l.commands(p, s)
 	case Custom:
 		l.custom(p, s)
+	case Dump:
+		l.dump(p, s)
 	default:
 		p.Trouble = "nobody knows how to " + string(in.Kind)
 	}
+	if l.World != "" {
+		for i := range p.Steps {
+			p.Steps[i].Where = strings.TrimSpace(l.World + " " + p.Steps[i].Where)
+		}
+	}
 	if n := len(in.Hidden); n > 0 {
-		p.Warnings = append(p.Warnings, plural(n, "target")+" not on screen: "+l.fold(in.Hidden))
+		names := l.fold(in.Hidden)
+		if len(in.Nodes)+len(in.Processes) == 0 {
+			names = "job " + jobNames(s, in.Hidden)
+		}
+		p.Warnings = append(p.Warnings, plural(n, "target")+" not on screen: "+names)
 	}
 	if p.Trouble == "" && p.Ready() == 0 {
 		p.Trouble = "nothing can be done"
@@ -111,7 +107,10 @@ func (l *Planner) Preview(s *fleet.Snapshot, in Intent) *Preview {
 			p.Trouble = p.Steps[0].Target + ": " + p.Steps[0].Refused
 		}
 	}
-	if n := p.Ready(); len(in.Nodes) > 1 || (in.Kind == Signal || in.Kind == Custom) && n > 1 || len(p.Affected.Others) > 0 {
+	if in.Kind == Dump && !in.Blocking {
+		return p // nothing is changed by it: y is enough, whoever they are of
+	}
+	if n := p.Ready(); len(in.Nodes) > 1 || in.Kind != Drain && in.Kind != Resume && n > 1 || len(p.Affected.Others) > 0 {
 		p.Count = n
 	}
 	return p
@@ -145,6 +144,9 @@ func (l *Planner) nodes(p *Preview, s *fleet.Snapshot) {
 		if in.Kind == Drain {
 			p.Affected.addNode(s, n)
 		}
+	}
+	if in.Kind == Drain {
+		p.Means = in.meaning(s)
 	}
 	p.Affected.settle(l.User)
 }
@@ -207,9 +209,15 @@ func (l *Planner) order(step *Step, in *Intent, at *fleet.ScheduledNode) {
 	step.byActor(actor, o)
 }
 
-// byActor makes a step of an order.
+// byActor makes a step of an order. What an actor remarks among its commands is a note: an audit line holds commands only.
 func (step *Step) byActor(actor schedulers.Actor, o schedulers.Order) {
-	step.Commands = actor.Commands(o)
+	for _, line := range actor.Commands(o) {
+		if remark, ok := strings.CutPrefix(line, "# "); ok {
+			step.Notes = append(step.Notes, remark)
+		} else {
+			step.Commands = append(step.Commands, line)
+		}
+	}
 	step.settle = orderSettles
 	step.do = func(ctx context.Context, say func(string)) (last string, err error) {
 		err = actor.Do(ctx, o, func(words string) {
@@ -237,7 +245,7 @@ func resumeNotes(s *fleet.Snapshot, n *fleet.Node, at *fleet.ScheduledNode, user
 
 // ownCommand plans what the configuration says for a node that no scheduler has.
 func (l *Planner) ownCommand(in *Intent, n *fleet.Node) Step {
-	step := Step{Target: n.Name, Where: "here"}
+	step := Step{Target: n.Name, Where: "here", node: n.Name}
 	words := l.Drain
 	if in.Kind == Resume {
 		words = l.Resume
@@ -246,40 +254,14 @@ func (l *Planner) ownCommand(in *Intent, n *fleet.Node) Step {
 		step.Refused = "no scheduler has it, and no command for such nodes is configured (actions." + string(in.Kind) + ")"
 		return step
 	}
+	if l.Away != "" {
+		step.Refused = l.Away
+		return step
+	}
 	argv := fill(words, map[string]string{"node": n.Name, "reason": in.Reason})
 	step.Commands = []string{l.Quote(argv...)}
 	step.do = runHere(argv)
 	return step
-}
-
-// job plans the end of a job.
-func (l *Planner) job(p *Preview, s *fleet.Snapshot) {
-	in := &p.Intent
-	j := s.Job(in.Job)
-	if j == nil {
-		p.Trouble = "that job is not seen any more"
-		return
-	}
-	p.Title = string(in.Kind) + " job " + j.ID
-	step := Step{Target: "job " + j.ID}
-	switch {
-	case j.Told == nil:
-		step.Refused = "no scheduler knows it: signal its processes instead (K)"
-	default:
-		step.Where = strings.TrimSpace(j.Told.Kind + " " + j.Told.Cluster)
-		if actor := l.actor(j.Told.Kind, j.Told.Cluster); actor == nil {
-			step.Refused = step.Where + " takes no orders from here"
-		} else {
-			verb := schedulers.Cancel
-			if in.Kind == Requeue {
-				verb = schedulers.Requeue
-			}
-			step.byActor(actor, schedulers.Order{Verb: verb, Job: j.Told.Key})
-		}
-	}
-	p.Steps = append(p.Steps, step)
-	p.Affected.addJob(j)
-	p.Affected.settle(l.User)
 }
 
 func (l *Planner) actor(kind, cluster string) schedulers.Actor {
@@ -287,45 +269,6 @@ func (l *Planner) actor(kind, cluster string) schedulers.Actor {
 		return nil
 	}
 	return l.Actor(kind, cluster)
-}
-
-// addNode counts whose work is on a node.
-func (a *Affected) addNode(s *fleet.Snapshot, n *fleet.Node) {
-	for _, key := range n.Jobs {
-		if j := s.Job(key); j != nil {
-			a.addWho(j)
-		}
-	}
-	for i := range n.GPUs {
-		if len(n.GPUs[i].Holders) > 0 {
-			a.GPUs++
-		}
-	}
-}
-
-func (a *Affected) addJob(j *fleet.Job) {
-	a.addWho(j)
-	for i := range j.GPUs {
-		if g := j.GPUs[i].GPU; g != nil && slices.ContainsFunc(g.Holders, func(h fleet.Holder) bool { return h.Job == j.Key }) {
-			a.GPUs++
-		}
-	}
-}
-
-func (a *Affected) addWho(j *fleet.Job) {
-	a.Jobs = append(a.Jobs, j.ID)
-	if j.User != "" {
-		a.Users = append(a.Users, j.User)
-	}
-}
-
-// settle leaves each once.
-func (a *Affected) settle(user string) {
-	slices.Sort(a.Jobs)
-	a.Jobs = slices.Compact(a.Jobs)
-	slices.Sort(a.Users)
-	a.Users = slices.Compact(a.Users)
-	a.Others = slices.DeleteFunc(slices.Clone(a.Users), func(u string) bool { return u == user })
 }
 
 func inBrackets(s string) string {
@@ -340,21 +283,4 @@ func or(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// DrainReason is what a drain of a node is prefilled with: the worst thing that is wrong with it, when, and who says so. What an application did to itself is no
-// reason to take a node out.
-func DrainReason(n *fleet.Node, user string) string {
-	for i := range n.Problems {
-		w := &n.Problems[i]
-		if w.Severity < fleet.Warning || w.Cause == fleet.Application {
-			continue
-		}
-		text := w.Text
-		if !w.Since.IsZero() {
-			text += w.Since.Format(" 15:04")
-		}
-		return telemetry.Clean(text, maxReason-64) + " [foretop/" + user + "]"
-	}
-	return ""
 }

@@ -25,31 +25,14 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 		p.Trouble = "no such signal: " + strings.Join(Signals, " ")
 		return
 	}
-	if j := s.Job(in.Job); j != nil {
-		p.Title += " of job " + j.ID
-		p.Affected.addWho(j)
-	}
+	var keys []string // jobs of the processes
 	for _, one := range in.Processes {
-		step := Step{Target: one.String(), Where: one.Node}
-		n := s.Node(one.Node)
-		found := false
-		if n != nil {
-			for i := range n.Processes {
-				found = found || n.Processes[i].Pid == one.PID && n.Processes[i].StartTicks == one.StartTicks
-			}
-		}
-		switch {
-		case n == nil:
-			step.Refused = "no such node is watched"
-		case l.Door == nil:
-			step.Refused = "nothing can be run on nodes from here"
-		case n.State != fleet.Live:
-			step.Refused = one.Node + " is " + n.State.String() + ": there is no connection to it"
-		case !found:
-			step.Refused = "it is not seen any more"
-		default:
+		step := Step{Target: one.String(), Where: one.Node, Refused: l.unasked(s, one)}
+		user, job, found := seenProcess(s.Node(one.Node), &one)
+		if step.Refused == "" {
 			args := []string{"signal", in.Signal, one.key()}
-			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID)) + " on " + one.Node + ", if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
+			step.Commands = []string{"kill -" + in.Signal + " " + strconv.Itoa(int(one.PID))}
+			step.Notes = []string{"only if it is still the process that started at tick " + strconv.FormatUint(one.StartTicks, 10)}
 			step.do = func(ctx context.Context, _ func(string)) (string, error) { return l.tool(ctx, one.Node, args) }
 			step.look = func(ctx context.Context) (bool, string, error) {
 				words, err := l.tool(ctx, one.Node, []string{"signal", "0", one.key()})
@@ -60,12 +43,54 @@ func (l *Planner) signal(p *Preview, s *fleet.Snapshot) {
 				return false, "the process is there still: whether the signal arrived is not known" + inBrackets(words), err
 			}
 		}
-		if one.User != "" {
-			p.Affected.Users = append(p.Affected.Users, one.User)
+		if found {
+			p.Affected.addUser(or(user, NotKnown), "")
+		}
+		if j := s.Job(job); j != nil && !slices.Contains(keys, job) {
+			keys = append(keys, job)
+			p.Affected.addJob(j) // a rank that dies takes its job with it
 		}
 		p.Steps = append(p.Steps, step)
 	}
+	if len(keys) > 0 {
+		p.Title += " of job " + jobNames(s, keys)
+	}
 	p.Affected.settle(l.User)
+}
+
+// unasked is why nothing can be asked of a process's node about it; "" it can.
+func (l *Planner) unasked(s *fleet.Snapshot, one Process) string {
+	n := s.Node(one.Node)
+	switch {
+	case n == nil:
+		return "no such node is watched"
+	case l.Door == nil:
+		return "nothing can be run on nodes from here"
+	case n.State != fleet.Live:
+		return one.Node + " is " + n.State.String() + ": there is no connection to it"
+	}
+	if _, _, found := seenProcess(n, &one); !found {
+		return "it is not seen any more"
+	}
+	return ""
+}
+
+// seenProcess says whose a process is and of which job, and whether it is seen on its node: among those of jobs, or the busiest others.
+func seenProcess(n *fleet.Node, one *Process) (user, job string, found bool) {
+	if n == nil {
+		return "", "", false
+	}
+	for i := range n.Processes {
+		if p := n.Processes[i]; p.GetPid() == one.PID && p.GetStartTicks() == one.StartTicks {
+			return p.GetUser(), p.Job, true
+		}
+	}
+	for _, p := range n.Top {
+		if p.GetPid() == one.PID && p.GetStartTicks() == one.StartTicks {
+			return p.GetUser(), "", true
+		}
+	}
+	return "", "", false
 }
 
 func processes(n int) string {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,8 +45,9 @@ type Thread struct {
 }
 
 // Stacks asks nodes' collectors where processes are: the answers come in the order of the processes, one for each. Without blocking no process is stopped; with it, py-spy
-// stops each for as long as it reads, some milliseconds, and what it says is whole.
-func Stacks(ctx context.Context, door Door, processes []Process, blocking bool) []Stack {
+// stops each for as long as it reads, some milliseconds, and what it says is whole. answered, which may be nil, is told how many more processes it is known of; it
+// is called from several goroutines.
+func Stacks(ctx context.Context, door Door, processes []Process, blocking bool, answered func(int)) []Stack {
 	out := make([]Stack, len(processes))
 	var order []string
 	byNode := map[string][]int{}
@@ -64,6 +66,9 @@ func Stacks(ctx context.Context, door Door, processes []Process, blocking bool) 
 			defer func() { <-room }()
 			for part := range slices.Chunk(byNode[node], stacksACall) {
 				stacksOf(ctx, door, node, out, part, blocking)
+				if answered != nil {
+					answered(len(part))
+				}
 			}
 		})
 	}
@@ -91,6 +96,8 @@ func stacksOf(ctx context.Context, door Door, node string, out []Stack, part []i
 			out[i] = s
 		case err != nil:
 			out[i].Why = telemetry.Clean(err.Error(), maxStackWhy)
+		case answer.Code > 1: // 1: it could not read some
+			out[i].Why = telemetry.Clean(fmt.Sprintf("the collector ended with exit status %d: %s", answer.Code, lastLine([]byte(answer.Text))), maxStackWhy)
 		case answer.Cut:
 			out[i].Why = "the node's answer is longer than is read"
 		}

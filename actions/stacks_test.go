@@ -52,7 +52,7 @@ func TestStacks(t *testing.T) {
 		}
 		return fmt.Sprintf(`{"pid":%s,"start":%s,"source":"py-spy","threads":[{"id":"2","name":"pin \u001b[2J","frames":["x (y.py:1)"]},{"id":"1","name":"MainThread","state":"idle","frames":[%s]}],"more":3}`+"\n", pid, start, frames)
 	})
-	got := Stacks(t.Context(), door, processes, false)
+	got := Stacks(t.Context(), door, processes, false, nil)
 	for i, s := range got {
 		if s.Process != processes[i] {
 			t.Fatalf("%d is %v", i, s.Process)
@@ -75,6 +75,25 @@ func TestStacks(t *testing.T) {
 	}
 	if name := got[0].Threads[0].Name; strings.ContainsRune(name, '\x1b') || got[0].More != 3 {
 		t.Errorf("%q", name)
+	}
+}
+
+// brokenDoor is a node whose collector does not know what it is asked.
+type brokenDoor struct{}
+
+func (brokenDoor) Run(context.Context, string, []string, int) (Output, error) {
+	return Output{}, ErrNotSent
+}
+
+func (brokenDoor) Tool(context.Context, string, []string, int) (Output, error) {
+	return Output{Text: "motd\nforetop-collector: no such \x1b[2Joption\n", Code: 2}, nil
+}
+
+// What a collector says that does nothing is told.
+func TestStacksOfBrokenCollector(t *testing.T) {
+	got := Stacks(t.Context(), brokenDoor{}, []Process{rankOn(1, "gpu1")}, true, nil)
+	if want := "the collector ended with exit status 2: foretop-collector: no such \ufffd[2Joption"; got[0].Why != want {
+		t.Errorf("%q", got[0].Why)
 	}
 }
 

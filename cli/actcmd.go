@@ -19,15 +19,17 @@ import (
 
 // actFlags are those of commands that act.
 type actFlags struct {
-	yes, dry bool
-	wait     time.Duration
-	intent   actions.Intent
+	yes, dry  bool
+	wait      time.Duration
+	scheduler string
+	intent    actions.Intent
 }
 
 func (f *actFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do it without asking")
 	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "say what would be done, and do nothing")
-	cmd.Flags().DurationVar(&f.wait, "wait", 30*time.Second, "how long to wait for nodes and schedulers to say who they are")
+	cmd.Flags().DurationVar(&f.wait, "wait", 30*time.Second, "how long to wait for schedulers, and for nodes that none of them lists, to say who they are")
+	cmd.Flags().StringVar(&f.scheduler, "scheduler", "", "whose nodes are meant, where several have one of that name: slurm, kubernetes or kubernetes/CONTEXT")
 }
 
 // newDrain is `foretop drain`.
@@ -36,7 +38,7 @@ func newDrain(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain NODE...",
 		Short: "Take nodes out: their scheduler gives them nothing new",
-		Long: `Connects to the nodes to be sure which of the scheduler's they are, says what is to be done and whose work is there, asks, and does it. Of Kubernetes' nodes pods are evicted as well, unless --when-idle. Each step is written down in the audit file before it starts and after it ended.
+		Long: `Says what is to be done and whose work is there, asks, and does it. A name that a scheduler has for a node means that node: it is not connected to, so a dead one can be drained. Names that no scheduler has, as your own aliases, are connected to, to be sure which node they are. Of Kubernetes' nodes pods are evicted as well, unless --when-idle. Each step is written down in the audit file before it starts and after it ended.
 
 It exits with 0 when all was done, 3 when some was not, each named with the reason.`,
 		Args:              cobra.MinimumNArgs(1),
@@ -45,12 +47,13 @@ It exits with 0 when all was done, 3 when some was not, each named with the reas
 		RunE:              f.run(opts),
 	}
 	f.add(cmd)
+	opts.addSSH(cmd)
 	cmd.Flags().StringVar(&f.intent.Reason, "reason", "", "why, for whoever finds them drained (required)")
-	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: evict nothing")
+	cmd.Flags().BoolVar(&f.intent.WhenIdle, "when-idle", false, "let what runs there end by itself: cordon only, and evict nothing (Slurm always drains so)")
 	cmd.Flags().BoolVar(&f.intent.Append, "append", false, "add the reason to one that is there; else that stays")
 	cmd.Flags().BoolVar(&f.intent.EmptyDir, "delete-emptydir-data", false, "evict pods whose emptyDir is lost with them")
 	cmd.Flags().BoolVar(&f.intent.Force, "force", false, "evict pods that no controller makes anew")
-	cmd.Flags().DurationVar(&f.intent.Grace, "grace", -1, "how long pods get to end; negative: their own")
+	cmd.Flags().DurationVar(&f.intent.Grace, "grace", 0, "how long pods get to end; 0: their own")
 	cmd.Flags().DurationVar(&f.intent.Timeout, "timeout", 0, "how long all evictions may take; 0: 5m")
 	return cmd
 }
@@ -61,11 +64,13 @@ func newResume(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "resume NODE...",
 		Short:             "Let nodes take work again",
+		Long:              "Says what is to be done, asks, and does it; names are taken as drain takes them.",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: opts.completeNodes,
 		RunE:              f.run(opts),
 	}
 	f.add(cmd)
+	opts.addSSH(cmd)
 	return cmd
 }
 
@@ -83,29 +88,27 @@ func (f *actFlags) run(opts *options) func(*cobra.Command, []string) error {
 		if err != nil {
 			return err
 		}
-		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, choice{})
+		c, err := openActedOn(cmd.Context(), cfg, poolConfig(cfg), names, f.scheduler, f.wait)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		h := newHands(cmd.Context(), cfg, c)
+		h := newHands(cmd.Context(), cfg, c.chosen)
 		defer h.Close()
 		if h.refusal != "" && !f.dry {
 			return errors.New(h.refusal)
 		}
-		c.settle(cmd.Context(), f.wait)
-		if c.follower != nil {
-			c.follower.heard(cmd.Context(), f.wait)
-		}
 		f.intent.Nodes = names
 		p := h.Preview(c.Publish(), f.intent)
+		p.Warnings = append(p.Warnings, c.silent...)
 		tell(cmd.OutOrStdout(), p)
 		if f.dry {
 			return nil
 		}
 		answer := p.Answer()
 		if !f.yes {
-			if answer, err = ask(cmd.InOrStdin(), cmd.OutOrStdout(), p); err != nil {
+			now := func() *actions.Preview { return h.Preview(c.Publish(), f.intent) }
+			if p, answer, err = confirm(cmd.InOrStdin(), cmd.OutOrStdout(), p, now); err != nil {
 				return err
 			}
 		}
@@ -121,7 +124,10 @@ func tell(w io.Writer, p *actions.Preview) {
 	}
 	fmt.Fprintln(w, "affected: "+safe(p.Affected.String()))
 	if len(p.Affected.Others) > 0 {
-		fmt.Fprintln(w, "work of others: "+safe(strings.Join(p.Affected.Others, ", ")))
+		fmt.Fprintln(w, "work of others: "+safe(strings.Join(p.Affected.Theirs, "; ")))
+	}
+	for _, words := range p.Means {
+		fmt.Fprintln(w, safe(words))
 	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(w, "! "+safe(warning))
@@ -142,7 +148,7 @@ func tell(w io.Writer, p *actions.Preview) {
 func safe(s string) string { return telemetry.Clean(s, 4<<10) }
 
 // ask asks for the answer on a terminal.
-func ask(in io.Reader, out io.Writer, p *actions.Preview) (string, error) {
+func ask(in *bufio.Reader, out io.Writer, p *actions.Preview) (string, error) {
 	if p.Trouble != "" {
 		return "", errors.New(p.Trouble)
 	}
@@ -151,7 +157,7 @@ func ask(in io.Reader, out io.Writer, p *actions.Preview) (string, error) {
 	} else {
 		fmt.Fprint(out, "do it? y: ")
 	}
-	line, err := bufio.NewReader(in).ReadString('\n')
+	line, err := in.ReadString('\n')
 	if err != nil && line == "" {
 		return "", errors.New("nobody answered: --yes does it without asking")
 	}
@@ -216,7 +222,13 @@ func newAudit(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Print what was done, by whom, and how it ended",
-		Args:  cobra.NoArgs,
+		Long: `Prints a line for each step before it starts, and one for how it ended: the time, who, what, on what, how it stands, where; then the reason and the exact commands, or what came of it. Two spaces stand between.
+
+The file is what actions.audit in the configuration file names, else foretop/audit.jsonl in $XDG_STATE_HOME or ~/.local/state.`,
+		Example: `foretop audit | grep gpu017
+# what failed
+foretop audit --json | jq 'select(.state == "failed")'`,
+		Args: cobra.NoArgs,
 		RunE: running(func(cmd *cobra.Command, _ []string) error {
 			cfg, err := opts.load()
 			if err != nil {
@@ -243,6 +255,23 @@ func newAudit(opts *options) *cobra.Command {
 	return cmd
 }
 
+// auditText is a line for people and for grep: the time with its zone, who, what, on what, how it stands; then where it is asked, and why and by which commands, or what came of it.
+func auditText(l *actions.Line) string {
+	words := []string{l.Time.Local().Format("2006-01-02 15:04:05 -0700"), l.User, string(l.Action), l.Target, l.State}
+	if l.Where != "" && l.Where != l.Target {
+		words = append(words, l.Where)
+	}
+	if l.State == actions.Starts {
+		if l.Reason != "" {
+			words = append(words, strconv.Quote(l.Reason))
+		}
+		words = append(words, l.Command...)
+	} else if l.Words != "" {
+		words = append(words, l.Words)
+	}
+	return safe(strings.Join(words, "  "))
+}
+
 func printAudit(w io.Writer, lines []actions.Line, asJSON bool) error {
 	for _, l := range lines {
 		var text string
@@ -253,13 +282,7 @@ func printAudit(w io.Writer, lines []actions.Line, asJSON bool) error {
 			}
 			text = string(b)
 		} else {
-			words := []string{l.Time.Local().Format("2006-01-02 15:04:05"), l.User, string(l.Action), l.Target, l.State}
-			if l.State == actions.Starts {
-				words = append(words, strconv.Quote(l.Reason), strings.Join(l.Command, "; "))
-			} else if l.Words != "" {
-				words = append(words, l.Words)
-			}
-			text = safe(strings.Join(words, "  "))
+			text = auditText(&l)
 		}
 		if _, err := fmt.Fprintln(w, text); err != nil {
 			return err

@@ -50,12 +50,18 @@ metadata: {name: gpu002}
 		t.Errorf("collectors on the node: %v", ps)
 	}
 
+	actsThroughDoor(t, o, node)
+	left := leftShell(t, o)
+	runsThroughDoor(t, k)
+
 	died := time.Now()
 	k.StopAPI()
+	left.lost()
 	lost := o.reaches("gpu001", fleet.Lost, "the API server closed the connection", died, time.Minute)
 	k.RestartAPI()
 	o.pool.Retry("gpu001")
 	o.reaches("gpu001", fleet.Live, "", lost.at, 2*time.Minute)
+	eventually(t, time.Minute, func() string { return list(processes(t, node, "sleep 3456")) }) // its terminal is gone
 
 	o.pool.Remove("gpu001")
 	for end := time.Now().Add(time.Minute); ; time.Sleep(look) {

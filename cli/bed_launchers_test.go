@@ -415,11 +415,15 @@ func TestBedRay(t *testing.T) {
 	ranks := l.met("ray", 4)
 	spread(t, ranks, l.bed.Names(), 2, true)
 	l.tells("the cluster", told{ID: head, Name: "raylet", User: "ann", Framework: "ray", Missing: []int{}, Ranks: []place{}})
-	for _, j := range l.jobs() {
-		for _, p := range ranks {
-			if l.jobOf(p) != j.Key {
-				t.Errorf("worker %d is of job %q, not %q", p.PID, l.jobOf(p), j.Key)
+	// The cluster is told from its first node's processes; those of the second may be a frame behind.
+	eventually(t, time.Minute, func() string {
+		for _, j := range l.jobs() {
+			for _, p := range ranks {
+				if got := l.jobOf(p); got != j.Key {
+					return fmt.Sprintf("worker %d on %s is of job %q, not %q", p.PID, p.Node, got, j.Key)
+				}
 			}
 		}
-	}
+		return ""
+	})
 }

@@ -27,8 +27,15 @@ import (
 // foretopOn runs the whole program on a bed.
 func foretopOn(t *testing.T, bed *testbed.Bed, args ...string) (out, errs string, code int) {
 	t.Helper()
-	cmd := exec.Command(foretopProgram(t), append([]string{"run", "-F", bed.SSHConfig}, args...)...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=")
+	return foretopFed(t, "", append([]string{"run", "-F", bed.SSHConfig}, args...)...)
+}
+
+// foretopFed runs the whole program with something on its standard input.
+func foretopFed(t *testing.T, in string, args ...string) (out, errs string, code int) {
+	t.Helper()
+	cmd := exec.Command(foretopProgram(t), args...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "KUBECONFIG=")
+	cmd.Stdin = strings.NewReader(in)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	if err := cmd.Run(); cmd.ProcessState == nil {

@@ -18,15 +18,25 @@ type choice struct {
 	kube  []string // CONTEXT[/SELECTOR]; the selector is the API server's to apply
 	jobs  []string // jobs of any scheduler, as a person or a key names them
 
+	prometheus string // URL of a server whose overview is watched instead; "" none
+
 	user string // whose jobs are "mine"
+	only string // the kind of scheduler that is asked, and has to be there; "" all that are found
+	acts bool   // what is watched may be acted on: Slurm's login node is watched too, for orders go through it
 }
 
-func (c *choice) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "watch all nodes of the scheduler, not only those of your running jobs")
-	cmd.Flags().StringSliceVar(&c.slurm, "slurm", nil, "watch the nodes of a Slurm `PARTITION|JOBID`; may be repeated")
-	cmd.Flags().StringSliceVar(&c.kube, "kube", nil, "watch the nodes of a Kubernetes `CONTEXT[/SELECTOR]` that have accelerators; may be repeated")
-	cmd.Flags().StringVar(&c.user, "user", "", "whose running jobs are watched where nothing is named; default: yours")
-	cmd.Flags().StringSliceVar(&c.jobs, "job", nil, "watch the nodes of the job `ID` of any scheduler; may be repeated")
+// add gives a command the flags that choose; verb is what is done to the nodes.
+func (c *choice) add(cmd *cobra.Command, verb string) {
+	cmd.Flags().BoolVarP(&c.all, "all", "a", false, verb+" all nodes of the scheduler, not only those of your running jobs")
+	cmd.Flags().StringSliceVar(&c.slurm, "slurm", nil, verb+" the nodes of a Slurm `PARTITION|JOBID`; may be repeated")
+	cmd.Flags().StringSliceVar(&c.kube, "kube", nil, verb+" the nodes of a Kubernetes `CONTEXT[/SELECTOR]` that have accelerators; may be repeated")
+	cmd.Flags().StringVar(&c.user, "user", "", verb+" the nodes of this user's running jobs where nothing else is chosen")
+	cmd.Flags().StringSliceVar(&c.jobs, "job", nil, verb+" the nodes of the job `ID` of any scheduler; may be repeated")
+}
+
+// addPrometheus gives a command the flag that has a Prometheus server choose.
+func (c *choice) addPrometheus(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.prometheus, "prometheus", "", "watch what a Prometheus or VictoriaMetrics server at `URL` knows; only nodes whose page is opened are connected")
 }
 
 // given says that the user chose by a scheduler's words.
@@ -37,6 +47,8 @@ func (c *choice) check(names []string) error {
 	switch {
 	case len(names) > 0 && c.given():
 		return usage(fmt.Errorf("nodes are named, and chosen by a scheduler as well: leave out either %s or the flags --all, --slurm, --kube, --job", names[0]))
+	case c.prometheus != "" && (len(names) > 0 || c.given()):
+		return usage(fmt.Errorf("--prometheus watches all nodes that the server knows: leave out nodes and the flags --all, --slurm, --kube, --job"))
 	case c.all && len(c.slurm)+len(c.jobs) > 0:
 		return usage(fmt.Errorf("--all is more than --slurm and --job choose: leave out one of them"))
 	}

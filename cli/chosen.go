@@ -34,8 +34,14 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	if c.user == "" {
 		c.user = whoAmI()
 	}
+	if c.prometheus != "" {
+		return openOverview(ctx, cfg, ssh, c)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	if len(names) > 0 {
+		if login := cfg.Slurm.Login; c.acts && login != "" && !slices.Contains(names, login) {
+			names = append(names[:len(names):len(names)], login)
+		}
 		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
 		s.onClose = cancel
 		f := newFollower(s, c, false)
@@ -82,6 +88,14 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 // settle waits for the schedulers' word, then for the nodes; see [station.settle].
 func (c *chosen) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot {
 	begun := time.Now()
+	if c.asked != nil {
+		select {
+		case <-c.asked:
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		return c.Publish()
+	}
 	if c.follower != nil && c.follower.follows {
 		c.follower.heard(ctx, wait)
 	}

@@ -3,10 +3,13 @@
 //
 // What a run ends with is its exit code, the same for every subcommand:
 //
-//	0  it did what was asked
-//	1  an error, named on standard error
-//	2  the command line was wrong: an unknown flag, command or node set
-//	3  some node is not live (snapshot), or something was not done (drain, resume), each named with its cause
+//	0    it did what was asked
+//	1    an error, named on standard error; of run: a command failed on some node, or took too long
+//	2    the command line was wrong: an unknown flag, command or node set
+//	3    some node is not live (snapshot, doctor) or was not reached (run), or something was not done (drain, resume), each named with its cause
+//	130  run was interrupted
+//
+// With --worst, run ends with the largest exit code of the commands instead, 255 where one has none.
 package cli
 
 import (

@@ -13,6 +13,8 @@ func newCollect() *cobra.Command {
 		Short:  "Stream this node's readings to the foretop that started it",
 		Hidden: true,
 		Args:   cobra.ArbitraryArgs,
+		// What follows is the collector's, options too: "stacks --blocking PID:START".
+		DisableFlagParsing: true,
 		RunE: running(func(_ *cobra.Command, args []string) error {
 			if code := collectors.Main(args); code != 0 {
 				return &failure{code: code}

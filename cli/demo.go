@@ -25,7 +25,7 @@ func newDemo(opts *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a simulated fleet",
-		Long:  `Opens the screen on a simulated fleet: jobs of several frameworks, and faults that come and go. It is the real program; only the nodes are simulated, each by an SSH server of its own on a loopback address. Nothing is read from or written to your SSH files.`,
+		Long:  `Opens the screen on a simulated fleet: jobs of several frameworks, and faults that come and go. It is the real program; only the nodes and their schedulers are simulated, each node by an SSH server of its own on a loopback address. Every action may be tried: it is done to the simulation, and nowhere else. Nothing is read from or written to your SSH files, nor to your audit file.`,
 		Args:  cobra.NoArgs,
 		RunE: running(func(cmd *cobra.Command, _ []string) error {
 			if sim.Nodes < 1 {
@@ -49,7 +49,9 @@ func newDemo(opts *options) *cobra.Command {
 				return err
 			}
 			defer stop()
-			return show(cmd.Context(), s, cfg, "demo", func(*fleet.Snapshot) {}, nil)
+			hands := newDemoHands(cmd.Context(), cfg, s)
+			defer hands.Close()
+			return show(cmd.Context(), s.station, cfg, "demo", func(*fleet.Snapshot) {}, hands)
 		}),
 	}
 	cmd.Flags().IntVar(&sim.Nodes, "nodes", sim.Nodes, "how many nodes of 8 GPUs")
@@ -74,15 +76,30 @@ func readScenario(file string) (*simfleet.Scenario, error) {
 // demoIdleAfter is when a held GPU counts as idle in the demo: nobody looks at it for the usual five minutes.
 const demoIdleAfter = 20 * time.Second
 
+// demo is a station that watches a simulated fleet.
+type demo struct {
+	*station
+	sim   *simfleet.Fleet
+	asked chan struct{} // its schedulers are asked soon
+}
+
+// ask has the played schedulers asked soon.
+func (d *demo) ask() {
+	select {
+	case d.asked <- struct{}{}:
+	default:
+	}
+}
+
 // openDemo starts the simulated fleet and a station that watches it.
-func openDemo(ctx context.Context, opt simfleet.Options, layouts ...fleet.LayoutRule) (*station, func(), error) {
+func openDemo(ctx context.Context, opt simfleet.Options, layouts ...fleet.LayoutRule) (*demo, func(), error) {
 	sim, err := simfleet.Start(ctx, opt)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the simulated fleet: %w", err)
 	}
-	s := openStation(fleet.Options{IdleAfter: demoIdleAfter, Layouts: layouts}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer()))
+	s := &demo{openStation(fleet.Options{IdleAfter: demoIdleAfter, Layouts: layouts}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer())), sim, make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ctx)
-	s.tasks.Go(func() { schedule(ctx, s.Fleet, sim) })
+	s.tasks.Go(func() { s.schedule(ctx) })
 	return s, func() {
 		stop()
 		s.Close()
@@ -94,14 +111,15 @@ func openDemo(ctx context.Context, opt simfleet.Options, layouts ...fleet.Layout
 const demoAsked = 5 * time.Second
 
 // schedule tells the fleet what the played schedulers know.
-func schedule(ctx context.Context, f *fleet.Fleet, sim *simfleet.Fleet) {
+func (d *demo) schedule(ctx context.Context) {
 	tick := time.NewTicker(demoAsked)
 	defer tick.Stop()
 	for {
-		for _, p := range sim.Model().Pictures(sim.At(time.Now())) {
-			f.Scheduled(p)
+		for _, p := range d.sim.Model().Pictures(d.sim.At(time.Now())) {
+			d.Scheduled(p)
 		}
 		select {
+		case <-d.asked:
 		case <-tick.C:
 		case <-ctx.Done():
 			return

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -22,6 +23,9 @@ import (
 // hands do what is confirmed on the screen or on the command line: they join the planner, which knows how things are done, with the desk, which does them.
 type hands struct {
 	ctx     context.Context
+	stop    context.CancelFunc
+	jobs    sync.WaitGroup // that are carried out
+	closed  sync.Once
 	planner actions.Planner
 	desk    actions.Desk
 	refusal string
@@ -44,7 +48,8 @@ func thisHost() string {
 
 // newHands makes them for what is chosen. Nothing is opened before it is needed; Close ends the audit file.
 func newHands(ctx context.Context, cfg config.Config, c *chosen) *hands {
-	h := &hands{ctx: ctx, pool: c.pool}
+	h := &hands{pool: c.pool}
+	h.ctx, h.stop = context.WithCancel(ctx)
 	user := whoAmI()
 	h.planner = actions.Planner{
 		User: user, Fold: fold, Quote: sshpool.Quote, Drain: cfg.Actions.Drain, Resume: cfg.Actions.Resume,
@@ -57,24 +62,49 @@ func newHands(ctx context.Context, cfg config.Config, c *chosen) *hands {
 		h.desk.ReadOnly = h.refusal
 		return h
 	}
-	path, err := auditPath(cfg)
-	if err != nil {
+	var err error
+	if h.desk.Audit, err = openAudit(cfg); err != nil {
 		h.refusal = err.Error()
 		h.desk.ReadOnly = h.refusal
 		return h
 	}
-	h.desk.Audit = actions.OpenAudit(path, nil)
-	go h.remember(path) // a file system that does not answer costs the reasons, not the screen
+	go h.remember(h.desk.Audit.Path()) // a file system that does not answer costs the reasons, not the screen
 	return h
 }
 
+// lastWords is how long those who are at work get to write down how it stands.
+const lastWords = 5 * time.Second
+
+// Close ends what is carried out, as far as it can be, and the audit file once nobody writes to it any more.
 func (h *hands) Close() {
-	if h.desk.Audit != nil {
-		h.desk.Audit.Close()
+	h.stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.jobs.Wait()
+		if h.desk.Audit != nil {
+			h.closed.Do(h.desk.Audit.Close)
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(lastWords):
 	}
 }
 
-// auditPath is where actions are written down.
+// openAudit opens what actions are written down in.
+func openAudit(cfg config.Config) (*actions.Audit, error) {
+	path, err := auditPath(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Actions.Journal {
+		return actions.OpenAudit(path, actions.OpenJournal(actions.JournalSocket).Send), nil
+	}
+	return actions.OpenAudit(path, nil), nil
+}
+
+// auditPath is the file in which actions are written down.
 func auditPath(cfg config.Config) (string, error) {
 	if cfg.Actions.Audit != "" {
 		home, _ := os.UserHomeDir()
@@ -103,6 +133,9 @@ func (h *hands) Preview(s *fleet.Snapshot, in actions.Intent) *actions.Preview {
 // Start has it done.
 func (h *hands) Start(p *actions.Preview, answer string) (*actions.Job, error) {
 	j, err := h.desk.Start(h.ctx, p, answer)
+	if err == nil {
+		h.jobs.Go(func() { <-j.Done() })
+	}
 	if err == nil && p.Intent.Kind == actions.Drain {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -119,7 +152,7 @@ func (h *hands) Shell(node string, at *actions.Process) tea.ExecCommand {
 		place = sshpool.ShellAt{PID: int(at.PID), Start: at.StartTicks, Enter: true}
 		target = at.String()
 	}
-	return &noted{h.pool.Shell(h.ctx, node, place), &h.desk, actions.Line{Action: actions.Shell, Target: target, Where: node, Command: []string{"an interactive shell"}}}
+	return &noted{h.pool.Shell(h.ctx, node, place), &h.desk, actions.Line{Action: actions.Shell, Target: target, Where: node}}
 }
 
 // noted is a shell that is written down before it starts and after it ended.
@@ -129,8 +162,13 @@ type noted struct {
 	line actions.Line
 }
 
+// rendererStops is how long Bubble Tea's renderer takes at most to stop when the terminal is given away. It stops its clock after it said that it had; where the terminal is back
+// by then, that is the next renderer's clock, and nothing is drawn any more. So nothing that is given the terminal may give it back at once.
+const rendererStops = 100 * time.Millisecond
+
 // Run gives it the terminal until it ends.
 func (n *noted) Run() error {
+	time.Sleep(rendererStops)
 	if err := n.desk.Note(&n.line, actions.Starts, ""); err != nil {
 		return err
 	}
@@ -145,9 +183,9 @@ func (n *noted) Run() error {
 	return err
 }
 
-// Stacks asks where processes are.
-func (h *hands) Stacks(processes []actions.Process, blocking bool) []actions.Stack {
-	return actions.Stacks(h.ctx, h.planner.Door, processes, blocking)
+// Stacks asks where processes are, as it was confirmed.
+func (h *hands) Stacks(p *actions.Preview, answer string, answered func(int)) ([]actions.Stack, error) {
+	return h.desk.Stacks(h.ctx, p, answer, answered)
 }
 
 // Refusal is why nothing may be done; "" it may.

@@ -9,6 +9,7 @@ import (
 
 	"foretop/actions"
 	"foretop/config"
+	"foretop/fleet"
 )
 
 // What stands in an audit file is read, whatever else stands there, and gives the reasons that are offered.
@@ -70,6 +71,9 @@ func TestReadOnly(t *testing.T) {
 	p := &actions.Preview{Steps: []actions.Step{{Target: "gpu001"}}}
 	if _, err := h.Start(p, "y"); err == nil || !strings.Contains(err.Error(), "--readonly") || h.Refusal() == "" {
 		t.Errorf("%v, refusal %q", err, h.Refusal())
+	}
+	if stacks, err := h.Stacks(h.Preview(&fleet.Snapshot{}, actions.Intent{Kind: actions.Dump, Title: "job 7"}), "y", nil); stacks != nil || err == nil || !strings.Contains(err.Error(), "--readonly") {
+		t.Errorf("stacks: %v, %v", stacks, err)
 	}
 	if _, err := os.Stat(cfg.Actions.Audit); err == nil {
 		t.Error("an audit file was made")

@@ -13,7 +13,7 @@ const rootLong = `foretop is htop for an AI training fleet: every job, rank and 
 
 Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the configuration file. Without any, foretop watches what is yours: the nodes of your running jobs, as they change, where a scheduler is found, else this machine.
 
-Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot).`
+Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot, doctor) or something was not done (drain, resume); those of run are in its own help.`
 
 // newRoot builds the whole command tree. It holds no state of its own, so tests may build many.
 func newRoot() *cobra.Command {
@@ -34,7 +34,9 @@ foretop
 # everything that Slurm has, a partition, one job
 foretop --all
 foretop --slurm h100
-foretop --job 8123`,
+foretop --job 8123
+# 20,000 nodes, as their Prometheus server knows them
+foretop --prometheus http://prometheus:9090`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: opts.completeNodes,
 	}
@@ -54,10 +56,16 @@ foretop --job 8123`,
 			return err
 		}
 		cfg.ReadOnly = cfg.ReadOnly || readOnly
+		if what.prometheus != "" && cfg.Metric == config.Default().Metric {
+			cfg.Metric = "util" // dcgm-exporter does not tell power limits by default
+		}
 		if err := needTerminal(); err != nil {
 			return err
 		}
-		c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+		what.acts = true
+		ssh := poolConfig(cfg)
+		ssh.Ask = true // the screen does
+		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
 		if err != nil {
 			return err
 		}
@@ -67,9 +75,10 @@ foretop --job 8123`,
 	opts.addConfig(root)
 	opts.addSSH(root)
 	screen.add(root)
-	what.add(root)
+	what.add(root, "watch")
+	what.addPrometheus(root)
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newNodes(opts), newRun(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

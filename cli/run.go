@@ -7,22 +7,28 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"foretop/actions"
+	"foretop/config"
+	"foretop/schedulers/kubernetes"
 	"foretop/sshpool"
 )
 
 // newRun is `foretop run`: a command on many nodes, for scripts and for people.
 func newRun(opts *options) *cobra.Command {
 	r := runner{}
+	var what choice
+	through := ""
 	cmd := &cobra.Command{
 		Use:   "run NODES... -- COMMAND...",
 		Short: "Run a command on many nodes",
 		Long: `Connects to the nodes, runs a command on each and prints what they print: line by line as it comes, each behind its node's name; with -b, when all have ended, equal outputs once, under the nodes that they are from. What went wrong is said on standard error, at the end.
+
+The nodes are named, or read from standard input where NODES is -, or chosen of a scheduler's by --job, --slurm, --kube, --all or --user.
 
 A command of one word is a line for the shell of the node's user: 'dmesg | tail'. Of several words each reaches the program as it is, whatever is in it. Commands read nothing: their standard input is at its end.
 
@@ -30,6 +36,10 @@ Exit codes: 0 all ran and gave 0; 1 some command failed; 3 some node was not rea
 		Example: `foretop run 'gpu[001-064]' -- uptime
 # equal outputs once
 foretop run -b @train -- 'nvidia-smi --query-gpu=driver_version --format=csv,noheader | sort -u'
+# the nodes of a job
+foretop run --job 8123 -- nvidia-smi -L
+# those that another command names
+sinfo -hN -t drain -o %N | foretop run - -- uptime
 # a line of JSON a node
 foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 		ValidArgsFunction: opts.completeNodes,
@@ -38,8 +48,10 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			switch {
 			case dash < 0:
 				return usage(fmt.Errorf("write -- between the nodes and the command: foretop run 'gpu[001-004]' -- uptime"))
-			case dash == 0:
-				return usage(fmt.Errorf("no node is named: foretop run 'gpu[001-004]' -- uptime"))
+			case dash == 0 && !what.given() && what.user == "":
+				return usage(fmt.Errorf("no node is named: foretop run 'gpu[001-004]' -- uptime, or choose with --job, --slurm, --kube, --all or --user"))
+			case dash > 0 && what.user != "":
+				return usage(fmt.Errorf("nodes are named, and chosen by --user as well: leave out either"))
 			case dash == len(args):
 				return usage(fmt.Errorf("no command behind --"))
 			case r.width < 1 || r.limit < 0 || r.timeout < 0 || r.connect <= 0:
@@ -51,23 +63,43 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			if err != nil {
 				return err
 			}
-			if r.names, err = expand(cfg, args[:dash]); err != nil {
+			if err := what.check(args[:dash]); err != nil {
+				return err
+			}
+			named, err := withInput(args[:dash], cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			if r.names, err = expand(cfg, named); err != nil {
 				return err
 			}
 			r.line = commandLine(args[dash:])
 			if cfg.ReadOnly {
 				return errors.New(readOnlyWords)
 			}
-			path, err := auditPath(cfg)
+			targets, err := runTargets(cfg, r.names, through)
 			if err != nil {
 				return err
 			}
-			r.audit = actions.OpenAudit(path, nil)
+			switch {
+			case dash > 0 && len(r.names) == 0:
+				return usage(fmt.Errorf("no node is in %s", strings.Join(named, " ")))
+			case dash == 0:
+				if targets, err = chosenNow(cmd.Context(), cfg, poolConfig(cfg), what, r.connect); err != nil {
+					return err
+				}
+				for _, t := range targets {
+					r.names = append(r.names, t.Name)
+				}
+			}
+			if r.audit, err = openAudit(cfg); err != nil {
+				return err
+			}
 			defer r.audit.Close()
 			r.id, r.user, r.from = rand.Text()[:12], whoAmI(), thisHost()
 			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			r.text, r.errText = textFor(r.out), textFor(r.errs)
-			return r.dial(cmd.Context(), poolConfig(cfg))
+			return r.dial(cmd.Context(), poolConfig(cfg), targets)
 		}),
 	}
 	f := cmd.Flags()
@@ -78,7 +110,9 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 	f.DurationVar(&r.connect, "connect", 30*time.Second, "how long a node may take to be reached")
 	f.IntVarP(&r.width, "fanout", "f", 128, "how many commands run at once")
 	f.IntVar(&r.limit, "limit", 1<<20, "how many bytes of a node's output are kept; the command goes on")
+	f.StringVar(&through, "exec", "", "reach the nodes through the pods of `foretop kube-manifest` in this Kubernetes `CONTEXT`, not by SSH")
 	opts.addSSH(cmd)
+	what.add(cmd, "run on")
 	return cmd
 }
 
@@ -98,12 +132,30 @@ func textFor(w io.Writer) func(string) string {
 	return asItIs
 }
 
+// runTargets are how the nodes of a run are reached: by SSH, or through the pods of a cluster, where the command line or the configuration says so.
+func runTargets(cfg config.Config, names []string, kube string) ([]sshpool.Target, error) {
+	targets := targetsOf(names)
+	o := kubernetes.Options{Context: kube}
+	if kube == "" && !cfg.Kube.Exec {
+		return targets, nil
+	}
+	if !kubernetes.HasConfig(o) {
+		return nil, fmt.Errorf("no kubeconfig has the context %q, through which nodes are to be reached (--exec, or kubernetes.exec in the configuration file): see `kubectl config get-contexts`", kube)
+	}
+	kubernetes.Silence()
+	door := kubeDoor(o, cfg.Kube.Namespace)
+	for i := range targets {
+		targets[i] = sshpool.Target{Name: targets[i].Name, Door: door}
+	}
+	return targets, nil
+}
+
 // dial opens a pool for the nodes and runs the command over it.
-func (r *runner) dial(ctx context.Context, ssh sshpool.Config) error {
+func (r *runner) dial(ctx context.Context, ssh sshpool.Config, targets []sshpool.Target) error {
 	sink := newReach(r.names)
 	pool := sshpool.New(ssh, sink)
 	defer pool.Close()
-	for _, t := range targetsOf(r.names) {
+	for _, t := range targets {
 		pool.Add(t)
 	}
 	return r.run(ctx, pool, sink.await)

@@ -53,7 +53,7 @@ type end struct {
 	output  string
 	cut     bool
 	seconds float64
-	noted   error // its end is not in the audit file
+	noted   error // its end was not written down everywhere
 }
 
 // state is how a command ended in the words of an audit file.
@@ -236,7 +236,7 @@ func (r *runner) close(ctx context.Context, ends []end) error {
 			}
 		}
 		if e.noted != nil {
-			fmt.Fprintf(r.errs, "foretop: %s: its end is not in the audit file: %v\n", r.names[i], e.noted)
+			fmt.Fprintf(r.errs, "foretop: %s: its end was not written down everywhere: %v\n", r.names[i], e.noted)
 		}
 		answers[i] = a
 	}

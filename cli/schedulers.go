@@ -28,19 +28,34 @@ func findSchedulers(ctx context.Context, cfg config.Config, c *choice, pool func
 	if cfg.Slurm.Login != "" {
 		runner = pool(cfg.Slurm.Login)
 	}
+	if c.only == kubeWord {
+		return findKube(cfg, c)
+	}
 	s, err := slurm.Find(ctx, runner, slurm.Options{Every: cfg.Slurm.Every})
 	switch {
 	case err == nil:
 		list = append(list, asked{Scheduler: s, actor: s.Actor(cfg.Slurm.Sudo)})
-	case len(c.slurm) > 0 && errors.Is(err, slurm.ErrNone):
-		return nil, fmt.Errorf("no Slurm %s: --slurm needs squeue in PATH, or a login node that has it (slurm.login in the configuration file)", runner.Where())
+	case (len(c.slurm) > 0 || c.only == slurmWord) && errors.Is(err, slurm.ErrNone):
+		return nil, fmt.Errorf("no Slurm %s: it needs squeue in PATH, or a login node that has it (slurm.login in the configuration file)", runner.Where())
 	case len(c.slurm) > 0 || cfg.Slurm.Login != "":
 		return nil, err
 	}
+	if c.only == slurmWord {
+		return list, nil
+	}
+	clusters, err := findKube(cfg, c)
+	return append(list, clusters...), err
+}
+
+// findKube are the clusters of Kubernetes that are named, else the one that is there.
+func findKube(cfg config.Config, c *choice) (list []asked, err error) {
 	kubernetes.Silence()
 	clusters, err := kubeOptions(c)
 	if err != nil {
 		return nil, err
+	}
+	if len(clusters) == 0 && c.only == kubeWord {
+		return nil, errors.New("no Kubernetes here: it needs a kubeconfig, or a pod's service account")
 	}
 	for _, o := range clusters {
 		cluster := kubernetes.New(o)

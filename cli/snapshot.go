@@ -32,7 +32,7 @@ func newSnapshot(opts *options) *cobra.Command {
 		Short: "Print the fleet once and exit",
 		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some are not, each named with its cause on standard error. Without nodes it is the nodes of your running jobs where a scheduler is found, else this machine.
 
-The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known.`,
+The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known. For prometheus it is OpenMetrics, what ` + "`foretop export`" + ` serves: export/METRICS.md.`,
 		ValidArgsFunction: opts.completeNodes,
 		Example: `foretop snapshot 'gpu[001-064]'
 foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
@@ -63,21 +63,27 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 			return notLive(cmd.ErrOrStderr(), snap, wait, opts.aliases(cfg))
 		}),
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	cmd.Flags().StringVar(&format, "format", "table", "table, json or prometheus")
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
-	what.add(cmd)
+	what.add(cmd, "print")
+	what.addPrometheus(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }
 
-var formats = []string{"table", "json"}
+var formats = []string{"table", "json", "prometheus"}
 
 // detailNodes is up to how many nodes are asked for all they have.
 const detailNodes = 64
 
 // settle waits until every node is live and has said everything, or has given an answer that will not change by itself.
 func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot {
+	return s.settleOf(ctx, wait, func(*fleet.Node) bool { return true })
+}
+
+// settleOf is settle of those nodes that are asked for.
+func (s *station) settleOf(ctx context.Context, wait time.Duration, of func(*fleet.Node) bool) *fleet.Snapshot {
 	deadline := time.Now().Add(wait)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -85,7 +91,7 @@ func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapsho
 	defer tick.Stop()
 	for {
 		snap := s.Publish()
-		if settled(snap) {
+		if settled(snap, of) {
 			return snap
 		}
 		select {
@@ -96,9 +102,10 @@ func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapsho
 	}
 }
 
-func settled(snap *fleet.Snapshot) bool {
+func settled(snap *fleet.Snapshot, of func(*fleet.Node) bool) bool {
 	for _, n := range snap.Nodes {
 		switch {
+		case !of(n):
 		case n.State.Pending():
 			return false
 		case n.State == fleet.Live && !complete(n):
@@ -116,8 +123,11 @@ func complete(n *fleet.Node) bool {
 }
 
 func printSnapshot(w io.Writer, snap *fleet.Snapshot, format string) error {
-	if format == "json" {
+	switch format {
+	case "json":
 		return export.JSON(w, snap)
+	case "prometheus":
+		return export.Metrics(w, snap, export.OpenMetrics)
 	}
 	return export.Table(w, snap, terminalWidth())
 }

@@ -20,7 +20,10 @@ type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
 	logs *jobLogs // nil: none are read
-	stop context.CancelFunc
+	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
+	drill *drill
+	asked chan struct{}
+	stop  context.CancelFunc
 	// onClose ends what else watches with it; nil: nothing does.
 	onClose context.CancelFunc
 	tasks   sync.WaitGroup
@@ -74,7 +77,7 @@ func (s *station) retryRefused(name string) {
 // Status is told by the pool.
 func (s *station) Status(node string, st sshpool.Status) {
 	s.SetStatus(node, fleet.Status{
-		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Since: st.At, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes,
+		State: states[st.State], Cause: st.Cause, Remedy: st.Remedy, Since: st.At, Attempt: st.Attempt, NextTry: st.NextTry, Banner: st.Notes, HostKey: hostKeyOf(st.Err),
 	})
 }
 
@@ -88,6 +91,14 @@ var states = [...]fleet.State{
 // Serve is called by the pool with one node's stream.
 func (s *station) Serve(ctx context.Context, node string, stdout io.Reader, stdin io.Writer) error {
 	return s.Fleet.Serve(ctx, node, stdout, stdin)
+}
+
+// Watch says which nodes are on screen in full. Of an overview they are connected now.
+func (s *station) Watch(names []string) {
+	s.Fleet.Watch(names)
+	if s.drill != nil {
+		s.drill.look(names, time.Now())
+	}
 }
 
 // Retry dials a node now; "" means every one that is not live.
@@ -128,6 +139,7 @@ func (s *station) publish(ctx context.Context, every time.Duration, announce fun
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
+			s.SetQuestions(questionsOf(s.pool.Questions()))
 			announce(s.Publish())
 			select {
 			case <-tick.C:

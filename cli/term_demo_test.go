@@ -41,8 +41,8 @@ func (s *screen) press(key string) {
 	time.Sleep(70 * time.Millisecond)
 }
 
-// whole asserts that the screen is one picture of the size: its views in the second line, its keys in the last. An overflow would have pushed the head out, and a program
-// that ended leaves an empty screen.
+// whole asserts that the screen is one picture of the size: its views in the second line, its keys in the last, but where an action asks something, which tells them above. An overflow
+// would have pushed the head out, and a program that ended leaves an empty screen.
 func (s *screen) whole(after string) string {
 	s.t.Helper()
 	var lines []string
@@ -50,7 +50,8 @@ func (s *screen) whole(after string) string {
 	for range 40 {
 		text = s.Screen()
 		lines = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		if len(lines) == s.h && strings.Contains(lines[1], "1 Jobs") && strings.TrimSpace(lines[s.h-1]) != "" {
+		asks := strings.Contains(text, "Esc leaves")
+		if len(lines) > 1 && len(lines) <= s.h && strings.Contains(lines[1], "1 Jobs") && (asks || len(lines) == s.h && strings.TrimSpace(lines[s.h-1]) != "") {
 			return text
 		}
 		time.Sleep(50 * time.Millisecond) // between the two halves of a picture, or of another size
@@ -137,7 +138,7 @@ func (s *screen) helpKeys() []string {
 // places are the ways from the Jobs screen to every screen there is.
 var places = map[string][]string{
 	"jobs": nil, "grid": {"Tab"}, "job": {"Enter"}, "nodes": {"2"}, "node": {"2", "Enter"}, "kernel log": {"2", "Enter", "L"}, "help": {"?"},
-	"ranks": {"Enter", "Tab", "Tab"}, "job sections": {"Enter", "Tab"}, "log": {"o"}, "users": {"4"}, "waiting": {"p"},
+	"ranks": {"Enter", "Tab", "Tab"}, "job sections": {"Enter", "Tab"}, "log": {"o"}, "users": {"4"}, "run": {"5"}, "waiting": {"p"},
 }
 
 func TestTermKeys(t *testing.T) {

@@ -146,7 +146,7 @@ func childWithAges(file string) {
 			fmt.Fprintln(notes, live, oldest.Milliseconds(), time.Since(s.At).Milliseconds())
 		}
 	}()
-	if err := show(context.Background(), sim, config.Default(), "child", func(*fleet.Snapshot) {}, nil); err != nil {
+	if err := show(context.Background(), sim.station, config.Default(), "child", func(*fleet.Snapshot) {}, nil); err != nil {
 		fmt.Println("foretop:", err)
 		os.Exit(codeError)
 	}

@@ -10,6 +10,8 @@ import (
 // Actions is how things are done.
 type Actions struct {
 	Audit string `yaml:"audit"` // the file in which each action is written down; "" $XDG_STATE_HOME/foretop/audit.jsonl
+	// Journal has each written to systemd's journal too: what it does not take is not begun.
+	Journal bool `yaml:"journal"`
 	// Commands here for nodes that no scheduler has: a word each, with {node} and {reason} in them; none: such nodes are not drained.
 	Drain  []string       `yaml:"drain"`
 	Resume []string       `yaml:"resume"`

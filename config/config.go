@@ -8,6 +8,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type Config struct {
 	SSH     SSH           `yaml:"ssh"`
 	Slurm   Slurm         `yaml:"slurm"`
 	Kube    Kube          `yaml:"kubernetes"`
+	Metrics Prometheus    `yaml:"prometheus"`
 	Groups  Groups        `yaml:"groups"` // named node sets
 	// LogPatterns are the numbers that are looked for in jobs' log files; none: DefaultLogPatterns.
 	LogPatterns []LogPattern `yaml:"log_patterns"`
@@ -49,12 +51,25 @@ type Kube struct {
 	Namespace string `yaml:"namespace"` // of those pods; "" foretop
 }
 
+// Prometheus is how the server of --prometheus is asked, and what its series call a node.
+type Prometheus struct {
+	TokenFile string        `yaml:"token_file"` // holds a bearer token; read anew each time
+	CAFile    string        `yaml:"ca_file"`    // the certificate authority to trust, PEM
+	Insecure  bool          `yaml:"insecure"`   // trust any certificate
+	Every     time.Duration `yaml:"every"`      // how often it is asked; 0: 15s
+	Timeout   time.Duration `yaml:"timeout"`    // of one query; 0: 30s
+	Hosts     []string      `yaml:"hosts"`      // labels that may name a node, the first that a series has; none: the usual ones
+	Short     bool          `yaml:"short"`      // leave out nodes' domains
+}
+
 // Bounds of the values; both ends are allowed.
 const (
 	MinRefresh = 100 * time.Millisecond
 	MaxRefresh = 10 * time.Second
 	MinSlurm   = 15 * time.Second
 	MaxSlurm   = time.Hour
+	MinMetrics = 5 * time.Second
+	MaxMetrics = 10 * time.Minute
 )
 
 // Default is what holds where neither the file nor the command line says otherwise.
@@ -65,6 +80,8 @@ func Default() Config {
 		Theme:   "auto",
 	}
 }
+
+var labelName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Metrics are the words for what a grid can show, in the order in which the key m goes through them.
 func Metrics() []string {
@@ -83,6 +100,12 @@ func (c Config) Validate() error {
 		return wrong("metric", "%s", notOneOf(c.Metric, Metrics()))
 	case c.Slurm.Every != 0 && (c.Slurm.Every < MinSlurm || c.Slurm.Every > MaxSlurm):
 		return wrong("slurm.every", "%v is not between %v and %v", c.Slurm.Every, MinSlurm, MaxSlurm)
+	case c.Metrics.Every != 0 && (c.Metrics.Every < MinMetrics || c.Metrics.Every > MaxMetrics):
+		return wrong("prometheus.every", "%v is not between %v and %v", c.Metrics.Every, MinMetrics, MaxMetrics)
+	case c.Metrics.Timeout != 0 && (c.Metrics.Timeout < time.Second || c.Metrics.Timeout > MaxMetrics):
+		return wrong("prometheus.timeout", "%v is not between 1s and %v", c.Metrics.Timeout, MaxMetrics)
+	case slices.ContainsFunc(c.Metrics.Hosts, func(l string) bool { return !labelName.MatchString(l) }):
+		return wrong("prometheus.hosts", "a label's name is letters, digits and _: write it as Prometheus shows it")
 	case !slices.Contains(Themes(), c.Theme):
 		return wrong("theme", "%s", notOneOf(c.Theme, Themes()))
 	}

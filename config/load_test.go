@@ -20,9 +20,13 @@ mouse: true
 ascii: true
 ssh:
   config: ~/cluster/ssh_config
+prometheus: {token_file: ~/token, ca_file: ca.pem, insecure: true, every: 30s, timeout: 1m, hosts: [node, Hostname], short: true}
 groups:
   train: gpu[001-064]
   all: "@train,login1"
+actions:
+  audit: ~/audit.jsonl
+  journal: true
 layouts:
   - job: llama3-*
     layout: tp=8 pp=4 dp=16
@@ -33,7 +37,9 @@ func TestParse(t *testing.T) {
 	want := Config{
 		Refresh: 2 * time.Second, Metric: "util", Theme: "light", Mouse: true, ASCII: true,
 		SSH:     SSH{Config: "~/cluster/ssh_config"},
+		Metrics: Prometheus{TokenFile: "~/token", CAFile: "ca.pem", Insecure: true, Every: 30 * time.Second, Timeout: time.Minute, Hosts: []string{"node", "Hostname"}, Short: true},
 		Groups:  Groups{"train": "gpu[001-064]", "all": "@train,login1"},
+		Actions: Actions{Audit: "~/audit.jsonl", Journal: true},
 		Layouts: Layouts{{"llama3-*", "tp=8 pp=4 dp=16"}, {"x", "shard=8 replicate=-1"}},
 	}
 	got, err := parse([]byte(everything))
@@ -88,6 +94,9 @@ func TestParseRefuses(t *testing.T) {
 		"layout pattern":   {"layouts:\n  - job: 'a['\n    layout: tp=8\n", `2: layouts[0].job: "a[" is no pattern`},
 		"layout key":       {"layouts:\n  - job: a\n    layuot: tp=8\n", `3: unknown key "layuot": did you mean layout?`},
 		"layouts as text":  {"layouts: tp=8\n", `1: `},
+		"too often":        {"prometheus:\n  every: 1s\n", `2: prometheus.every: 1s is not between 5s and 10m0s`},
+		"too patient":      {"prometheus:\n  timeout: 1h\n", `2: prometheus.timeout: 1h0m0s is not between 1s and 10m0s`},
+		"no label":         {"prometheus:\n  hosts: [node, 'a-b']\n", `2: prometheus.hosts: a label's name is letters, digits and _`},
 		"broken YAML":      {"theme: [", `1: `},
 	}
 	for name, test := range tests {

@@ -1,5 +1,5 @@
-// Package export writes a snapshot of the fleet for programs and for paper: as JSON, whose every field SNAPSHOT.md documents, and as a plain
-// table. It only reads the snapshot. The command line calls it.
+// Package export writes a snapshot of the fleet for programs and for paper: as JSON, whose every field SNAPSHOT.md documents, as metrics for Prometheus,
+// which METRICS.md lists, and as a plain table. It only reads the snapshot. The command line calls it.
 //
 // The JSON is stable: fields are added, never renamed, moved or given another unit without a new [SchemaVersion]. Names are snake_case with the unit
 // last; a reading that is not there is null, which is never zero; a list is never null.

@@ -56,6 +56,8 @@ type Fleet struct {
 	logs     logBook
 	current  atomic.Pointer[Snapshot]
 	empty    atomic.Pointer[string] // why there is no node
+	// questions are those that are open beside host keys.
+	questions atomic.Pointer[[]Question]
 }
 
 // Status is what whoever connects to a node says of it.
@@ -67,6 +69,7 @@ type Status struct {
 	Attempt int
 	NextTry time.Time
 	Banner  string
+	HostKey *HostKey // the key that is not trusted, in NeedsTrust
 }
 
 // New returns a fleet without nodes.
@@ -141,6 +144,7 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	}
 	s.Cause, s.Remedy = telemetry.Clean(s.Cause, 512), telemetry.Clean(s.Remedy, 512)
 	s.Banner = telemetry.Clean(s.Banner, 1024)
+	s.HostKey = cleanHostKey(s.HostKey)
 	n.status = s
 	n.changed = true
 }

@@ -57,6 +57,10 @@ type node struct {
 	jobsVersion uint64 // of the job book that the view was made with
 
 	portErrorsMS int64 // the node's clock
+
+	overseen    *Overseen     // what a metrics server says of it; nil: none is asked, or it says nothing
+	overseenBy  string        // which
+	overseenOld time.Duration // from which age on that is stale
 }
 
 // groupTime tells when a group of readings last moved: the node's clock says what was read when, ours says how old that is.

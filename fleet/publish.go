@@ -27,6 +27,7 @@ func (f *Fleet) Publish() *Snapshot {
 	s.Jobs = f.jobs.views(f, s, now)
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
+	s.Questions = f.questionsOf(s.Nodes)
 	s.Totals = count(s)
 	if why := f.empty.Load(); why != nil && len(live) == 0 {
 		s.Empty = *why
@@ -68,6 +69,9 @@ func sameList[T any](a, b []T) bool {
 
 // aged says that a silent node's view is out of date by time alone.
 func (n *node) aged(f *Fleet, now time.Time) bool {
+	if n.view.Via != "" {
+		return n.agedAfar(now)
+	}
 	switch n.view.State {
 	case Live, Deploying:
 		return n.status.State == Live && now.Sub(n.lastData) > n.pace.patience(f.opt.StaleAfter)
@@ -102,7 +106,7 @@ func count(s *Snapshot) Totals {
 			if read {
 				t.KernelLogRead++
 			}
-			if read || n.XidEvents {
+			if n.HearsXids() {
 				t.XidRead++
 			}
 		}
@@ -160,6 +164,9 @@ func (t *Totals) add(s Severity) {
 
 // KernelLogSource is the name of the source that reads the kernel log.
 const KernelLogSource = "kernel_log"
+
+// HearsXids says that the node would tell of an Xid: it lets its kernel log be read, or its driver tells them by itself.
+func (n *Node) HearsXids() bool { return n.XidEvents || kernelLogRead(n) }
 
 func kernelLogRead(n *Node) bool {
 	for _, s := range n.Sources {

@@ -53,6 +53,7 @@ type Snapshot struct {
 	Users    []*User // most GPUs held first
 	// Schedulers are those that are asked.
 	Schedulers []Scheduler
+	Questions  []Question // that wait for a person, in the order in which they are to be answered
 	Totals     Totals
 	Empty      string // why no node is watched, where that is known and none is
 	byName     map[string]*Node
@@ -155,8 +156,10 @@ type Node struct {
 	Attempt   int       // connection attempts since it was last live
 	NextTry   time.Time // zero when none is planned
 	Banner    string    // what the login printed before the stream, shortened
+	HostKey   *HostKey  // that the host showed and that is not trusted, in NeedsTrust
 	LastFrame time.Time // when a frame last arrived; zero: never
 	LastData  time.Time // when a sample last arrived
+	Via       string    // whose word this is where the node itself is not connected: "prometheus"; "" its own
 
 	Hello     *facts.Hello     // nil before it said hello
 	Inventory *facts.Inventory // nil before it was told

@@ -63,11 +63,14 @@ func kept[T any](n *node, sc telemetry.Scope, last func(*Node) []T, make func() 
 
 // makeView clones what the node says now into an immutable Node.
 func (n *node) makeView(f *Fleet, now time.Time) *Node {
+	if n.fromAfar(now) {
+		return n.viewAfar(f, now)
+	}
 	st := n.decoder.State()
 	shown := n.showProcesses(&f.jobs)
 	v := &Node{
 		Name: n.name, State: n.status.State, Cause: n.status.Cause, Remedy: n.status.Remedy, Since: n.since,
-		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
+		Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner, HostKey: n.status.HostKey,
 		LastFrame: n.lastFrame, LastData: n.lastData,
 		Hello: n.hello, Inventory: n.inventory, Boot: n.boot,
 		Scheduled: f.schedule.nodes[n.name],

@@ -41,6 +41,7 @@ need util-linux mount pivot_root nsenter setsid unshare setpriv flock
 need procps pgrep ps
 need tmux tmux
 need gcc gcc
+need openssl openssl
 need tcsh tcsh
 need fish fish
 need zsh zsh
@@ -70,11 +71,15 @@ if [ "${1:-}" = bench ]; then
 	need clustershell clush
 fi
 need bindfs bindfs
+# What reads the metrics that are published: the server itself, and OpenMetrics's own parser.
+need prometheus prometheus promtool
+module prometheus_client python3-prometheus-client
 need slurmctld slurmctld
 need slurmd slurmd
 need slurm-client squeue sbatch scontrol
 need munge munged
 need sudo sudo
+header /lib/systemd/systemd-journald systemd
 need fuse3 fusermount3
 # The launchers that the tests start; scripts/launchers.sh adds those that Debian does not have.
 need openmpi-bin mpirun

@@ -27,6 +27,9 @@ func (m *Model) Log(path string, at time.Duration) (text string, written time.Ti
 
 // log writes the last steps of a job. While it stands still, nothing is written.
 func (j *job) log(epoch time.Time, at time.Duration) (string, time.Duration) {
+	if s, _, _ := j.stopAt(at); s != nil { // nobody writes any more
+		at = s.from
+	}
 	s, base, work := j.span(at)
 	begun := base + s.from
 	pace := time.Duration(float64(j.pattern.step) * s.slow)

@@ -12,19 +12,23 @@ import (
 
 // Processes are those that hold an accelerator, are ranks or launchers, at a moment. The version changes whenever another list is due.
 func (n *Node) Processes(at time.Duration) (version uint64, list []*facts.Process) {
-	for i, s := range n.slots {
-		generation, since, up := s.job.run(at)
-		if !up || n.killed(s, at) {
-			version = hash(version, s.job.key)
-			continue
-		}
-		version = hash(version, s.job.key, uint64(generation)+1)
-		l := launch{node: n, job: s.job, member: s.member, generation: generation, since: since, at: at}
-		l.pid = int32(21000 + 9000*i + int(n.id(s.job.key, uint64(generation))%4000))
-		l.processes()
-		list = append(list, l.list...)
+	for i := range n.slots {
+		list = append(list, n.processesOf(i, at)...)
 	}
-	return version, append(list, n.tenants(at)...)
+	return n.ProcessVersion(at), append(list, n.tenants(at)...)
+}
+
+// processesOf are those of one slot's job; none while it has none here.
+func (n *Node) processesOf(i int, at time.Duration) []*facts.Process {
+	s := n.slots[i]
+	generation, since, up := s.job.run(at)
+	if !up || n.killed(s, at) {
+		return nil
+	}
+	l := launch{node: n, job: s.job, member: s.member, generation: generation, since: since, at: at}
+	l.pid = int32(21000 + 9000*i + int(n.id(s.job.key, uint64(generation))%4000))
+	l.processes()
+	return l.list
 }
 
 // ProcessVersion is the version of [Node.Processes] without the cost of the list.

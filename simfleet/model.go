@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"foretop/telemetry"
 )
 
-// Model is the fleet as a function of virtual time: what every node is, runs, and reads. It has no clock, starts nothing and draws no chance but from its
+// Model is the fleet as a function of virtual time, and of what was ordered: what every node is, runs, and reads. It has no clock, starts nothing and draws no chance but from its
 // seed: the same questions get the same answers, on processors of one kind to the last digit. Virtual time is counted from the moment the fleet appeared; its jobs and nodes are older.
 type Model struct {
 	scenario *Scenario
@@ -18,6 +19,10 @@ type Model struct {
 	nodes    []*Node
 	jobs     []*job
 	machines [numKinds]*machine
+	broken   *Node // the one that has long been drained; nil: the fleet is too small
+
+	orders    sync.Mutex               // one changes what is ordered
+	withdrawn map[string]time.Duration // jobs that waited, by key
 }
 
 // ModelOptions says which fleet.
@@ -42,6 +47,7 @@ func NewModel(o ModelOptions) (*Model, error) {
 	m := &Model{scenario: o.Scenario, epoch: o.Epoch, seed: o.Seed, machines: newMachines()}
 	jobs, slots, kinds := plan(o.Nodes, o.Seed)
 	m.jobs = jobs
+	free := 0
 	for i := range o.Nodes {
 		n := &Node{model: m, index: i, name: nodeName(i, o.Nodes), seed: o.Seed, slots: slots[i], machine: m.machines[kinds[i]]}
 		for k := range n.owner {
@@ -53,6 +59,11 @@ func NewModel(o ModelOptions) (*Model, error) {
 			}
 		}
 		m.nodes = append(m.nodes, n)
+		if n.free() && free < 2 {
+			if free++; free == 2 {
+				m.broken = n
+			}
+		}
 	}
 	if err := m.strike(); err != nil {
 		return nil, err
@@ -84,6 +95,7 @@ type Node struct {
 	hidden  int // GPUs that the collector's user is not shown
 
 	strikes []strike
+	marked  atomic.Pointer[mark]
 
 	mu     sync.Mutex
 	vitals *vitals // made when first read

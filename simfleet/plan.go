@@ -2,10 +2,11 @@ package simfleet
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
-// job is one job of the fleet. It is never changed after the plan is made.
+// job is one job of the fleet. Nothing of it is changed after the plan is made but what people order.
 type job struct {
 	shape
 	key    uint64 // of its noise
@@ -21,6 +22,8 @@ type job struct {
 	repeat    time.Duration // of the scenario
 	cycleWork time.Duration // done in a cycle
 	spans     []span
+
+	stops atomic.Pointer[[]stop] // what was ordered about it; in order of time, the last may last
 }
 
 // slot is a job's part of a node.

@@ -13,6 +13,7 @@ import (
 const (
 	slurmCluster = "bay"
 	kubeCluster  = "prod"
+	kubeDomain   = ".prod.internal" // behind a node's name
 )
 
 // Pictures are what the fleet's schedulers know at a moment: Slurm has the nodes of its jobs and those that nothing runs on, Kubernetes those of its pods. What
@@ -20,27 +21,22 @@ const (
 func (m *Model) Pictures(at time.Duration) []*schedulers.Picture {
 	slurm := &schedulers.Picture{Kind: "slurm", Cluster: slurmCluster, Version: "24.11.5", At: m.epoch.Add(at), Every: 15 * time.Second, Whole: true}
 	kube := &schedulers.Picture{Kind: "kubernetes", Cluster: kubeCluster, Version: "1.33.4", At: m.epoch.Add(at)}
-	free := 0
 	for _, n := range m.nodes {
-		if kind := n.scheduler(); kind == "slurm" {
-			slurm.Nodes = append(slurm.Nodes, n.slurmNode(at))
-		} else if kind == "kubernetes" {
-			kube.Nodes = append(kube.Nodes, n.kubeNode(at))
-		} else if len(n.slots) == 0 && n.machine == m.machines[0] {
-			s := n.slurmNode(at)
-			if free++; free == 2 {
-				s.Condition, s.State, s.Flags = schedulers.Drained, "IDLE+DRAIN", []string{"IDLE", "DRAIN"}
-				s.Reason, s.ReasonBy, s.ReasonAt = "fan 3 failed, RMA 4711", "ann", m.epoch.Add(-26*time.Hour)
-			}
+		switch s, kind := n.told(n.scheduler(), at); kind {
+		case slurmKind:
 			slurm.Nodes = append(slurm.Nodes, s)
+		case kubeKind:
+			kube.Nodes = append(kube.Nodes, s)
 		}
 	}
 	for _, j := range m.jobs {
-		switch j.launcher {
-		case torchrunSlurm, srunRanks, jaxSlurm:
+		switch j.scheduler() {
+		case slurmKind:
 			slurm.Jobs = append(slurm.Jobs, m.slurmJob(j, at))
-		case kubernetes:
-			kube.Jobs = append(kube.Jobs, m.kubeJob(j, at))
+		case kubeKind:
+			if s := m.kubeJob(j, at); s.Phase != schedulers.Ended { // what is deleted is told no more
+				kube.Jobs = append(kube.Jobs, s)
+			}
 		}
 	}
 	slurm.Jobs = append(slurm.Jobs, m.waiting(at)...)
@@ -55,25 +51,93 @@ func (m *Model) Pictures(at time.Duration) []*schedulers.Picture {
 	return []*schedulers.Picture{slurm, kube}
 }
 
-// scheduler is the kind of scheduler that gave a node to what runs there; "" none.
-func (n *Node) scheduler() string {
-	for _, s := range n.slots {
-		switch s.job.launcher {
-		case torchrunSlurm, srunRanks, jaxSlurm:
-			return "slurm"
-		case kubernetes:
-			return "kubernetes"
-		}
+// Kinds of schedulers.
+const (
+	slurmKind = "slurm"
+	kubeKind  = "kubernetes"
+)
+
+// scheduler is the kind of scheduler that has a job; "" none.
+func (j *job) scheduler() string {
+	switch j.launcher {
+	case torchrunSlurm, srunRanks, jaxSlurm:
+		return slurmKind
+	case kubernetes:
+		return kubeKind
 	}
 	return ""
 }
 
-// slurmNode is a node as Slurm knows it. Its health check drains a node that lost a GPU.
-func (n *Node) slurmNode(at time.Duration) schedulers.Node {
-	used := 0
+// scheduler is the kind of scheduler that has a node: that of what runs there, or Slurm where nothing does; "" none.
+func (n *Node) scheduler() string {
 	for _, s := range n.slots {
-		used += len(s.job.device)
+		if kind := s.job.scheduler(); kind != "" {
+			return kind
+		}
 	}
+	if n.free() {
+		return slurmKind
+	}
+	return ""
+}
+
+// free says that a node was given no job, and is like the others.
+func (n *Node) free() bool { return len(n.slots) == 0 && n.machine == n.model.machines[0] }
+
+// told is a node as its scheduler knows it, with what was ordered; the same kind, for where it is none.
+func (n *Node) told(kind string, at time.Duration) (schedulers.Node, string) {
+	var s schedulers.Node
+	switch kind {
+	case slurmKind:
+		s = n.slurmNode(at)
+	case kubeKind:
+		s = n.kubeNode(at)
+	default:
+		return s, kind
+	}
+	k := n.marked.Load()
+	if k == nil || !k.drained && s.ReasonAt.After(n.wall(k.at)) { // its health check came later than the resume
+		return s, kind
+	}
+	flag := drainFlag(kind)
+	s.Flags = slices.DeleteFunc(s.Flags, func(f string) bool { return f == flag })
+	if !k.drained {
+		if slices.Contains(s.Flags, "NOT_RESPONDING") {
+			return s, kind
+		}
+		s.Condition, s.Reason, s.ReasonBy, s.ReasonAt = schedulers.Usable, "", "", time.Time{}
+	} else {
+		s.Flags = append(s.Flags, flag)
+		s.Reason, s.ReasonBy, s.ReasonAt = k.reason, k.by, n.wall(k.at)
+		switch {
+		case s.Condition == schedulers.Unreachable:
+		case s.GPUsUsed > 0:
+			s.Condition = schedulers.Draining
+		default:
+			s.Condition = schedulers.Drained
+		}
+	}
+	sep := "+"
+	if kind == kubeKind {
+		sep = ","
+	}
+	s.State = strings.Join(s.Flags, sep)
+	return s, kind
+}
+
+// used are the GPUs of a node that jobs hold.
+func (n *Node) used(at time.Duration) (used int) {
+	for _, s := range n.slots {
+		if stopped, _, _ := s.job.stopAt(at); stopped == nil {
+			used += len(s.job.device)
+		}
+	}
+	return used
+}
+
+// slurmNode is a node as Slurm knows it but for what people ordered. Its health check drains a node that lost a GPU.
+func (n *Node) slurmNode(at time.Duration) schedulers.Node {
+	used := n.used(at)
 	word := "IDLE"
 	switch {
 	case used >= gpusPerNode:
@@ -84,6 +148,10 @@ func (n *Node) slurmNode(at time.Duration) schedulers.Node {
 	boot, _ := n.booted(at)
 	s := schedulers.Node{Name: n.name, Hostname: n.name, Addresses: []string{n.name}, Partitions: []string{"h100"}, Condition: schedulers.Usable, State: word, Flags: []string{word},
 		GPUs: gpusPerNode, GPUsUsed: used, GPUModel: "h100", BootAt: n.wall(boot), Labels: map[string]string{"topology": fmt.Sprintf("leaf%02d", n.index/16+1)}}
+	if n == n.model.broken {
+		s.Condition, s.State, s.Flags = schedulers.Drained, word+"+DRAIN", []string{word, "DRAIN"}
+		s.Reason, s.ReasonBy, s.ReasonAt = "fan 3 failed, RMA 4711", "ann", n.wall(-26*time.Hour)
+	}
 	_, local := n.model.cycle(at)
 	for i := range n.strikes {
 		k := &n.strikes[i]
@@ -104,18 +172,15 @@ func (n *Node) slurmNode(at time.Duration) schedulers.Node {
 }
 
 func (n *Node) kubeNode(at time.Duration) schedulers.Node {
-	used := 0
-	for _, s := range n.slots {
-		used += len(s.job.device)
-	}
-	return schedulers.Node{Name: n.name + ".prod.internal", Hostname: n.name, Addresses: []string{n.name}, Condition: schedulers.Usable, State: "Ready", Flags: []string{"Ready"},
+	used := n.used(at)
+	return schedulers.Node{Name: n.name + kubeDomain, Hostname: n.name, Addresses: []string{n.name}, Condition: schedulers.Usable, State: "Ready", Flags: []string{"Ready"},
 		GPUs: gpusPerNode, GPUsUsed: used, GPUModel: "NVIDIA-H100-80GB-HBM3", BootID: n.BootID(at), MachineID: machineID(n.id(word("machine"))), Labels: map[string]string{"topology.kubernetes.io/zone": "bay-1"}}
 }
 
 // slurmJob is a job as Slurm knows it. Between two runs of it, it is queued again.
 func (m *Model) slurmJob(j *job, at time.Duration) schedulers.Job {
 	generation, since, up := j.run(at)
-	s := schedulers.Job{Key: fmt.Sprintf("slurm/%d", j.id), ID: fmt.Sprint(j.id), Name: j.name, User: j.user, Account: "research", Partition: "h100", QOS: "normal",
+	s := schedulers.Job{Key: j.slurmKey(), ID: fmt.Sprint(j.id), Name: j.name, User: j.user, Account: "research", Partition: "h100", QOS: "normal",
 		Phase: schedulers.Running, State: "RUNNING", SubmitAt: m.epoch.Add(j.start - 9*time.Minute), StartAt: m.epoch.Add(since), Tasks: len(j.member), NodesN: len(j.member),
 		GPUs: len(j.member) * len(j.device), Restarts: generation, Command: "/home/" + j.user + "/jobs/" + j.name + ".sbatch", WorkDir: "/home/" + j.user + "/jobs", LogFile: j.logFile()}
 	if j.array > 0 {
@@ -123,6 +188,13 @@ func (m *Model) slurmJob(j *job, at time.Duration) schedulers.Job {
 	}
 	if j.limit > 0 {
 		s.LimitAt = m.epoch.Add(j.start + j.limit)
+	}
+	if stopped, _, _ := j.stopAt(at); stopped != nil && stopped.state != "PENDING" {
+		s.Phase, s.State, s.ExitCode, s.EndAt, s.LimitAt = schedulers.Ended, stopped.state, stopped.code, m.epoch.Add(stopped.from), time.Time{}
+		for _, i := range j.member {
+			s.Nodes = append(s.Nodes, m.nodes[i].name)
+		}
+		return s
 	}
 	if !up {
 		s.Phase, s.State, s.Reason, s.StartAt, s.LimitAt = schedulers.Pending, "PENDING", "BeginTime", time.Time{}, time.Time{}
@@ -136,16 +208,29 @@ func (m *Model) slurmJob(j *job, at time.Duration) schedulers.Job {
 	return s
 }
 
+func (j *job) slurmKey() string { return fmt.Sprintf("slurm/%d", j.id) }
+
+func (j *job) kubeKey() string { return "kubernetes/rlhf/PyTorchJob/" + j.name }
+
+func (j *job) podName(member int) string { return fmt.Sprintf("%s-worker-%d", j.name, member) }
+
 // kubeJob is a job of pods as the API knows it: a PyTorchJob of a worker a node.
 func (m *Model) kubeJob(j *job, at time.Duration) schedulers.Job {
 	generation, since, _ := j.run(at)
-	s := schedulers.Job{Key: "kubernetes/rlhf/PyTorchJob/" + j.name, ID: "rlhf/" + j.name, Name: j.name, User: "gita", Partition: "rlhf", Phase: schedulers.Running, State: "Running",
+	s := schedulers.Job{Key: j.kubeKey(), ID: "rlhf/" + j.name, Name: j.name, User: "gita", Partition: "rlhf", Phase: schedulers.Running, State: "Running",
 		SubmitAt: m.epoch.Add(j.start - time.Minute), StartAt: m.epoch.Add(since), NodesN: len(j.member), GPUs: len(j.member) * len(j.device), Restarts: generation}
+	if stopped, _, _ := j.stopAt(at); stopped != nil {
+		s.Phase, s.State, s.StartAt = schedulers.Pending, "Pending", time.Time{}
+		if stopped.state != "PENDING" {
+			s.Phase, s.State = schedulers.Ended, stopped.state
+		}
+		return s
+	}
 	for i, member := range j.member {
 		n := m.nodes[member]
-		s.Nodes = append(s.Nodes, n.name+".prod.internal")
+		s.Nodes = append(s.Nodes, n.name+kubeDomain)
 		l := launch{node: n, job: j, member: i, generation: generation}
-		s.Pods = append(s.Pods, schedulers.Pod{UID: l.podUID(), Name: fmt.Sprintf("%s-worker-%d", j.name, i), Node: n.name + ".prod.internal", Index: i, Role: "Worker"})
+		s.Pods = append(s.Pods, schedulers.Pod{UID: l.podUID(), Name: j.podName(i), Node: n.name + kubeDomain, Index: i, Role: "Worker"})
 	}
 	return s
 }
@@ -167,10 +252,14 @@ func (m *Model) waiting(at time.Duration) []schedulers.Job {
 		{"interactive", "eve", "ReqNodeNotAvail, Reserved for maintenance", 1, 4 * time.Minute, 9 * time.Hour, ""},
 	} {
 		id := 9400 + 7*i
-		s := schedulers.Job{Key: fmt.Sprintf("slurm/%d", id), ID: fmt.Sprint(id), Name: w.name, User: w.user, Account: "research", Partition: "h100", Phase: schedulers.Pending, State: "PENDING", Reason: w.reason,
+		key := fmt.Sprintf("slurm/%d", id)
+		s := schedulers.Job{Key: key, ID: fmt.Sprint(id), Name: w.name, User: w.user, Account: "research", Partition: "h100", Phase: schedulers.Pending, State: "PENDING", Reason: w.reason,
 			SubmitAt: m.epoch.Add(-w.waits), NodesN: w.nodes, GPUs: w.nodes * gpusPerNode, Dependency: w.dependency}
 		if w.in > 0 {
 			s.StartAt = m.epoch.Add(w.in)
+		}
+		if when, gone := m.withdrawnAt(key); gone {
+			s.Phase, s.State, s.Reason, s.Dependency, s.StartAt, s.EndAt, s.ExitCode = schedulers.Ended, "CANCELLED", "None", "", time.Time{}, m.epoch.Add(when), "0:0"
 		}
 		out = append(out, s)
 	}

@@ -1,7 +1,6 @@
 package simfleet
 
 import (
-	"fmt"
 	"io"
 
 	"foretop/telemetry"
@@ -9,7 +8,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// session serves one session channel: the start command of a collector gets a stream, that which reads the end of a log gets it, hostname the node's name, anything else the words that this node is simulated.
+// session serves one session channel: the start command of a collector gets a stream, its other commands a played answer, that which reads the end of a log gets it, hostname
+// and a few more what they print, anything else the words that this node is simulated.
 func (h *host) session(channel ssh.Channel, in <-chan *ssh.Request) {
 	defer channel.Close()
 	for r := range in {
@@ -46,19 +46,17 @@ func (h *host) session(channel ssh.Channel, in <-chan *ssh.Request) {
 	}
 }
 
-// run carries out one command and gives its exit status: a collector, or what reads the end of a job's log.
+// run carries out one command and gives its exit status: a collector, for good or for one answer, what reads the end of a job's log, or one of a few others.
 func (h *host) run(channel ssh.Channel, command string) int {
 	if bytes, path, ok := asksLog(command); ok {
 		return h.tell(channel, bytes, path)
 	}
-	if command == "hostname" { // the one command that a simulated node has, for `foretop run` and its like
-		fmt.Fprintln(channel, h.node.name)
-		return 0
-	}
 	nonce, ok := telemetry.NonceIn(command)
 	if !ok {
-		fmt.Fprintf(channel.Stderr(), "%s is simulated: it runs collectors only\n", h.node.name)
-		return 127
+		if args, ok := asksTool(command); ok {
+			return h.tool(channel, channel.Stderr(), args)
+		}
+		return h.command(channel, channel.Stderr(), command)
 	}
 	s := newStream(h, channel, nonce)
 	h.fleet.tasks.Add(1)

@@ -175,7 +175,7 @@ func (s *strike) effect(sl slot) (effect, bool) {
 		e.slow = s.Factor
 		return e, mine
 	case Hang:
-		e.mode = stalled
+		e.mode, e.hang = stalled, true
 		if s.Restart {
 			e.restart = end + startAfter
 			e.to = e.restart

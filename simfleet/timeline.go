@@ -27,6 +27,7 @@ type span struct {
 	work     time.Duration // progress since the cycle began, in the time that a healthy job needs for it, at from
 	culprit  place         // the GPU that the others wait for
 	guilty   bool          // there is a culprit
+	hung     bool          // it stands still for no other reason than that it hangs: starting it anew helps
 }
 
 // place is a GPU of a job.
@@ -40,6 +41,7 @@ type effect struct {
 	culprit  place
 	guilty   bool
 	restart  time.Duration // when it starts anew; 0: it does not
+	hang     bool          // starting it anew would help
 }
 
 // timeline cuts the cycle into spans. end is forever where the scenario does not repeat.
@@ -72,6 +74,7 @@ func timeline(effects []effect, load, end time.Duration) []span {
 
 func spanAt(effects []effect, load, at time.Duration) span {
 	s := span{slow: 1}
+	helpless := false
 	for _, e := range effects {
 		if e.restart > 0 && e.restart <= at {
 			s.runs++
@@ -84,11 +87,13 @@ func spanAt(effects []effect, load, at time.Duration) span {
 			continue
 		}
 		s.mode = max(s.mode, e.mode)
+		s.hung, helpless = s.hung || e.hang, helpless || e.mode == stalled && !e.hang
 		if e.guilty && (e.slow > s.slow || e.mode == stalled) {
 			s.culprit, s.guilty = e.culprit, true
 		}
 		s.slow = max(s.slow, e.slow)
 	}
+	s.hung = s.hung && s.mode == stalled && !helpless
 	return s
 }
 
@@ -105,6 +110,9 @@ func (j *job) during(from, to time.Duration) doing {
 	var d doing
 	if to <= from {
 		to = from + time.Millisecond
+	}
+	if s, ok := j.ordered(to); ok {
+		return doing{all: s, culprit: s}
 	}
 	total := float64(to - from)
 	for from < to {
@@ -139,7 +147,13 @@ func (j *job) span(at time.Duration) (s span, base, work time.Duration) {
 		}
 		return 1
 	})
-	return j.spans[min(i, len(j.spans)-1)], base, work
+	s = j.spans[min(i, len(j.spans)-1)]
+	if s.hung {
+		if _, starts, last := j.stopAt(at); starts > 0 && last >= base+s.from {
+			s.mode, s.guilty = running, false
+		}
+	}
+	return s, base, work
 }
 
 func (j *job) inSpan(s *span, from, to, base, work time.Duration) (all, culprit shares) {
@@ -187,5 +201,9 @@ func (j *job) run(at time.Duration) (generation int, since time.Duration, up boo
 	default:
 		since = j.start
 	}
-	return generation, since, s.mode != gone
+	stop, starts, last := j.stopAt(at)
+	if starts > 0 {
+		since = max(since, last)
+	}
+	return generation + starts, since, s.mode != gone && stop == nil
 }

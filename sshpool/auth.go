@@ -18,11 +18,13 @@ type identity struct {
 	public ssh.PublicKey
 	signer ssh.Signer // nil: locked
 	origin string     // for the words: a file's path, or "agent"
+	file   string     // the private key's; ""
 }
 
 // authAttempt is one handshake's authentication. Keys are offered in OpenSSH's order; a key that the server would take but that cannot
 // sign (locked, declined, agent gone) is passed over, and remembered for the words.
 type authAttempt struct {
+	stages     *stages // nil: nobody looks
 	resolved   *Resolved
 	identities []identity
 	next       int      // first identity not yet offered
@@ -35,6 +37,8 @@ type authAttempt struct {
 	reached    bool // authentication began
 	partial    bool // a key was taken, and more is asked for
 	agentErr   error
+
+	asking
 }
 
 // identities gathers the keys for a host, in the order of sshconnect2.c pubkey_prepare: given signers, certificates named in the
@@ -52,7 +56,7 @@ func (k *keyring) identities(r *Resolved) (ids []identity, agentErr error) {
 		}
 	}
 	for _, s := range r.Signers {
-		add(identity{s.PublicKey(), s, "given"})
+		add(identity{public: s.PublicKey(), signer: s, origin: "given"})
 	}
 	held := make(map[string]identity) // by public key blob: who can sign
 	var agentIDs []identity
@@ -65,7 +69,7 @@ func (k *keyring) identities(r *Resolved) (ids []identity, agentErr error) {
 			if err != nil {
 				continue
 			}
-			i := identity{public, &agentSigner{a, public}, "agent"}
+			i := identity{public: public, signer: &agentSigner{a, public}, origin: "agent"}
 			held[string(key.Blob)] = i
 			agentIDs = append(agentIDs, i)
 		}
@@ -79,7 +83,7 @@ func (k *keyring) identities(r *Resolved) (ids []identity, agentErr error) {
 		}
 		blob := string(f.public.Marshal())
 		configured[blob] = true
-		i := identity{f.public, f.signer, path}
+		i := identity{f.public, f.able(), path, path}
 		if h, ok := held[blob]; ok {
 			i.signer = h.signer
 		}
@@ -125,7 +129,7 @@ func (k *keyring) withCertificate(i identity, path string) (identity, bool) {
 	if !ok || !sameKey(cert.Key, i.public) {
 		return identity{}, false
 	}
-	c := identity{public: cert, origin: path}
+	c := identity{public: cert, origin: path, file: i.file}
 	if i.signer != nil {
 		signer, err := ssh.NewCertSigner(cert, i.signer)
 		if err != nil {
@@ -146,16 +150,10 @@ func agentSocket(configured string) string {
 	return configured
 }
 
-// method is the AuthCallback: it offers the identities that are left. After a signer's error x/crypto gives its list up; the rest is
-// then offered by the next call.
-func (a *authAttempt) method(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-	a.reached = true
-	a.partial = len(c.PartialSuccessMethods) > 0
-	if len(c.AllowedMethods) > 0 {
-		a.methods = c.AllowedMethods
-	}
-	if a.next >= len(a.identities) || !slices.Contains(c.AllowedMethods, "publickey") {
-		return nil, nil
+// keys offers the identities that are left; nil: there are none. After a signer's error x/crypto gives its list up; the rest is then offered by the next call.
+func (a *authAttempt) keys() ssh.AuthMethod {
+	if a.next >= len(a.identities) {
+		return nil
 	}
 	return ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
 		var signers []ssh.Signer
@@ -163,7 +161,7 @@ func (a *authAttempt) method(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 			signers = append(signers, &offer{attempt: a, index: n})
 		}
 		return signers, nil
-	}), nil
+	})
 }
 
 // offer is one identity inside one handshake; it notes what became of it. It offers the algorithms that the wrapped signer has.
@@ -178,6 +176,7 @@ func (o *offer) PublicKey() ssh.PublicKey {
 	if o.index >= o.attempt.next { // x/crypto asks for the key of each signer as it comes to it
 		o.attempt.next = o.index + 1
 		o.attempt.offered = append(o.attempt.offered, o.identity().origin)
+		o.attempt.stages.offersKey(o.identity())
 	}
 	return o.identity().public
 }
@@ -189,11 +188,12 @@ func (o *offer) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	i := o.identity()
 	sig, err := i.sign(rand, data, algorithm)
+	o.attempt.stages.signs(err)
 	if err != nil {
 		o.attempt.unable = append(o.attempt.unable, i.origin)
 		o.attempt.signErr = err
 		if i.signer == nil && o.attempt.locked == "" {
-			o.attempt.locked = strings.TrimSuffix(i.origin, "-cert.pub")
+			o.attempt.locked = i.file
 		}
 	}
 	return sig, err
@@ -259,6 +259,10 @@ func (a *authAttempt) problem(err error) *problem {
 	p := &problem{state: NeedsAuth, again: pauseHold, err: &AuthError{User: r.User, Host: r.HostName, Offered: a.offered, Methods: a.methods, Err: err}}
 	words := clean(a.banner)
 	switch {
+	case a.closed:
+		p.cause = "no answer that " + who + " takes (" + strings.Join(a.methods, ", ") + ")"
+		p.remedy = "retry to be asked again, or put your public key there (ssh-copy-id " + quote(who) + ")"
+		p.err = &AskedError{User: r.User, Host: r.HostName, Kind: a.kind, Closed: true}
 	case a.locked != "":
 		p.cause = "key " + a.locked + " is locked by a passphrase"
 		p.remedy = "unlock it for the agent: ssh-add " + quote(a.locked) + ", then retry"
@@ -279,10 +283,10 @@ func (a *authAttempt) problem(err error) *problem {
 		}
 	case a.partial:
 		p.cause = fmt.Sprintf("%s also asks for %s after the key", who, strings.Join(a.methods, ", "))
-		p.remedy = "foretop answers with keys only: ask for an exception for this account, or log in through a host that needs one"
+		p.remedy = a.askElsewhere()
 	case !slices.Contains(a.methods, "publickey"):
 		p.cause = fmt.Sprintf("%s wants %s", who, strings.Join(a.methods, " or "))
-		p.remedy = "foretop offers keys only: put your public key there (ssh-copy-id " + quote(who) + ")"
+		p.remedy = "put your public key there (ssh-copy-id " + quote(who) + "), or " + a.askElsewhere()
 	default:
 		p.cause = fmt.Sprintf("permission denied (%s) for %s; keys offered: %s", strings.Join(a.methods, ","), who, some(a.offered))
 		p.remedy = "check the user name (" + r.User + ") and that one of these keys is in its authorized_keys: ssh-copy-id " + quote(who)

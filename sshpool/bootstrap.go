@@ -29,6 +29,7 @@ type bootstrap struct {
 	shared  string
 	bundles []*payload.Bundle
 	home    time.Duration // how long a look into the shared folder may take
+	told    bool          // the start script says what it finds on its way: see tracedeploy.go
 }
 
 // homeSeconds is home as sleep takes it everywhere: whole seconds, at least one.
@@ -37,16 +38,22 @@ func (b *bootstrap) homeSeconds() int { return max(1, int(b.home/time.Second)) }
 // common are the functions that both scripts use. They leave the home folder first: it may hang (a dead file server).
 //
 //	say WORD…            a line for us
-//	own DIR              is a folder of ours alone: a real one (no link), 0700, owned by us
+//	safe DIR             nobody but root and we can put another in its place: each folder above it is root's or ours (nobody's, as root looks in a user namespace), and not
+//	                     open to others, or sticky. What was checked below DIR then stays so until it is run
+//	own DIR              is a folder of ours alone: a real one (no link), 0700, owned by us, and safe
 //	mk DIR               makes it so, or fails
 //	sum FILE SHA SIZE    is ours and has that content (size only where there is no sha256sum)
 //	runs FILE ARGS       can be executed here: run with its input at an end, it must start
 //	can DIR              files made there may be executed (access(2) says no on noexec mounts). The file is empty, because a full disk is another
 //	                     trouble; and its name is this start's own: nodes that share the folder look at the same time, often under the same pid
 //	prune DIR            old programs of ours go: all but the newest two, when older than 30 days; and forgotten temporary files
-const common = `cd /;LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
+//
+// set -C makes each > that creates a file O_EXCL: it never follows a link, nor writes into what is there.
+const common = `cd /;LC_ALL=C;export LC_ALL;umask 077;set -fC;u=$(id -u);` +
 	`say(){ echo "FORETOP-$*";};` +
-	`own(){ case $(ls -ld "$1" 2>/dev/null) in drwx------*)[ -O "$1" ];;*)false;;esac;};` +
+	`safe()(d=$1;set --;while [ -n "$d" ];do d=${d%/*};set -- "$@" "$d/.";done;l=$(ls -ldn "$@" 2>/dev/null)||exit 1;` +
+	`echo "$l"|while read m x o y;do case $m-$o in d????????[tT]*-0|d????????[tT]*-$u|d????????[tT]*-65534|d????-??-*-0|d????-??-*-$u|d????-??-*-65534);;*)exit 1;;esac;done);` +
+	`own(){ case $(ls -ld "$1" 2>/dev/null) in drwx------*)[ -O "$1" ]&&safe "$1";;*)false;;esac;};` +
 	`mk(){ [ -d "$1" ]||mkdir -p "$1" 2>/dev/null;own "$1";};` +
 	`sum(){ [ -f "$1" ]&&[ -O "$1" ]||return 1;if command -v sha256sum >/dev/null 2>&1;then set -- $2 $(sha256sum <"$1");[ "$1" = "$2" ];else [ $(wc -c <"$1") -eq $3 ];fi;};` +
 	`runs(){ o=;command -v timeout >/dev/null 2>&1&&o="timeout 10";FORETOP_NONCE= FORETOP_PROBE=1 $o "$@" </dev/null >/dev/null 2>&1;[ $? -lt 126 ];};` +
@@ -59,6 +66,7 @@ const common = `cd /;LC_ALL=C;export LC_ALL;umask 077;set -f;u=$(id -u);` +
 func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	var s strings.Builder
 	s.WriteString(telemetry.NonceVar + "=" + nonce + ";export " + telemetry.NonceVar + ";" + common)
+	s.WriteString(b.tells(`say SHELL ` + nonce + ` "$SHELL";`))
 	s.WriteString(b.platforms())
 	s.WriteString(`[ -n "$c" ]||{ say NEED ` + nonce + ` $s $m none;exit 0;};`)
 	s.WriteString(`v=0;if [ -n "$r" ];then if [ -e /proc/driver/nvidia/version ]||[ -e /dev/nvidiactl ]||[ -n "$FORETOP_PLAY_NVIDIA" ];then v=1;fi;fi;`)
@@ -66,20 +74,22 @@ func (b *bootstrap) start(nonce string, proven bool, skip []int) string {
 	// all DIR: the programs that this node needs lie there, unharmed. ok DIR: and may be run there. go DIR: becomes the collector.
 	s.WriteString(`all(){ sum "$1/c-$c" $c $z&&{ [ $v = 0 ]||sum "$1/n-$r" $r $y;};};`)
 	s.WriteString(`ok(){ [ -x "$1/c-$c" ]&&own "$1"&&all "$1"&&{ [ $p = 0 ]||runs "$1/c-$c" $a;};};`)
-	s.WriteString(`go(){ if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >/proc/$$/oom_score_adj;} 2>/dev/null;` +
+	s.WriteString(b.tells(`at(){ say AT ` + nonce + ` $*;};why(){ if [ -L "$1" ];then w=link;elif [ -d "$1" ];then if own "$1";then w=empty;if [ -e "$1/c-$c" ];then w=damaged;[ -x "$1/c-$c" ]||w=noexec;all "$1"&&[ $w = damaged ]&&w=has;fi;else w=others;safe "$1"||w=open;fi;else return;fi;at $w "$1";};`))
+	s.WriteString(`go(){ ` + b.tells(`say GO `+nonce+` "$1";`) + `if [ $v = 1 ];then FORETOP_NVML="$1/n-$r";export FORETOP_NVML;fi;{ echo 1000 >|/proc/$$/oom_score_adj;} 2>/dev/null;` +
 		`command -v nice >/dev/null 2>&1&&exec nice -n 10 "$1/c-$c" $a;exec "$1/c-$c" $a;};`)
-	fmt.Fprintf(&s, `for d in %s;do ok "$d"&&go "$d";done;`, b.words())
+	fmt.Fprintf(&s, `for d in %s;do %sok "$d"&&go "$d";done;`, b.words(), b.tells(`why "$d";`))
 	// Nothing to run here yet. The shared folder gets a mark, by which nodes that share it are known. look: 0 when it is usable and all is
 	// there, 3 when it is usable. It runs beside, for a time, and without our output: a home that hangs must not hold the node up.
-	fmt.Fprintf(&s, `h="%s";look(){ [ -n "$HOME" ]&&{ mk "$h"||{ [ -O "$h" ]&&chmod 700 "$h"&&own "$h";};}&&{ `+
+	fmt.Fprintf(&s, `h="%s";look(){ [ -n "$HOME" ]&&{ mk "$h"||{ [ -O "$h" ]&&case $(ls -ld "$h") in d*)chmod 700 "$h"&&own "$h";;*)false;;esac;};}&&{ `+
 		`[ -f "$h/.id" ]||{ t="$h/.i.$$.%s";echo %s$$ >"$t"&&ln "$t" "$h/.id";rm -f "$t";};[ -s "$h/.id" ];}||return 1;all "$h"||return 3;};`, b.shared, nonce, nonce)
 	// The numbers of its processes come from /proc/self, not from the shell's dollar and exclamation mark, which csh may take for history.
 	fmt.Fprintf(&s, `k=-;{ (read l x </proc/self/stat;e=$({ read p x </proc/self/stat;echo $p;exec >/dev/null;sleep %d;kill -9 $l;} &);look;j=$?;kill $e;exit $j) >/dev/null;`+
 		`j=$?;case $j in 0|3)read k <"$h/.id";;esac;} 2>/dev/null;`, b.homeSeconds())
+	s.WriteString(b.tells(`say HOME ` + nonce + ` $j;`))
 	// cp1 DIR NAME SHA SIZE: one program from the shared folder into DIR, whole or not at all.
-	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$.$FORETOP_NONCE";cp "$h/$2-$3" "$t" 2>/dev/null&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
+	s.WriteString(`cp1(){ sum "$1/$2-$3" $3 $4||{ t="$1/.up.$$.$FORETOP_NONCE";cat "$h/$2-$3" 2>/dev/null >"$t"&&chmod 500 "$t"&&sum "$t" $3 $4&&mv -f "$t" "$1/$2-$3"||{ rm -f "$t";false;};};};`)
 	fmt.Fprintf(&s, `if [ $j = 0 ];then p=1;for d in %s;do mk "$d"&&can "$d"&&cp1 "$d" c $c $z&&{ [ $v = 0 ]||cp1 "$d" n $r $y;}&&ok "$d"&&{ prune "$d" 2>/dev/null;go "$d";};done;ok "$h"&&go "$h";fi;`, b.words())
-	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;break;fi;q=noexec;fi;;esac;i=$((i+1));done;`, b.words(), ints(skip))
+	fmt.Fprintf(&s, `q=denied;i=0;w=-;for d in %s;do case " %s " in *" $i "*);;*)if mk "$d";then if can "$d";then w=$i;%sbreak;fi;q=noexec;%s%sfi;;esac;i=$((i+1));done;`, b.words(), ints(skip), b.tells(`at usable "$d";`), b.tells(`at noexec "$d";`), b.tells(`else at denied "$d";`))
 	s.WriteString(`g=0;command -v gzip >/dev/null 2>&1&&g=1;if [ "$w$k" = -- ];then :;elif [ "$w" = - ];then if can "$h";then w=h;else q=noexec;fi;fi;if [ "$w" = - ];then say FAIL ` + nonce + ` $q;else say NEED ` + nonce + ` $s $m at=$w home=$k gz=$g nv=$v;fi`)
 	return wrap(s.String())
 }
@@ -129,6 +139,14 @@ func (b *bootstrap) upload(nonce string, folder int, prefix string, f *payload.F
 	}
 	fmt.Fprintf(&s, `mv -f "$t" "$f" 2>/dev/null||bad write $d;prune "$d" 2>/dev/null;say DONE %s`, nonce)
 	return wrap(s.String())
+}
+
+// tells gives what a script says beside its start line, where somebody looks.
+func (b *bootstrap) tells(words string) string {
+	if b.told {
+		return words
+	}
+	return ""
 }
 
 func wrap(script string) string { return "exec /bin/sh -c '" + script + "'" }

@@ -26,7 +26,8 @@ func (n *node) launch(ctx context.Context, h *hold) (*started, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &deployment{node: n, hold: h, scripts: scripts}
+	d := &deployment{node: n, hold: h, scripts: scripts, trace: traceOf(ctx)}
+	scripts.told = d.trace != nil
 	for round := 0; ; round++ {
 		s, line, err := d.start(ctx)
 		if err != nil {
@@ -54,7 +55,9 @@ type deployment struct {
 	node     *node
 	hold     *hold
 	scripts  *bootstrap
-	sessions int // opened so far
+	trace    *tracing // nil: nobody looks
+	starts   int      // that were looked at
+	sessions int      // opened so far
 
 	proven   bool   // copies are tried before they are trusted
 	skip     []int  // folders that failed
@@ -64,18 +67,20 @@ type deployment struct {
 }
 
 // start runs the start script and reads the start line.
-func (d *deployment) start(whole context.Context) (*started, startLine, error) {
+func (d *deployment) start(whole context.Context) (s *started, line startLine, err error) {
 	limit := d.node.pool.cfg.Timing.Start
 	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	nonce := newNonce()
+	look := d.lookout(nonce)
+	defer func() { look.end(line, err) }()
 	p, err := d.run(ctx, order{command: d.scripts.start(nonce, d.proven, d.skip)})
 	if err != nil {
 		return nil, startLine{}, d.timedOut(ctx, err, fmt.Sprintf("no collector started in %v", limit))
 	}
 	c := d.hold.carrier()
 	cut := context.AfterFunc(ctx, func() { c.Close() }) // the only way out of a read that hangs
-	line, rest, notes, err := scanStart(p.stdout, nonce)
+	line, rest, notes, err := scanStart(look.over(p.stdout), nonce)
 	if !cut() && err == nil {
 		err = ctx.Err()
 	}
@@ -96,6 +101,7 @@ func (d *deployment) start(whole context.Context) (*started, startLine, error) {
 	code := p.exit.wait(300 * time.Millisecond)
 	if (code == 126 || code == 127) && !d.proven { // what lay there cannot be executed after all: find out where one can
 		d.proven = true
+		look.gives("what lies there cannot be executed after all: each is tried before it is trusted")
 		return d.start(whole)
 	}
 	return nil, line, d.ended(p, notes, code)
@@ -207,7 +213,10 @@ func (d *deployment) provide(ctx context.Context, text string) error {
 		return err
 	}
 	d.node.report(Status{State: Deploying, Cause: "waiting for another node's upload into the shared home"})
+	wait := d.trace.step("upload")
+	wait.say("another node's, into the shared home, is waited for")
 	ok, err := group.wait(ctx, d.node.pool.cfg.Timing.Share)
+	wait.end(nil)
 	if errors.Is(err, errLate) { // one slow node does not hold the others up
 		return d.sendOwn(ctx, bundle, n, group.done)
 	}
@@ -246,15 +255,22 @@ func (d *deployment) send(ctx context.Context, b *payload.Bundle, n need, folder
 	moved := func() { still.Reset(pause) }
 	d.node.report(Status{State: Deploying, Cause: fmt.Sprintf("sending the collector (%.1f MB)", float64(b.Collector.Size)/1e6)})
 	run := folder >= 0 || n.folder < 0
+	sends := d.sends(b, n.nv && b.Reader != nil, folder)
 	if n.nv && b.Reader != nil {
 		if err := d.put(ctx, folder, "n", b.Reader, "", n.gz, false, moved); err != nil {
 			return err
 		}
 	}
-	if d.struck(folder) {
-		return nil
+	if !d.struck(folder) {
+		if err := d.put(ctx, folder, "c", b.Collector, b.Args, n.gz, run, moved); err != nil {
+			return err
+		}
 	}
-	return d.put(ctx, folder, "c", b.Collector, b.Args, n.gz, run, moved)
+	if d.struck(folder) {
+		sends.end(fmt.Errorf("it does not take it: %s; another folder is tried", d.lastWord))
+	}
+	sends.end(nil)
+	return nil
 }
 
 func (d *deployment) struck(folder int) bool {

@@ -22,15 +22,17 @@ func (p *Pool) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, e
 	if r.ConnectTimeout > 0 {
 		limit = r.ConnectTimeout
 	}
+	if r.ProxyJump != "" {
+		return p.jumps.dial(ctx, r, via, limit)
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	switch {
-	case r.ProxyJump != "":
-		return p.jumps.dial(ctx, r, via)
 	case r.ProxyCommand != "":
+		traceOf(ctx).note("ProxyCommand", r.ProxyCommand)
 		return dialCommand(ctx, r)
 	}
-	return dialTCP(ctx, r)
+	return dialTCP(dialling(ctx), r)
 }
 
 func dialTCP(ctx context.Context, r *Resolved) (net.Conn, error) {
@@ -54,6 +56,7 @@ func dialTCP(ctx context.Context, r *Resolved) (net.Conn, error) {
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
 			if ip := askNSS(ctx, r.HostName); ip != "" {
+				traceOf(ctx).note("name", "getent knows it: "+ip)
 				found := *r
 				found.HostName = ip
 				if conn, err := d.DialContext(ctx, network, found.addr()); err == nil {
@@ -115,9 +118,14 @@ type secured struct {
 }
 
 // handshake turns a byte stream into an authenticated connection, or says in words why not. It ends conn on failure. x/crypto's own
-// timeout covers TCP only, so the deadline is on the connection. whole makes it look all known keys up before, not only after.
-func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole bool) (*secured, error) {
+// timeout covers TCP only, so the deadline is on the connection. a says who may be asked; whole makes it look all known keys up before, not only after.
+func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, a asking, whole bool) (done *secured, err error) {
 	conn := &firstBytes{Conn: raw}
+	auth := &authAttempt{resolved: r, stages: traceOf(ctx).stages()}
+	if auth.stages != nil {
+		conn.greeted = auth.stages.version
+		defer func() { auth.stages.end(auth, err) }()
+	}
 	if err := raw.SetDeadline(time.Now().Add(p.cfg.Timing.Handshake)); err != nil {
 		raw.Close()
 		return nil, fmt.Errorf("set handshake deadline: %w", err)
@@ -126,7 +134,8 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 	defer cut()
 
 	known := p.trust.known(r, whole)
-	auth := &authAttempt{resolved: r}
+	a.asks, a.ctx, a.conn, a.limit = p.asks, ctx, conn, p.cfg.Timing.Handshake
+	auth.asking = a
 	auth.identities, auth.agentErr = p.keys.identities(r)
 	untrusted := make(chan *HostKeyError, 1)
 	config := &ssh.ClientConfig{
@@ -135,10 +144,17 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 		ClientVersion:     clientVersion,
 		HostKeyAlgorithms: known.algorithms(r.HostKeyAlgorithms),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			bad := known.judge(r, key, time.Now)
+			bad, taken := known.judge(r, key, time.Now), false
 			if bad != nil && bad.mayBeTaken() && r.Trust == TrustNew {
-				bad = p.trust.take(bad)
+				if p.cfg.LookOnly {
+					p.trust.keep(bad)
+					bad = nil
+				} else {
+					bad = p.trust.take(bad)
+				}
+				taken = bad == nil
 			}
+			auth.stages.hostKey(known, r, key, bad, taken)
 			if bad != nil {
 				select {
 				case untrusted <- bad:
@@ -148,18 +164,20 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 			}
 			return nil
 		},
-		AuthCallback: auth.method,
+		AuthCallback: auth.stages.meeting(auth.method),
 		BannerCallback: func(message string) error {
-			if len(auth.banner) < 2<<10 {
-				auth.banner += message[:min(len(message), 2<<10)]
-			}
+			auth.hear(message)
 			return nil
 		},
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, r.addr(), config)
+	auth.end(err)
 	if err == nil {
 		_ = raw.SetDeadline(time.Time{}) // could be set, so it can be cleared
 		conn.trusted()
+		if a, ok := c.(ssh.AlgorithmsConnMetadata); ok {
+			auth.stages.met(a.Algorithms())
+		}
 	} else {
 		raw.Close()
 		select {
@@ -169,6 +187,9 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, whole b
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if auth.asked != "" {
+			return nil, auth.askedProblem()
 		}
 		if c, ok := raw.(*commandConn); ok && !conn.heardAnything() {
 			return nil, c.problem()

@@ -14,6 +14,8 @@ import (
 type Door struct {
 	Name string // for messages: "kubernetes"
 	Run  func(ctx context.Context, node, command string, stdin io.Reader, stdout, stderr io.Writer) (exit int, err error)
+	// Shell is Run on a terminal: what it shows comes on stdout. sizes waits for the terminal's size, the first time for the one that it has; false: there is no more. nil: the door gives no terminal.
+	Shell func(ctx context.Context, node, command string, sizes func() (columns, lines int, ok bool), stdin io.Reader, stdout io.Writer) (exit int, err error)
 }
 
 // DoorError says why a door does not open, and what helps.
@@ -32,10 +34,14 @@ const doorKey = "door "
 
 // tryDoor is try for a node behind a door.
 func (n *node) tryDoor(before *problem) (time.Duration, error) {
+	ctx := withTrace(n.ctx, n.target.Trace)
+	traceOf(ctx).note("transport", "the door "+n.target.Door.Name+": no SSH")
+	wait := traceOf(ctx).step("turn")
 	turn, err := n.pool.pace.acquire(n.ctx, doorKey+n.target.Door.Name, &n.seen)
 	if err != nil {
 		return 0, err
 	}
+	wait.end(nil)
 	defer turn.end(false)
 	connecting := Status{State: Connecting}
 	if before != nil {
@@ -44,7 +50,7 @@ func (n *node) tryDoor(before *problem) (time.Duration, error) {
 	n.report(connecting)
 	c := newDoorCarrier(n.ctx, n.target.Door, n.target.Name)
 	defer c.Close()
-	s, err := n.launch(n.ctx, &hold{c: c})
+	s, err := n.launch(ctx, &hold{c: c})
 	if err != nil {
 		return 0, err
 	}
@@ -79,12 +85,18 @@ func (c *doorCarrier) probe() error {
 	return err
 }
 
+// behindDoor says that /bin/sh runs what a carrier is given, whatever the account's login shell.
+func behindDoor(c carrier) bool {
+	_, ok := c.(*doorCarrier)
+	return ok
+}
+
 type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (c *doorCarrier) run(_ context.Context, o order) (*process, error) {
-	if o.term != nil {
+	if o.term != nil && c.door.Shell == nil {
 		return nil, &problem{state: Refused, again: pauseLong, cause: "the door " + c.door.Name + " gives no terminal", remedy: "open one with the cluster's own tools"}
 	}
 	if !o.send() {
@@ -106,6 +118,34 @@ func (c *doorCarrier) run(_ context.Context, o order) (*process, error) {
 		}
 		return nil
 	}
+	m := mark{c: c}
+	if o.stage != nil {
+		m.nonce = newNonce()
+		p.signal = func(name string) { _ = m.tell(context.Background(), name) }
+	}
+	run := func() (int, error) { return c.door.Run(ctx, c.node, m.command(o.command), inR, outW, errW) }
+	if o.term != nil {
+		sizes := make(chan [2]int, 1)
+		sizes <- [2]int{o.term.Columns, o.term.Lines}
+		p.resize = func(columns, lines int) { // by one goroutine at a time: the latest is kept
+			select {
+			case <-sizes:
+			default:
+			}
+			sizes <- [2]int{columns, lines}
+		}
+		next := func() (columns, lines int, ok bool) {
+			select {
+			case s := <-sizes:
+				return s[0], s[1], true
+			case <-ctx.Done():
+				return 0, 0, false
+			}
+		}
+		run = func() (int, error) {
+			return c.door.Shell(ctx, c.node, m.command(o.term.login()+or(o.command, ShellAt{}.script())), next, inR, outW)
+		}
+	}
 	// A reader that is not read from holds the door's writer: what ends the command ends the pipes.
 	cut := context.AfterFunc(ctx, func() {
 		inR.CloseWithError(errCarrierClosed)
@@ -114,8 +154,9 @@ func (c *doorCarrier) run(_ context.Context, o order) (*process, error) {
 	})
 	go p.hear(errR, o, func() { c.cancel() })
 	go func() {
-		exit, err := c.door.Run(ctx, c.node, o.command, inR, outW, errW)
-		if err != nil && ctx.Err() == nil {
+		exit, err := run()
+		stopped := ctx.Err() != nil
+		if err != nil && !stopped {
 			failed.Store(doorProblem(err))
 		}
 		if err != nil {
@@ -127,8 +168,21 @@ func (c *doorCarrier) run(_ context.Context, o order) (*process, error) {
 		errW.Close()
 		outW.Close()
 		kill()
+		switch {
+		case err == nil || m.nonce == "" || refusedBy(err):
+		case o.term != nil: // its terminal is gone, and nobody but us tells it
+			m.tellLater("HUP")
+		case stopped:
+			m.tellLater("TERM")
+		}
 	}()
 	return p, nil
+}
+
+// refusedBy says that a door did not open, so that nothing ran.
+func refusedBy(err error) bool {
+	var door *DoorError
+	return errors.As(err, &door) && door.Refused
 }
 
 func doorProblem(err error) *problem {

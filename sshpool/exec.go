@@ -48,7 +48,7 @@ func (p *Pool) Exec(ctx context.Context, name string, c Command) (Exit, error) {
 		return err
 	})
 	if err != nil {
-		return exit, fmt.Errorf("run on %s: %w", name, err)
+		return exit, fmt.Errorf("run on %s: %w", name, advised(err))
 	}
 	return exit, nil
 }

@@ -28,6 +28,10 @@ type firstBytes struct {
 	any     bool // a byte came
 	version bool // "SSH-" came
 	said    []byte
+	over    bool // the other side is gone
+
+	greeted func(line string) // called once with the version line; nil: nobody waits for it
+	line    []byte            // of it, what came
 }
 
 func (c *firstBytes) Read(b []byte) (int, error) {
@@ -38,6 +42,11 @@ func (c *firstBytes) Read(b []byte) (int, error) {
 		}
 		c.note(b[:n])
 	}
+	if err != nil {
+		c.mu.Lock()
+		c.over = true
+		c.mu.Unlock()
+	}
 	return n, err
 }
 
@@ -47,12 +56,29 @@ func (c *firstBytes) note(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.any = true
-	if c.version || len(c.said) >= maxFirstBytes {
+	if c.version {
+		c.hear(b)
+		return
+	}
+	if len(c.said) >= maxFirstBytes {
 		return
 	}
 	c.said = append(c.said, b[:min(len(b), maxFirstBytes-len(c.said))]...)
 	if i := bytes.Index(c.said, []byte("SSH-")); i >= 0 {
+		c.hear(c.said[i:])
 		c.version, c.said = true, append([]byte(nil), c.said[:i]...)
+	}
+}
+
+// hear takes bytes from the version line on; RFC 4253 gives it 255.
+func (c *firstBytes) hear(b []byte) {
+	if c.greeted == nil {
+		return
+	}
+	c.line = append(c.line, b[:min(len(b), 255-len(c.line))]...)
+	if line, _, ended := bytes.Cut(c.line, []byte("\n")); ended || len(c.line) == 255 {
+		c.greeted(string(line))
+		c.greeted, c.line = nil, nil
 	}
 }
 
@@ -61,6 +87,13 @@ func (c *firstBytes) heard() (anything, version bool, words string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.any, c.version, strings.TrimSpace(string(c.said))
+}
+
+// ended says that nothing more comes.
+func (c *firstBytes) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
 }
 
 func (c *firstBytes) heardAnything() bool {

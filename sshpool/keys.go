@@ -1,11 +1,13 @@
 package sshpool
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -49,6 +51,7 @@ func (k *keyring) close() {
 	for _, a := range k.agents {
 		a.close()
 	}
+	clear(k.files) // unlocked keys with them
 }
 
 // keyFile is one identity file as it was read.
@@ -59,6 +62,41 @@ type keyFile struct {
 	signer ssh.Signer    // nil: encrypted, or only the public half is here
 	locked bool          // encrypted
 	err    error
+
+	unlocked atomic.Pointer[unlockedKey] // by a passphrase that a person gave; nil: not yet
+}
+
+type unlockedKey struct{ signer ssh.Signer }
+
+// able is who signs with it; nil: nobody yet.
+func (f *keyFile) able() ssh.Signer {
+	if u := f.unlocked.Load(); u != nil {
+		return u.signer
+	}
+	return f.signer
+}
+
+var errWrongPassphrase = errors.New("wrong passphrase")
+
+// unlock opens an encrypted key file for as long as the program runs and the file stays as it is. The passphrase is not kept.
+func (k *keyring) unlock(path string, passphrase []byte) error {
+	b, err := readSmall(path)
+	if err != nil {
+		return err
+	}
+	signer, err := ssh.ParsePrivateKeyWithPassphrase(b, passphrase)
+	clear(b)
+	if errors.Is(err, x509.IncorrectPasswordError) {
+		return errWrongPassphrase
+	} else if err != nil {
+		return fmt.Errorf("read key %s: %w", path, err)
+	}
+	f := k.file(path)
+	if !sameKey(f.public, signer.PublicKey()) {
+		return fmt.Errorf("read key %s: it is another key than its .pub file says", path)
+	}
+	f.unlocked.Store(&unlockedKey{signer})
+	return nil
 }
 
 // file reads an identity file: a private key in any of OpenSSH's forms, or a public one whose private half an agent may hold.

@@ -1,13 +1,17 @@
 package sshpool
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -244,6 +248,65 @@ func FuzzKnownFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whatever a known_hosts file holds, a key is trusted only when the file has that very key, and what is written down of a key that was taken is trusted from then on.
+func FuzzJudge(f *testing.F) {
+	shown, other := fixedKey(f, 1), fixedKey(f, 2)
+	f.Add(keyLine("[n]:2222", shown), uint16(2222), "n", "")
+	f.Add(keyLine("n", shown)+"\n@revoked "+keyLine("*,!m", shown), uint16(22), "n", "")
+	f.Add(keyLine(knownhosts.HashHostname("n"), other)+"\n@cert-authority "+keyLine("*", other), uint16(22), "N", "alias")
+	f.Add(keyLine("n", other)+"\nn,* ssh-ed25519 AAAA", uint16(0), "n", "")
+	f.Add("|1||| a b\n# c\n\x00", uint16(1), "::1", "")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text string, port uint16, host, alias string) {
+		if len(text) > 1<<13 || host == "" || strings.ContainsFunc(host+alias, badInName) || strings.ContainsAny(host+alias, ",@[]") {
+			return
+		}
+		path := filepath.Join(dir, "known")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := &Resolved{HostName: host, Port: int(port), HostKeyAlias: alias, UserKnownHosts: []string{path}}
+		for _, whole := range []bool{false, true} {
+			trust := newTrustFiles() // a cache would keep the last input's
+			k := trust.known(r, whole)
+			if len(k.algorithms(nil)) != len(defaultHostKeyAlgorithms()) {
+				t.Error("algorithms are lost")
+			}
+			bad := k.judge(r, shown, time.Now)
+			switch {
+			case bad == nil && !strings.Contains(text, base64.StdEncoding.EncodeToString(shown.Marshal())):
+				t.Errorf("trusted without a line that holds it")
+			case bad == nil && k.whyTrusted(r, shown, false) == "":
+				t.Error("trusted without a reason")
+			case bad == nil || !bad.mayBeTaken():
+				continue
+			}
+			if text := bad.Error(); text != clean(text) && len(text) < 200 {
+				t.Errorf("raw text %q", text)
+			}
+			if err := trust.write(bad); err != nil {
+				t.Fatal(err)
+			}
+			if bad := newTrustFiles().known(r, whole).judge(r, shown, time.Now); bad != nil {
+				t.Errorf("what was taken is not trusted: %v", bad)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// fixedKey is the same key in each process: what fuzzing found stays found.
+func fixedKey(t testing.TB, seed byte) ssh.PublicKey {
+	t.Helper()
+	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func TestAgreesWithOpenSSHForm(t *testing.T) {

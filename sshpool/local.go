@@ -142,6 +142,8 @@ func (n *node) launchLocal(ctx context.Context, c *localCarrier) (*started, erro
 	if bundle.Reader != nil && bundle.Reader.Path() != "" {
 		cmd.Env = append(cmd.Env, "FORETOP_NVML="+bundle.Reader.Path())
 	}
+	step := traceOf(ctx).step("collector")
+	step.say("started as it lies here: " + bundle.Collector.Path())
 	p, err := c.exec(cmd, order{})
 	if err != nil {
 		return nil, err
@@ -150,6 +152,7 @@ func (n *node) launchLocal(ctx context.Context, c *localCarrier) (*started, erro
 	defer limit.Stop()
 	line, rest, notes, err := scanStart(p.stdout, nonce)
 	if err == nil && line.kind == "stream" {
+		step.end(nil)
 		return &started{p, rest, clean(notes)}, nil
 	}
 	if n.ctx.Err() != nil {

@@ -34,7 +34,7 @@ func (p *Pool) needsSSH(r *Resolved) string {
 }
 
 // maySSH says which way to log in is left that only ssh itself has, when ours all failed; "" none.
-func maySSH(r *Resolved, err error) string {
+func (p *Pool) maySSH(r *Resolved, err error) string {
 	var refused *AuthError
 	if !errors.As(err, &refused) {
 		return ""
@@ -42,7 +42,7 @@ func maySSH(r *Resolved, err error) string {
 	var ways []string
 	for _, o := range r.MaySSH {
 		switch {
-		case o == "GSSAPIAuthentication" && slices.Contains(refused.Methods, "gssapi-with-mic") && hasTicket(),
+		case o == "GSSAPIAuthentication" && slices.Contains(refused.Methods, "gssapi-with-mic") && p.tickets.has(time.Now()),
 			o == "HostbasedAuthentication" && slices.Contains(refused.Methods, "hostbased"),
 			o == "PKCS11Provider" && slices.Contains(refused.Methods, "publickey"):
 			ways = append(ways, o)
@@ -51,7 +51,27 @@ func maySSH(r *Resolved, err error) string {
 	return strings.Join(ways, ", ")
 }
 
-// hasTicket says that there may be a Kerberos ticket: without one GSSAPI would only cost a refused login.
+// tickets remembers for a while whether there is a Kerberos ticket: of a thousand nodes that let no key in, one asks.
+type tickets struct {
+	mu    sync.Mutex
+	there bool
+	until time.Time
+}
+
+// ticketsFor is how long an answer stands.
+const ticketsFor = 10 * time.Second
+
+// has says that there may be one: without it GSSAPI would only cost a refused login.
+func (t *tickets) has(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.After(t.until) {
+		t.there = hasTicket()
+		t.until = now.Add(ticketsFor)
+	}
+	return t.there
+}
+
 func hasTicket() bool {
 	if os.Getenv("KRB5CCNAME") != "" {
 		return true
@@ -74,7 +94,8 @@ func (p *Pool) openMaster(ctx context.Context, r *Resolved) *sshCarrier {
 	}
 	c, err := p.mux(ctx, r.ControlPath)
 	if err != nil {
-		return nil // as ssh does: it is passed over
+		traceOf(ctx).note("transport", "no master answers at "+r.ControlPath+": passed over, as ssh does")
+		return nil
 	}
 	c.via, c.env = "the open master at "+clean(r.ControlPath), r.Env
 	return c
@@ -100,10 +121,14 @@ func (p *Pool) mux(ctx context.Context, socket string) (*sshCarrier, error) {
 }
 
 // systemSSH has the system's ssh log in, and hold the connection for as long as the carrier is open. It is never asked a question: what it would ask for is its refusal.
-func (p *Pool) systemSSH(ctx context.Context, r *Resolved, why string) (*sshCarrier, error) {
+func (p *Pool) systemSSH(ctx context.Context, r *Resolved, why string) (done *sshCarrier, err error) {
 	if p.resolver.program == "" {
 		return nil, &problem{state: Refused, again: pauseHold, cause: "only ssh itself can do " + why, remedy: "install the OpenSSH client (ssh)"}
 	}
+	t := traceOf(ctx)
+	t.note("transport", "the system's ssh, which alone can do "+why)
+	login := t.step("ssh")
+	defer func() { login.end(err) }()
 	limit := p.cfg.Timing.Dial + p.cfg.Timing.Handshake
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -187,6 +212,16 @@ func (p *Pool) masterArgs(r *Resolved, socket string) []string {
 	for _, o := range []string{"ControlMaster=yes", "ControlPath=" + strings.ReplaceAll(socket, "%", "%%"), "ControlPersist=no", "BatchMode=yes", "ClearAllForwardings=yes", "RemoteCommand=none",
 		"PermitLocalCommand=no", "ForwardX11=no", "Tunnel=no", "LogLevel=ERROR"} {
 		args = append(args, "-o", o)
+	}
+	if p.cfg.LookOnly { // what ssh would write down goes with its folder
+		args = append(args, "-o", "UpdateHostKeys=no")
+		if r.Trust == TrustNew {
+			files := `"` + filepath.Join(filepath.Dir(socket), "known") + `"`
+			for _, f := range r.UserKnownHosts {
+				files += ` "` + f + `"`
+			}
+			args = append(args, "-o", "UserKnownHostsFile="+strings.ReplaceAll(files, "%", "%%"))
+		}
 	}
 	if r.ProxyJump != "" {
 		args = append(args, "-J", r.ProxyJump)

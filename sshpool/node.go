@@ -71,9 +71,12 @@ func (n *node) own() {
 		n.attempt = row + 1
 		n.mu.Unlock()
 		lived, err := n.try(before)
+		n.pool.asks.ended(n.target.Name)
 		if n.ctx.Err() != nil {
 			return
 		}
+		n.target.Trace.finish(err)
+		n.target.Trace = nil // it is for one try
 		n.tried = lived == 0
 		before = n.ours(asProblem(err))
 		if lived > 0 {
@@ -126,9 +129,22 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 		defer tick.Stop()
 		look = tick.C
 	}
+	var answered <-chan bool
+	if p.ask != "" {
+		t := n.pool.asks.join(p.ask, n.target.Name)
+		defer n.pool.asks.leave(p.ask, t)
+		answered = t.ready
+	}
 	n.report(s)
 	for {
 		select {
+		case again := <-answered:
+			if again {
+				return true
+			}
+			answered = nil
+			s.Remedy = "it was not answered, or wrongly: retry to be asked again"
+			n.report(s)
 		case <-due:
 			return true
 		case <-n.retry:
@@ -160,16 +176,19 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	if n.target.Door != nil {
 		return n.tryDoor(before)
 	}
+	ctx := withTrace(n.ctx, n.target.Trace)
 	r := n.target.Resolved
 	if r == nil {
-		if r, err = n.pool.resolver.resolve(n.ctx, n.target.Name); err != nil {
+		if r, err = n.pool.resolver.resolve(ctx, n.target.Name); err != nil {
 			return 0, err
 		}
 	}
+	wait := traceOf(ctx).step("turn")
 	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r), &n.seen)
 	if err != nil {
 		return 0, err
 	}
+	wait.end(nil)
 	throttled := false
 	defer func() { turn.end(throttled) }()
 	connecting := Status{State: Connecting}
@@ -177,7 +196,8 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 		connecting.Cause, connecting.Remedy = before.cause, before.remedy
 	}
 	n.report(connecting)
-	c, err := n.pool.connect(n.ctx, r)
+	c, err := n.pool.connect(ctx, r)
+	n.pool.asks.ended(n.target.Name) // it may have got in without
 	if err != nil {
 		throttled = asProblem(err).throttled
 		return 0, err
@@ -186,7 +206,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 	defer h.Close()
 	end := context.AfterFunc(n.ctx, h.Close)
 	defer end()
-	s, err := n.launch(n.ctx, h)
+	s, err := n.launch(ctx, h)
 	if err != nil {
 		return 0, err
 	}
@@ -195,12 +215,14 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 }
 
 func (n *node) tryLocal() (time.Duration, error) {
+	ctx := withTrace(n.ctx, n.target.Trace)
+	traceOf(ctx).note("transport", "this machine: no SSH")
 	n.report(Status{State: Connecting})
 	c := newLocalCarrier()
 	defer c.Close()
 	end := context.AfterFunc(n.ctx, func() { c.Close() })
 	defer end()
-	s, err := n.launchLocal(n.ctx, c)
+	s, err := n.launchLocal(ctx, c)
 	if err != nil {
 		return 0, err
 	}
@@ -215,31 +237,40 @@ func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
 // connectVia is connect for a host that jump hosts wait for: through a master of the user's that is open, through a system ssh where only that can do what the configuration
 // asks for, else by our own client.
 func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
+	t := traceOf(ctx)
 	if c := p.openMaster(ctx, r); c != nil {
+		t.note("transport", c.via)
 		return c, nil
 	}
 	if why := p.needsSSH(r); why != "" {
 		return p.systemSSH(ctx, r, why)
 	}
-	c, err := p.connectNative(ctx, r, via)
-	if why := maySSH(r, err); why != "" {
+	t.note("transport", "foretop's own client")
+	first := func(methods []string) bool {
+		return len(r.MaySSH) > 0 && p.maySSH(r, &AuthError{Methods: methods}) != ""
+	}
+	c, err := p.connectNative(ctx, r, asking{via: via, first: first})
+	if why := p.maySSH(r, err); why != "" {
 		c, again := p.systemSSH(ctx, r, why)
 		if again == nil {
 			p.bySSH.Store(wayOf(r), why)
 			return c, nil
 		}
-		return nil, err
+		if !p.asks.on {
+			return nil, err
+		}
+		return p.connectNative(ctx, r, asking{via: via})
 	}
 	return c, err
 }
 
-func (p *Pool) connectNative(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
+func (p *Pool) connectNative(ctx context.Context, r *Resolved, a asking) (*sshCarrier, error) {
 	for whole := false; ; whole = true {
-		conn, err := p.dial(ctx, r, via)
+		conn, err := p.dial(ctx, r, a.via)
 		if err != nil {
 			return nil, err
 		}
-		s, err := p.handshake(ctx, conn, r, whole)
+		s, err := p.handshake(ctx, conn, r, a, whole)
 		if err == nil {
 			c := newSSHCarrier(s)
 			c.env = r.Env

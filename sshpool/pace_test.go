@@ -14,7 +14,7 @@ func (c *clock) now() time.Time { return c.t }
 
 // tryAcquire takes a turn if one is free at once.
 func tryAcquire(p *pacer, key string) *turn {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond) // what there is room for comes at once, but on a machine that stalls
 	defer cancel()
 	t, err := p.acquire(ctx, key, new(atomic.Bool))
 	if err != nil {

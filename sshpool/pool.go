@@ -2,7 +2,13 @@
 // puts the collector on the node when it is missing, starts it, and hands its stream to a Sink, for as long as the
 // target stays in the pool. One goroutine owns one node: dial, deploy, stream, (lost), back off with jitter, dial.
 //
-// It never asks a question, never accepts an unknown host key by itself but where the user's configuration says so, never retries a refused key by itself, writes no file on
+// It never asks a question by itself: what only a person can give (a passphrase, a password, a one-time code) is a Question in Pool.Questions, and its node waits in NeedsAuth. A
+// passphrase opens its key for as long as the pool is open. A password goes to one host first; only when that took it is it used for the others of the same domain, way and user
+// that wait, and it is kept in memory for as long as the pool is open, so that they come back after a cut; a minute after it was last taken, one host tries it first again. A one-time
+// code is used once: after a cut its node waits in NeedsAuth until a person is there (Pool.Begin). Where a question was declined, or answered wrongly as often as
+// NumberOfPasswordPrompts allows, it is put again only after Retry. Nothing of all that is ever written; Close overwrites it, as far as Go lets.
+//
+// It never accepts an unknown host key by itself but where the user's configuration says so (Pool.Trust takes one that a person looked at), never retries a refused key by itself, writes no file on
 // this machine but a known_hosts line that was accepted (and a local target's collector), and knows nothing of what the streams say. Callers are cli (wiring) and tests.
 package sshpool
 
@@ -23,7 +29,9 @@ type Config struct {
 	Payload    *payload.Set // the collectors to put on nodes; nil: payload.Embedded()
 	Folders    []string     // folders on the node for the collector, in order; nil: DefaultFolders
 	Shared     string       // a folder on the node that several nodes may share; empty: DefaultShared
+	Ask        bool         // somebody looks at Pool.Questions and answers; else hosts that want more than keys are NeedsAuth
 	Timing     Timing       // waits and deadlines; zero fields take their defaults
+	LookOnly   bool         // no known_hosts line is written: a key that the configuration says to take is taken for this run only
 
 	awake func() time.Duration // a clock that goes on while this machine sleeps; nil: the system's
 }
@@ -41,10 +49,12 @@ type Pool struct {
 	resolver *resolver
 	trust    *trustFiles
 	keys     *keyring
+	asks     *asks
 	pace     *pacer
 	bundles  *payload.Set
 	uploads  *uploads
 	jumps    *jumps
+	tickets  tickets
 	bySSH    sync.Map // way to a host → why a system ssh had to log in there
 
 	mu      sync.Mutex
@@ -77,6 +87,7 @@ func New(cfg Config, sink Sink) *Pool {
 		resolver: newResolver(cfg),
 		trust:    newTrustFiles(),
 		keys:     newKeyring(),
+		asks:     newAsks(cfg.Ask),
 		pace:     newPacer(time.Now),
 		bundles:  cfg.Payload,
 		uploads:  newUploads(),
@@ -144,6 +155,7 @@ func (p *Pool) Retry(name string) {
 		return
 	}
 	p.keys.forget()
+	p.asks.forget()
 	p.jumps.forget()
 	select {
 	case n.retry <- struct{}{}:
@@ -198,6 +210,7 @@ func (p *Pool) Close() {
 	case <-limit.C:
 	}
 	p.keys.close()
+	p.asks.wipe()
 	p.jumps.close()
 }
 

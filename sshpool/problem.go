@@ -2,6 +2,7 @@ package sshpool
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 
@@ -24,6 +25,7 @@ type problem struct {
 	again         pause
 	cause, remedy string
 	notes         string // what the server said to everybody, cleaned
+	ask           string // the key of the question whose answer is waited for; "" none
 	throttled     bool   // the server asks for fewer connections: the pace slows down
 	err           error
 }
@@ -39,6 +41,15 @@ func asProblem(err error) *problem {
 		return p
 	}
 	return &problem{state: Lost, again: pauseFar, cause: clean(err.Error()), err: err}
+}
+
+// advised adds to an error what helps, where that is known.
+func advised(err error) error {
+	var p *problem
+	if errors.As(err, &p) && p.remedy != "" {
+		return fmt.Errorf("%w (%s)", err, p.remedy)
+	}
+	return err
 }
 
 // clean makes any text from outside fit to be shown as a cause.

@@ -31,6 +31,7 @@ type jumps struct {
 // jump is one jump host, reached by one way.
 type jump struct {
 	dialling chan struct{} // capacity 1: one login at a time
+	asks     *asks
 
 	mu     sync.Mutex
 	links  []*jumpLink
@@ -48,9 +49,9 @@ type jumpLink struct {
 
 func newJumps(p *Pool) *jumps { return &jumps{pool: p, open: make(map[string]*jump)} }
 
-// dial opens a channel to r through its ProxyJump hops.
+// dial opens a channel to r through its ProxyJump hops, within a limit once they are logged in to: each of their steps has its own, and a person may be asked on the way.
 // via are the jump hosts that wait for this one.
-func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, error) {
+func (j *jumps) dial(ctx context.Context, r *Resolved, via []string, limit time.Duration) (net.Conn, error) {
 	hops := strings.Split(r.ProxyJump, ",")
 	if slices.Contains(via, r.ProxyJump) {
 		return nil, &problem{state: Lost, again: pauseHold, cause: "jump hosts behind jump hosts without end: " + clean(r.ProxyJump),
@@ -58,19 +59,28 @@ func (j *jumps) dial(ctx context.Context, r *Resolved, via []string) (net.Conn, 
 	}
 	jump := j.get(r.ProxyJump)
 	connect := func() (*sshCarrier, error) { return j.connect(ctx, hops, append(slices.Clip(via), r.ProxyJump)) }
+	t := traceOf(ctx)
 	var full *jumpLink // refused one; nil: none has
 	for {
+		way := t.step("jump host")
+		way.say(r.ProxyJump)
 		link, err := jump.link(ctx, full, connect)
 		if err != nil {
 			return nil, err
 		}
-		conn, err := jump.channel(ctx, link, r)
+		way.end(nil)
+		open := t.step("forwarding")
+		open.say("from " + hops[len(hops)-1] + " to " + r.addr())
+		conn, err := jump.channel(ctx, link, r, limit)
 		switch {
 		case err == nil && full != nil:
 			jump.fill(full)
+			fallthrough
+		case err == nil:
+			open.end(nil)
 			return conn, nil
-		case err == nil || full != nil || !jump.mayBeFull(link, err):
-			return conn, err
+		case full != nil || !jump.mayBeFull(link, err):
+			return nil, err
 		}
 		full = link // of its open files, say: another connection there has others
 	}
@@ -81,7 +91,7 @@ func (j *jumps) get(key string) *jump {
 	defer j.mu.Unlock()
 	one := j.open[key]
 	if one == nil {
-		one = &jump{dialling: make(chan struct{}, 1)}
+		one = &jump{dialling: make(chan struct{}, 1), asks: j.pool.asks}
 		j.open[key] = one
 	}
 	return one
@@ -90,6 +100,7 @@ func (j *jumps) get(key string) *jump {
 // connect logs in to the last hop, through those before it. Each hop is resolved by its own name; the way to it is ours, not its own.
 func (j *jumps) connect(ctx context.Context, hops, via []string) (*sshCarrier, error) {
 	last := strings.TrimPrefix(strings.TrimSpace(hops[len(hops)-1]), "ssh://")
+	ctx = atHop(ctx, last)
 	r, err := j.pool.resolver.resolve(ctx, last)
 	if err == nil {
 		way := *r
@@ -172,6 +183,9 @@ func (j *jump) ready(full *jumpLink) (*jumpLink, *problem) {
 			return l, nil
 		}
 	}
+	if j.failed != nil && j.failed.ask != "" && !j.asks.stands(j.failed.ask) {
+		return nil, nil // there is an answer by now
+	}
 	if j.failed != nil && (j.failed.again == pauseHold || time.Since(j.when) < jumpFailTime) {
 		return nil, j.failed
 	}
@@ -211,8 +225,10 @@ func (j *jump) leave(l *jumpLink) {
 	l.used--
 }
 
-// channel opens direct-tcpip to r. x/crypto's open cannot be cancelled: one that comes too late is closed when it comes.
-func (j *jump) channel(ctx context.Context, l *jumpLink, r *Resolved) (net.Conn, error) {
+// channel opens direct-tcpip to r within a limit. x/crypto's open cannot be cancelled: one that comes too late is closed when it comes.
+func (j *jump) channel(ctx context.Context, l *jumpLink, r *Resolved, limit time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	type opened struct {
 		channel ssh.Channel
 		err     error

@@ -74,7 +74,13 @@ func (r *resolver) askBase() answer {
 }
 
 // resolve gives all that is needed to reach name. The answer may be shared: it is not to be changed.
-func (r *resolver) resolve(ctx context.Context, name string) (*Resolved, error) {
+func (r *resolver) resolve(ctx context.Context, name string) (answer *Resolved, err error) {
+	if look := traceOf(ctx).step("resolve"); look != nil {
+		defer func() {
+			r.explain(look, answer)
+			look.end(err)
+		}()
+	}
 	s, err := parseName(name)
 	if err != nil {
 		return nil, &problem{state: Lost, again: pauseHold, cause: err.Error(), remedy: "name it as ssh does: host, alias or user@host:port", err: err}
@@ -144,6 +150,9 @@ func (r *resolver) question(s spec) string {
 	}
 	return "ssh -G " + s.Host
 }
+
+// usualFiles are the first of filesRead: they may appear, whether or not ssh read them.
+const usualFiles = 2
 
 // filesRead gives the state of each file that decides the answer; absent ones count too, for they may appear.
 func (r *resolver) filesRead(verbose string) []fileState {

@@ -78,7 +78,7 @@ unknownthing whatever
 		HostKeyAlgorithms: []string{"ssh-ed25519", "rsa-sha2-512"},
 		IdentityFiles:     []string{"/home/ann/.ssh/id_gpu001.cluster_ann", "/keys/%gpu1"},
 		CertificateFiles:  []string{"/home/ann/c-2222-ann-1000-laptop.pub"},
-		IdentitiesOnly:    true, IdentityAgent: "/run/sock",
+		IdentitiesOnly:    true, IdentityAgent: "/run/sock", Ways: []string{"publickey", "keyboard-interactive", "password"},
 		ProxyCommand: "nc gpu001.cluster 2222 --as ann", MaySSH: []string{"PKCS11Provider"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -32,6 +32,10 @@ type Resolved struct {
 	KeyAlgorithms    []string // by which our keys may sign (PubkeyAcceptedAlgorithms); nil: any
 	MinRSABits       int      // RequiredRSASize; 0: any
 
+	Ways    []string // of authentication that may be used, in order: publickey, keyboard-interactive, password; nil: all three
+	NoAsk   bool     // BatchMode: nobody is to be asked
+	Prompts int      // NumberOfPasswordPrompts; 0: 3
+
 	KeyExchanges, Ciphers, MACs []string // as configured, in order; nil: ours
 
 	ProxyJump     string // hops, first to last: "user@a:22,b"; empty: none

@@ -70,7 +70,7 @@ func (s *Shell) Run() error {
 		err = n.act(s.ctx, l, s.over)
 	}
 	if err != nil {
-		return fmt.Errorf("shell on %s: %w", s.node, err)
+		return fmt.Errorf("shell on %s: %w", s.node, advised(err))
 	}
 	return nil
 }
@@ -106,7 +106,9 @@ func (s *Shell) over(c carrier) error {
 	t.Columns, t.Lines = size()
 	o := order{term: t, users: true}
 	if s.at.PID != 0 {
-		o.command = wrap(s.at.script())
+		if o.command = wrap(s.at.script()); behindDoor(c) {
+			o.command = s.at.script()
+		}
 	}
 	if f, ok := s.in.(interface{ Fd() uintptr }); ok && term.IsTerminal(f.Fd()) {
 		before, err := term.MakeRaw(f.Fd())
@@ -159,6 +161,8 @@ func (s *Shell) over(c carrier) error {
 	case <-shown:
 		e, err := p.ended()
 		switch {
+		case errors.Is(err, ErrNotStarted): // a door that does not open: nothing was shown
+			return err
 		case err != nil:
 			err = fmt.Errorf("the connection was lost: %w", err)
 		case e.Code == notThere && s.at.PID != 0:
@@ -239,6 +243,7 @@ func (a ShellAt) script() string {
 			`for n in user:U mnt:m uts:u ipc:i net:n pid:p cgroup:C;do [ "$(readlink $p/ns/${n%:*} 2>/dev/null)" = "$(readlink /proc/self/ns/${n%:*} 2>/dev/null)" ]||e="$e -${n#*:}";done;` +
 			`case $e in *-U*)[ "$(id -u)" = 0 ]||e="$e --preserve-credentials";;esac;` +
 			`if [ -n "$e" ];then command -v nsenter >/dev/null 2>&1||bad "no nsenter here (util-linux has it)";` +
+			`nsenter -t ` + strconv.Itoa(a.PID) + ` $e true 2>/dev/null||e=$(echo "$e"|sed "s/ -C//");` + // busybox knows no cgroup namespaces
 			`nsenter -t ` + strconv.Itoa(a.PID) + ` $e true||bad "its namespaces may not be entered: needs root or its owner";` +
 			`exec nsenter -t ` + strconv.Itoa(a.PID) + ` -w $e -- /bin/sh -c "command -v bash >/dev/null 2>&1&&exec bash -l;exec sh -l";fi;`)
 	}

@@ -119,13 +119,7 @@ func TestShellSSHD(t *testing.T) {
 	p, rec := d.pool(t, Timing{})
 	p.Add(Target{Name: node})
 	rec.reached(node, Live, 0)
-	shell := func(at ShellAt) (*Shell, chan struct{}) {
-		s := p.Shell(t.Context(), node, at)
-		resized := make(chan struct{}, 1)
-		s.Resized = resized
-		s.Getenv = func(name string) string { return map[string]string{"TERM": "xterm-256color", "LANG": "C.UTF-8"}[name] }
-		return s, resized
-	}
+	shell := shellsOn(t, p, node)
 	t.Run("a terminal", func(t *testing.T) {
 		s, resized := shell(ShellAt{})
 		w := onTerminal(t, s)
@@ -336,5 +330,16 @@ func TestShellRefused(t *testing.T) {
 	}
 	if err := p.Shell(t.Context(), "m", ShellAt{}).Run(); !errors.Is(err, ErrNotConnected) {
 		t.Error(err)
+	}
+}
+
+// shellsOn opens shells on a node, on a terminal of a known kind; what is sent to the channel is heard as its change of size.
+func shellsOn(t *testing.T, p *Pool, node string) func(at ShellAt) (*Shell, chan struct{}) {
+	return func(at ShellAt) (*Shell, chan struct{}) {
+		s := p.Shell(t.Context(), node, at)
+		resized := make(chan struct{}, 1)
+		s.Resized = resized
+		s.Getenv = func(name string) string { return map[string]string{"TERM": "xterm-256color", "LANG": "C.UTF-8"}[name] }
+		return s, resized
 	}
 }

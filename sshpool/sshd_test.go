@@ -48,7 +48,10 @@ var accounts = []struct {
 }{{"ftsh", "/bin/sh", 61001}, {"ftbash", "/bin/bash", 61002}, {"ftfish", "/usr/bin/fish", 61003}, {"fttcsh", "/usr/bin/tcsh", 61004},
 	{"ftnone", "/usr/sbin/nologin", 61005}}
 
-func startSSHD(t testing.TB, options string) *sshd {
+func startSSHD(t testing.TB, options string) *sshd { return startSSHDWith(t, options, "*", "") }
+
+// startSSHDWith is startSSHD with a crypt(3) hash for all accounts, and a PAM file for sshd; "" none.
+func startSSHDWith(t testing.TB, options, hash, pam string) *sshd {
 	t.Helper()
 	needs(t, os.Getuid() == 0, "a server with several accounts needs root")
 	path, err := exec.LookPath("sshd")
@@ -86,15 +89,16 @@ func startSSHD(t testing.TB, options string) *sshd {
 		home := filepath.Join(root, a.name)
 		must(os.Mkdir(home, 0o700))
 		must(os.Chown(home, a.uid, a.uid))
-		passwd += fmt.Sprintf("%s:*:%d:%d::%s:%s\n", a.name, a.uid, a.uid, home, a.shell)
+		passwd += fmt.Sprintf("%s:%s:%d:%d::%s:%s\n", a.name, hash, a.uid, a.uid, home, a.shell)
 	}
 	must(os.Mkdir(filepath.Join(root, "tmp"), 0o777))
 	must(os.Chmod(filepath.Join(root, "tmp"), 0o777|os.ModeSticky))
 	keys := write("authorized", ssh.MarshalAuthorizedKey(user.PublicKey()), 0o644)
-	config := write("sshd_config", []byte(fmt.Sprintf("ListenAddress 0.0.0.0:%d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nUseDNS no\nPidFile none\n%s\n",
-		d.port, write("host", hostKey, 0o600), keys, options)), 0o600)
+	config := write("sshd_config", []byte(fmt.Sprintf("ListenAddress 0.0.0.0:%d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM %s\nUseDNS no\nPidFile none\n%s\n",
+		d.port, write("host", hostKey, 0o600), keys, map[bool]string{true: "yes", false: "no"}[pam != ""], options)), 0o600)
 	must(os.MkdirAll("/run/sshd", 0o755))
-	d.cmd = exec.Command("unshare", "-m", "sh", "-c", `mount --bind "$1" /etc/passwd && exec "$2" -D -e -f "$3"`, "sh", write("passwd", []byte(passwd), 0o644), path, config)
+	d.cmd = exec.Command("unshare", "-m", "sh", "-c", `mount --bind "$1" /etc/passwd && if [ -s "$4" ]; then mount --bind "$4" /etc/pam.d/sshd; fi && exec "$2" -D -e -f "$3"`, "sh",
+		write("passwd", []byte(passwd), 0o644), path, config, write("pam", []byte(pam), 0o644))
 	log, err := os.Create(d.log)
 	must(err)
 	defer log.Close()

@@ -84,6 +84,7 @@ func parseG(out []byte, alias string, env environment, base answer) (*Resolved, 
 		r.IdentityAgent = t.agent(a["identityagent"][0])
 	}
 	r.ProxyCommand = t.expand(a.first("proxycommand"))
+	r.Ways, r.NoAsk, r.Prompts = a.ways(), a.yes("batchmode"), a.number("numberofpasswordprompts")
 	a.algorithms(r, base)
 	a.transports(r, base)
 	return r, nil

@@ -27,6 +27,29 @@ func trustPolicy(word string) TrustPolicy {
 	return TrustAsk
 }
 
+// ways are the ways to log in that we have and the configuration allows, in the order that it prefers.
+func (a answer) ways() []string {
+	ours := []string{"publickey", "keyboard-interactive", "password"}
+	if list := a.first("preferredauthentications"); list != "" {
+		all := ours
+		ours = []string{}
+		for way := range strings.SplitSeq(list, ",") {
+			if slices.Contains(all, way) && !slices.Contains(ours, way) {
+				ours = append(ours, way)
+			}
+		}
+	}
+	return slices.DeleteFunc(ours, func(way string) bool {
+		switch way {
+		case "publickey":
+			return a.no("pubkeyauthentication")
+		case "password":
+			return a.no("passwordauthentication")
+		}
+		return a.no("kbdinteractiveauthentication") || a.no("challengeresponseauthentication") // before 8.7
+	})
+}
+
 // algorithms takes over lists of algorithms that were configured. x/crypto passes over names that it does not know; a list of which it knows none is for ssh.
 func (a answer) algorithms(r *Resolved, base answer) {
 	good, weak := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()

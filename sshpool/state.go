@@ -71,4 +71,5 @@ type Target struct {
 	Local    bool      // no SSH: the collector is started on this machine, the stream is the same
 	Door     *Door     // non-nil: no SSH, the node is reached through it, by Name
 	Resolved *Resolved // non-nil: nothing is asked of `ssh -G` (simulated fleets, tests, hosts given with all fields)
+	Trace    *Trace    // non-nil: it is told each step of the first try
 }

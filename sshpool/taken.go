@@ -16,6 +16,11 @@ func (e *HostKeyError) mayBeTaken() bool {
 	return e.Verdict == KeyUnknown || e.Verdict == KeyOtherKind
 }
 
+// MayBeTaken says that a person may accept the key here: it is merely unknown, and the configuration lets ssh ask (StrictHostKeyChecking is not yes).
+func (e *HostKeyError) MayBeTaken() bool {
+	return e.mayBeTaken() && (e.resolved == nil || e.resolved.Trust != TrustKnown)
+}
+
 // plain is the key itself: a certificate of an unknown authority is known by the key inside.
 func (e *HostKeyError) plain() ssh.PublicKey {
 	if cert, ok := e.Key.(*ssh.Certificate); ok {
@@ -119,6 +124,8 @@ func (p *Pool) Trust(name, fingerprint string) error {
 		return fmt.Errorf("trust %s: it shows another key by now: %s", name, bad.Fingerprint())
 	case !bad.mayBeTaken():
 		return fmt.Errorf("trust %s: %w", name, bad)
+	case !bad.MayBeTaken():
+		return fmt.Errorf("trust %s: StrictHostKeyChecking is yes for it", name)
 	}
 	if err := p.trust.write(bad); err != nil {
 		return fmt.Errorf("trust %s: %w", name, err)

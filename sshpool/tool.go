@@ -39,7 +39,7 @@ func (p *Pool) Tool(ctx context.Context, name string, args []string, stdout, std
 	})
 	switch {
 	case err != nil:
-		return exit, fmt.Errorf("run the collector on %s: %w", name, err)
+		return exit, fmt.Errorf("run the collector on %s: %w", name, advised(err))
 	case exit.Code == noTool && said.seen, exit.Code == 126, exit.Code == 127:
 		return Exit{Code: -1}, fmt.Errorf("run the collector on %s: %w: it lies there no more; foretop puts it there again when it connects anew", name, ErrNotStarted)
 	}

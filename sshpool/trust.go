@@ -35,6 +35,9 @@ type HostKeyError struct {
 	resolved *Resolved
 }
 
+// KeyKind is the word that OpenSSH has for the shown key's type: "ED25519".
+func (e *HostKeyError) KeyKind() string { return keyKind(e.Key.Type()) }
+
 // Fingerprint is the shown key's SHA-256 in OpenSSH's form.
 func (e *HostKeyError) Fingerprint() string { return ssh.FingerprintSHA256(e.Key) }
 

@@ -20,8 +20,9 @@ type Actor interface {
 	User() string
 	// Shell is an interactive shell on a node; in a process's working directory, and its namespaces, where it is given.
 	Shell(node string, at *actions.Process) tea.ExecCommand
-	// Stacks asks where processes are; it takes seconds. Without blocking none is stopped for it.
-	Stacks(processes []actions.Process, blocking bool) []actions.Stack
+	// Stacks asks what a preview of kind Dump says, if answer confirms it, and waits for the answers; that takes seconds. answered is told how many more processes it is
+	// known of, from any goroutine. There may be answers and an error: that they could not be written down.
+	Stacks(p *actions.Preview, answer string, answered func(int)) ([]actions.Stack, error)
 }
 
 // The question settles for so long before an answer counts: keys that were typed or pasted before it could be read do not.
@@ -45,11 +46,16 @@ type actScreen struct {
 	intent  actions.Intent
 	deeds   []deed      // that are chosen among
 	targets []actTarget // the same; nil: they are given
-	options []string    // of a choice
-	at, top int         // in the list of the stage
+	of      *list       // whose tags say what it is about; nil: what is selected
+	about   string      // what the targets are of: "job 8123"
+	listed  map[processKey]int
+	options []string // of a choice
+	quiet   bool     // it changes nothing, the configuration says: it is not asked about
+	at, top int      // in the list of the stage
 	line    prompt
 	past    int // which of the past reasons the line holds; 0 none
 	preview *actions.Preview
+	changed []string // what is otherwise than when it was asked first
 	answer  string
 	serial  int  // of the question
 	ready   bool // answers count
@@ -59,16 +65,20 @@ type actScreen struct {
 	seen    int  // lines of the list on screen
 }
 
-// actTarget is a node, or a process, that may be chosen.
-type actTarget struct {
-	on      bool
-	node    string
-	process actions.Process
-	words   string
-}
-
 // mayAct says why nothing can be done now; "" it can.
 func (m *Model) mayAct(what string) string {
+	why := m.mayAsk(what)
+	switch {
+	case why != "":
+		return why
+	case m.acting.job != nil && !m.acting.over:
+		return "one thing after another: " + m.acting.preview.Title + " is still being done (a shows it)"
+	}
+	return ""
+}
+
+// mayAsk is mayAct of what may be done beside something else.
+func (m *Model) mayAsk(what string) string {
 	switch {
 	case m.opt.Actor == nil:
 		return "nothing can be done from here"
@@ -76,10 +86,16 @@ func (m *Model) mayAct(what string) string {
 		return m.opt.Actor.Refusal()
 	case m.paused:
 		return "the screen is paused: Z goes on, then " + what
-	case m.acting.job != nil && !m.acting.over:
-		return "one thing after another: " + m.acting.preview.Title + " is still being done (a shows it)"
 	}
 	return ""
+}
+
+// switchedOff says why all that acts is switched off, whatever is selected; "" it is not.
+func (m *Model) switchedOff() string {
+	if m.opt.Actor == nil {
+		return ""
+	}
+	return m.opt.Actor.Refusal()
 }
 
 // startAct opens the question for an action; it changes nothing.
@@ -92,15 +108,15 @@ func (m *Model) startAct(kind actions.Kind) tea.Cmd {
 	why := ""
 	switch kind {
 	case actions.Drain, actions.Resume, actions.Command:
+		if m.screen == screenRun {
+			why = m.runAgain(&s)
+			break
+		}
 		why = m.nodeTargets(&s)
 	case actions.Signal:
 		why = m.processTargets(&s)
 	case actions.Cancel:
-		if j := m.jobInPlace(); j != nil {
-			s.intent.Job = j.Key
-		} else {
-			why = "no job is selected"
-		}
+		why = m.jobTargets(&s)
 	}
 	return m.showAct(s, why)
 }
@@ -108,7 +124,9 @@ func (m *Model) startAct(kind actions.Kind) tea.Cmd {
 // startMenu opens the list of what can be done here; where something is being done, that.
 func (m *Model) startMenu() {
 	if m.acting.job != nil && !m.acting.over {
-		m.push(screenAct)
+		if m.push(screenAct); m.acting.job == m.run.job {
+			m.screen = screenRun
+		}
 		return
 	}
 	list := m.deeds(m.place())
@@ -145,23 +163,37 @@ func (m *Model) actNext() tea.Cmd {
 		return nil
 	case in.Kind == actions.Command && s.stage < stageWords:
 		s.stage = stageWords
-		s.line.start("")
+		s.line.startLong("")
 		return nil
 	case in.Kind == actions.Signal && s.stage < stageChoice:
 		s.stage, s.options, s.at, s.top = stageChoice, actions.Signals, 0, 0
 		return nil
 	case in.Kind == actions.Cancel && s.stage < stageChoice:
 		s.stage, s.options, s.at, s.top = stageChoice, []string{"cancel it", "end it and queue it again"}, 0, 0
+		if len(in.Jobs) > 1 {
+			s.options = []string{"cancel them", "end them and queue them again"}
+		}
 		return nil
 	}
 	s.stage, s.at, s.top = stageQuestion, 0, 0
+	if p := m.opt.Actor.Preview(m.snap, s.intent); s.quiet && p.Trouble == "" {
+		s.preview = p
+		return m.begin(p.Answer())
+	}
 	return m.actQuestion()
 }
 
-// actQuestion computes what the intent comes to and shows it. An answer counts once it has been there for a moment.
+// actQuestion computes what the intent comes to and shows it.
 func (m *Model) actQuestion() tea.Cmd {
 	s := &m.acting
-	s.preview, s.answer, s.ready = m.opt.Actor.Preview(m.snap, s.intent), "", false
+	s.preview, s.answer = m.opt.Actor.Preview(m.snap, s.intent), ""
+	return m.settle()
+}
+
+// settle has answers count only once nobody has typed for a moment.
+func (m *Model) settle() tea.Cmd {
+	s := &m.acting
+	s.ready = false
 	s.serial++
 	serial, wait := s.serial, min(questionSettles, m.settling*10) // tests settle at once
 	return func() tea.Msg {
@@ -179,25 +211,45 @@ type actNewsMsg struct {
 	over bool
 }
 
-// drainReason is what a drain's line begins with: what is wrong with the worst of the nodes, else the last reason that was given.
-func (m *Model) drainReason(nodes []string) string {
-	for _, name := range nodes {
+// drainReason is what a drain's line begins with: what is wrong with the worst of the nodes; "" nothing is.
+func (m *Model) drainReason(names []string) string {
+	nodes := make([]*fleet.Node, 0, len(names))
+	for _, name := range names {
 		if n := m.index.node(name); n != nil {
-			if reason := actions.DrainReason(n, m.opt.Actor.User()); reason != "" {
-				return reason
-			}
+			nodes = append(nodes, n)
 		}
 	}
-	return ""
+	return actions.DrainReason(nodes, m.opt.Actor.User())
 }
 
-// actStart has it done.
+// actStart has it done, if it still comes to what was read: the fleet has gone on since. Else it is asked anew.
 func (m *Model) actStart(answer string) tea.Cmd {
 	s := &m.acting
 	if m.paused {
 		m.notice = "the screen is paused: nothing is done"
 		return nil
 	}
+	if s.intent.Kind == actions.Dump {
+		if !s.preview.Confirms(answer) {
+			m.notice, s.answer = "type "+strconv.Itoa(s.preview.Count)+", the number of processes", ""
+			return nil
+		}
+		m.goBack()
+		return m.dump(s.preview, answer)
+	}
+	if now := m.opt.Actor.Preview(m.snap, s.intent); s.preview.Confirms(answer) {
+		if what := s.preview.Changed(now); len(what) > 0 {
+			s.changed, s.preview, s.answer, s.at, s.top = what, now, "", 0, 0
+			m.notice = "it changed meanwhile, and nothing is done yet: read it again"
+			return m.settle()
+		}
+	}
+	return m.begin(answer)
+}
+
+// begin has done what the preview says.
+func (m *Model) begin(answer string) tea.Cmd {
+	s := &m.acting
 	job, err := m.opt.Actor.Start(s.preview, answer)
 	if err != nil {
 		m.notice, s.answer = err.Error(), ""
@@ -207,17 +259,13 @@ func (m *Model) actStart(answer string) tea.Cmd {
 		return nil
 	}
 	s.job, s.stage, s.at, s.top, s.over = job, stageProgress, 0, 0, false
-	if m.screen == screenAct && s.intent.Kind != actions.Command {
-		m.clearTags()
+	if isRun(s.intent.Kind) {
+		return m.startRun(job)
+	}
+	if s.of != nil && s.intent.Kind != actions.Command && s.intent.Kind != actions.Custom {
+		s.of.tagged, s.of.rangeAt = nil, "" // a second action is about what is chosen anew
 	}
 	return m.actWait()
-}
-
-// clearTags untags what was acted on: a second action is about what is chosen anew.
-func (m *Model) clearTags() {
-	if s := &m.nodes; len(s.tagged) > 0 {
-		clear(s.tagged)
-	}
 }
 
 // actWait takes over the results so far, and waits for others.

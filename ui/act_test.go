@@ -56,18 +56,8 @@ func (h *hands) Shell(node string, at *actions.Process) tea.ExecCommand {
 	}
 	return &noShell{}
 }
-func (h *hands) Stacks(list []actions.Process, _ bool) []actions.Stack {
-	out := make([]actions.Stack, len(list))
-	for i, p := range list {
-		out[i] = actions.Stack{Process: p, Source: "py-spy", Threads: []actions.Thread{{Name: "MainThread", Frames: []string{"all_reduce (torch/distributed/c10d.py:2501)", "train (train.py:12)"}}}}
-		switch p.Rank {
-		case 131:
-			out[i].Threads[0].Frames = []string{"__next__ (torch/utils/data/dataloader.py:630)", "train (train.py:10)"}
-		case 7:
-			out[i] = actions.Stack{Process: p, Why: "not permitted: needs root or its owner"}
-		}
-	}
-	return out
+func (h *hands) Stacks(p *actions.Preview, answer string, answered func(int)) ([]actions.Stack, error) {
+	return h.Desk.Stacks(context.Background(), p, answer, answered)
 }
 
 // noShell is a shell that is over at once.
@@ -171,8 +161,9 @@ func TestNothingIsDoneByAccident(t *testing.T) {
 		h := newHands(t)
 		d := drive(proven(), 100, 30, Options{Actor: h})
 		d.keys("2", "D")
-		_, _ = d.Update(keyMsg("enter")) // its wait is still on
-		d.keys("y", "1", "enter")
+		for _, k := range []string{"enter", "y", "1", "enter", "1", "enter"} { // its wait is still on
+			_, _ = d.Update(keyMsg(k))
+		}
 		if h.given() != "" || d.acting.job != nil {
 			t.Errorf("done: %s", h.given())
 		}
@@ -261,9 +252,7 @@ func TestMenu(t *testing.T) {
 	d.keys("esc", "X")
 	d.shows(t, "show node: 1 target", "echo gpu017 ; rm $(id)", "do it?")
 	d.answer()
-	<-d.acting.job.Done()
-	d.send(actNewsMsg{d.acting.job, true})
-	d.shows(t, "gpu017  done: gpu017 ; rm $(id)")
+	d.shows(t, "gpu017  ", "exit 0  1 line", "     gpu017 ; rm $(id)")
 	d.keys("esc", "1", "E")
 	d.shows(t, "seff: 1 target", "echo 8123 ann")
 	d.keys("esc", "enter", "tab", "tab", "a")
@@ -273,22 +262,6 @@ func TestMenu(t *testing.T) {
 	if h.given() != "" {
 		t.Error(h.given())
 	}
-}
-
-// TestStacks shows where ranks are: the odd ones first, and why one could not be read.
-func TestStacks(t *testing.T) {
-	d := drive(proven(), 120, 40, Options{Actor: newHands(t)})
-	d.keys("S")
-	d.shows(t, "stacks of job 8123", "1 rank 131 in __next__ (dataloader.py)", "rank 131, pid", "254 ranks 0-6,8-130,132-255 in all_reduce (c10d.py)", "1 rank 7 not read: not permitted")
-	lines := d.text()
-	if strings.Index(lines, "1 rank 131") > strings.Index(lines, "254 ranks 0-6") {
-		t.Error("the odd one is not first")
-	}
-	d.keys("y", "esc")
-	d.shows(t, "1 Jobs")
-	d = drive(proven(), 80, 24, Options{Actor: newHands(t)})
-	d.keys("S", "S", "G", "g", "esc")
-	d.shows(t, "1 Jobs")
 }
 
 // TestShell opens a shell on the node, or where the rank is, and comes back with the reason why it ended.

@@ -62,7 +62,7 @@ func (m *Model) startCustom(c config.CustomAction) tea.Cmd {
 		m.notice = why
 		return nil
 	}
-	s := actScreen{serial: m.acting.serial + 1, intent: actions.Intent{Kind: actions.Custom, Title: c.Name, Scope: c.Scope, Argv: c.Command, Here: c.Here}}
+	s := actScreen{serial: m.acting.serial + 1, quiet: c.Quiet, intent: actions.Intent{Kind: actions.Custom, Title: c.Name, Scope: c.Scope, Argv: c.Command, Here: c.Here}}
 	why := ""
 	switch c.Scope {
 	case "node":
@@ -70,11 +70,7 @@ func (m *Model) startCustom(c config.CustomAction) tea.Cmd {
 	case "process":
 		why = m.processTargets(&s)
 	case "job":
-		if j := m.jobInPlace(); j != nil {
-			s.intent.Job = j.Key
-		} else {
-			why = "no job is selected"
-		}
+		why = m.jobTargets(&s)
 	case "gpu":
 		if g, ok := m.gpuInPlace(); ok {
 			s.intent.GPUs = []actions.GPU{g}

@@ -7,8 +7,6 @@ import (
 
 	"foretop/actions"
 	"foretop/config"
-
-	tea "charm.land/bubbletea/v2"
 )
 
 // drawAct draws what is asked, or how it goes.
@@ -30,25 +28,40 @@ func (m *Model) drawAct(a area) {
 	}
 	switch s.stage {
 	case stageMenu:
-		head("Enter starts, Esc leaves; each asks before it does anything", fg(colDim))
-		list(len(s.deeds), func(a area, i int, here bool) { drawChoice(a, cmp.Or(s.deeds[i].key, " ")+"  "+s.deeds[i].words, here) })
+		lead, words, st := "", "Enter starts, Esc leaves; each asks before it does anything", fg(colDim)
+		if why := m.switchedOff(); why != "" {
+			lead, words, st = "off: ", why, fg(colWarn)
+		}
+		head(words, st)
+		list(len(s.deeds), func(a area, i int, here bool) {
+			drawChoice(a, cmp.Or(s.deeds[i].key, " ")+"  "+lead+s.deeds[i].words, here, mark{})
+		})
 	case stageTargets:
-		head("which of them? Space chooses, * all, Enter goes on, Esc leaves", fg(colDim))
+		words := "Space chooses, * all, Enter goes on, Esc leaves"
+		if s.targets[0].process.PID == 0 {
+			words = "Space chooses, * all, F all of this one's finding, Enter goes on, Esc leaves"
+		}
+		head(words, fg(colDim))
 		list(len(s.targets), func(a area, i int, here bool) {
 			t := &s.targets[i]
-			mark := "[ ] "
+			box := "[ ] "
 			if t.on {
-				mark = "[x] "
+				box = "[x] "
 			}
-			drawChoice(a, mark+t.words, here)
+			drawChoice(a, box+t.words, here, mark{t.mark, t.st})
 		})
 	case stageWords:
 		m.drawActWords(a, y)
 	case stageChoice:
 		head("which? Enter goes on, Esc leaves", fg(colDim))
-		list(len(s.options), func(a area, i int, here bool) { drawChoice(a, s.options[i], here) })
+		list(len(s.options), func(a area, i int, here bool) { drawChoice(a, s.options[i], here, mark{}) })
 	case stageQuestion:
 		lines := m.actQuestionLines()
+		defer func() {
+			if more := len(lines) - s.top - s.seen; more > 0 {
+				a.cut(1, y, a.w-2, "PgDn: "+count(more, "more line"), fg(colWarn))
+			}
+		}()
 		list(len(lines), func(a area, i int, here bool) { a.cut(1, 0, a.w-2, lines[i].text, lines[i].st) })
 		words, st := m.actAsk()
 		a.cut(1, a.h-1, a.w-2, words, st.with(bold))
@@ -57,18 +70,36 @@ func (m *Model) drawAct(a area) {
 		if s.over && s.job.Undo(m.snap.At) != nil {
 			words += "   z undoes it, within 30 s"
 		}
+		if s.job.Again() != nil {
+			words += "   e: the rest again"
+		}
 		head(words, fg(colStrong))
+		if s.at < len(s.results) { // what the selected one says in full, where its line is too short
+			if lines := wrap(resultText(&s.results[s.at]), a.w-4, m.opt.ASCII); len(lines) > 1 {
+				n := min(len(lines), a.h/2)
+				for i, line := range lines[:n] {
+					a.cut(3, a.h-n+i, a.w-4, line, style{})
+				}
+				a.h -= n
+			}
+		}
 		list(len(s.results), func(a area, i int, here bool) { drawResult(a, &s.results[i], here) })
 	}
 }
 
-func drawChoice(a area, words string, here bool) {
+// drawChoice draws one of several; mark is the shape of what is wrong with it, if anything is.
+func drawChoice(a area, words string, here bool, wrong mark) {
 	lead := "  "
 	if here {
 		lead = "▸ "
 		a.fill(0, 0, a.w, style{bg: colCursorBG})
 	}
-	a.cut(1, 0, a.w-2, lead+words, style{})
+	if wrong.r == 0 {
+		wrong.r = ' '
+	}
+	x := a.text(1, 0, lead, style{})
+	x = a.text(x, 0, string(wrong.r)+" ", wrong.st)
+	a.cut(x, 0, a.w-x-1, words, style{})
 }
 
 // actTitle says what it is all about.
@@ -85,6 +116,8 @@ func (m *Model) actTitle() string {
 		words = s.intent.Title
 	}
 	switch in := &s.intent; {
+	case s.stage == stageTargets:
+		words += ": which " + s.which()
 	case len(in.Nodes) > 0:
 		words += " " + count(len(in.Nodes), "node") + ": " + strings.Join(config.Fold(in.Nodes), ",")
 	case len(in.Processes) > 0:
@@ -92,39 +125,12 @@ func (m *Model) actTitle() string {
 		if n := len(in.Processes); n > 1 {
 			words += " and " + strconv.Itoa(n-1) + " more"
 		}
-	case in.Job != "":
-		words += " job " + jobID(in.Job)
+	case len(in.Jobs) > 1:
+		words += " " + count(len(in.Jobs), "job")
+	case len(in.JobKeys()) > 0:
+		words += " job " + jobID(in.JobKeys()[0])
 	}
 	return words
-}
-
-// drawActWords draws the line that is typed, and what it may be.
-func (m *Model) drawActWords(a area, y int) {
-	s := &m.acting
-	in := &s.intent
-	label := "reason: "
-	if in.Kind == actions.Command {
-		label = "command: "
-	}
-	x := a.text(1, y+1, label, fg(colDim))
-	box := a.sub(x-1, y+1, a.w-x, 1)
-	caret := s.line.drawAs(box, 0, "")
-	m.frame.Cursor = tea.NewCursor(box.x+caret, box.y)
-	lines := []string{"Enter goes on to the question; nothing is done yet. Esc leaves."}
-	if in.Kind == actions.Drain {
-		how := "what runs there is evicted (Kubernetes), or left to end (Slurm)"
-		if in.WhenIdle {
-			how = "what runs there is left to end"
-		}
-		has := "stays"
-		if in.Append {
-			has = "gets this one added"
-		}
-		lines = append(lines, "Tab: "+how, "Ctrl-o: a reason that is there already "+has, "Up/Down: reasons given before")
-	}
-	for i, l := range lines {
-		a.cut(1, y+3+i, a.w-2, l, fg(colDim))
-	}
 }
 
 // actQuestionLines are all that a person should know before answering.
@@ -132,6 +138,14 @@ func (m *Model) actQuestionLines() []span {
 	p := m.acting.preview
 	var lines []span
 	add := func(st style, words string) { lines = append(lines, span{words, st}) }
+	const most = 8
+	for i, words := range m.acting.changed {
+		if i == most {
+			add(fg(colWarn).with(bold), "  and "+strconv.Itoa(len(m.acting.changed)-most)+" more")
+			break
+		}
+		add(fg(colWarn).with(bold), string(markWarning)+" it changed: "+words)
+	}
 	if p.Intent.Reason != "" {
 		add(style{}, "reason: "+p.Intent.Reason)
 	}
@@ -141,7 +155,10 @@ func (m *Model) actQuestionLines() []span {
 	}
 	add(st, "affected: "+p.Affected.String())
 	if len(p.Affected.Others) > 0 {
-		add(fg(colWarn), "work of others: "+strings.Join(p.Affected.Others, ", ")+" (jobs "+strings.Join(p.Affected.Jobs, ", ")+")")
+		add(fg(colWarn), "work of others: "+strings.Join(p.Affected.Theirs, "; "))
+	}
+	for _, words := range p.Means {
+		add(style{}, words)
 	}
 	for _, w := range p.Warnings {
 		add(fg(colWarn), string(markWarning)+" "+w)
@@ -160,7 +177,27 @@ func (m *Model) actQuestionLines() []span {
 			add(fg(colWarn), "    "+n)
 		}
 	}
-	return lines
+	return wrapExactly(lines, m.width-2, m.canvas.ascii)
+}
+
+// wrapExactly breaks lines that are longer than w cells, so that nothing of a command is out of sight: not a character is lost, and what goes on stands further in.
+func wrapExactly(lines []span, w int, ascii bool) (out []span) {
+	const further = "      "
+	for _, l := range lines {
+		text := l.text
+		for lead := ""; ; lead = further {
+			n := fitting(text, w-len(lead), ascii)
+			if w <= 2*len(further) || n >= len(text) {
+				out = append(out, span{lead + text, l.st})
+				break
+			}
+			if blank := strings.LastIndexByte(text[:n], ' '); blank > n/2 {
+				n = blank + 1
+			}
+			out, text = append(out, span{lead + text[:n], l.st}), text[n:]
+		}
+	}
+	return out
 }
 
 // actAsk is the question itself.
@@ -191,10 +228,33 @@ func drawResult(a area, r *actions.Result, here bool) {
 	if here {
 		a.fill(0, 0, a.w, style{bg: colCursorBG})
 	}
+	a.cut(1, 0, 2, string(mark), st)
+	a.cut(3, 0, a.w-4, resultText(r), style{})
+}
+
+// resultText is a result in one line: "gpu017  failed: Invalid user id".
+func resultText(r *actions.Result) string {
 	words := r.Target + "  " + r.State.String()
 	if r.Words != "" {
 		words += ": " + r.Words
 	}
-	a.cut(1, 0, 2, string(mark), st)
-	a.cut(3, 0, a.w-4, words, style{})
+	return words
+}
+
+// which asks which of the targets are meant: "nodes of job 8123? 3 of 32 chosen".
+func (s *actScreen) which() string {
+	n := 0
+	for i := range s.targets {
+		if s.targets[i].on {
+			n++
+		}
+	}
+	what := "nodes"
+	if s.targets[0].process.PID != 0 {
+		what = "processes"
+	}
+	if s.about != "" {
+		what += " of " + s.about
+	}
+	return what + "? " + strconv.Itoa(n) + " of " + strconv.Itoa(len(s.targets)) + " chosen"
 }

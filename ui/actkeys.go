@@ -46,6 +46,14 @@ func (m *Model) actKey(k tea.KeyPressMsg) tea.Cmd {
 				return m.actQuestion()
 			}
 			m.notice = "nothing to undo: it takes a drain that was done within 30 s"
+		case "e":
+			in := s.job.Again()
+			if in == nil {
+				m.notice = "nothing to try again: it takes a drain that is over, and of which something was not done"
+				return nil
+			}
+			m.acting = actScreen{intent: *in, serial: s.serial, stage: stageWords}
+			m.acting.line.start(in.Reason)
 		default:
 			m.actListKey(key, len(s.results))
 		}
@@ -86,10 +94,15 @@ func (m *Model) actTargetsKey(key string) tea.Cmd {
 		for i := range s.targets {
 			s.targets[i].on = all
 		}
+	case "F":
+		m.chooseFinding()
 	case "enter":
 		for _, t := range s.targets {
 			if !t.on {
 				continue
+			}
+			if t.hidden && !slices.Contains(s.intent.Hidden, t.node) {
+				s.intent.Hidden = append(s.intent.Hidden, t.node)
 			}
 			if t.process.PID != 0 {
 				s.intent.Processes = append(s.intent.Processes, t.process)
@@ -111,19 +124,18 @@ func (m *Model) actTargetsKey(key string) tea.Cmd {
 func (m *Model) actWordsKey(k tea.KeyPressMsg) tea.Cmd {
 	s := &m.acting
 	in := &s.intent
-	switch k.String() {
-	case "tab":
-		if in.Kind == actions.Drain {
-			in.WhenIdle = !in.WhenIdle
+	key := k.String()
+	if in.Kind == actions.Drain {
+		for _, o := range m.drainOptions() {
+			if o.key == key {
+				o.turn(in)
+				return nil
+			}
 		}
-		return nil
-	case "ctrl+o":
-		if in.Kind == actions.Drain {
-			in.Append = !in.Append
-		}
-		return nil
+	}
+	switch key {
 	case "up", "down":
-		m.pastReason(k.String() == "up")
+		m.pastReason(key == "up")
 		return nil
 	}
 	done, cancelled := s.line.key(k)
@@ -146,6 +158,10 @@ func (m *Model) actWordsKey(k tea.KeyPressMsg) tea.Cmd {
 // pastReason goes through the reasons that were given before.
 func (m *Model) pastReason(older bool) {
 	s := &m.acting
+	if s.intent.Kind == actions.Command {
+		m.pastCommand(older)
+		return
+	}
 	past := m.opt.Actor.Reasons()
 	if s.intent.Kind != actions.Drain || len(past) == 0 {
 		return
@@ -182,8 +198,9 @@ func (m *Model) actAnswerKey(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case key == "esc" || key == "n" || key == "q":
 		m.goBack()
-	case !s.ready:
+	case !s.ready || k.IsRepeat: // a key that is held down since before is no answer either, nor is what is pasted key by key
 		m.notice = "read it first: what is typed before the question was there does not count"
+		return m.settle()
 	case s.preview.Trouble != "":
 		m.notice = s.preview.Trouble
 	case s.preview.Count == 0 && key == "y":

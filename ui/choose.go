@@ -70,6 +70,10 @@ func (m *Model) rows() *list {
 
 // choose does what the keys of tables ask for.
 func (m *Model) choose(do action) {
+	if m.screen == screenRun {
+		m.chooseRun(do)
+		return
+	}
 	l := m.rows()
 	if l == nil {
 		return
@@ -228,9 +232,17 @@ func (m *Model) paste(s string) {
 		m.acting.line.insert(s) // line ends go with it: nothing that is pasted goes on by itself
 		return
 	}
+	if m.screen == screenAct {
+		m.notice = "what is pasted is no answer: it is typed"
+		return
+	}
+	if m.screen == screenAsk {
+		m.asking.put(s)
+		return
+	}
 	if m.prompt.open {
 		m.prompt.insert(s)
-		if m.prompt.command {
+		if m.prompt.command || m.prompt.find {
 			return
 		}
 		_ = m.setFilter(string(m.prompt.text)) // the error is shown beside the line
@@ -252,6 +264,9 @@ func (m *Model) setFilter(text string) error {
 func (m *Model) promptWords() (words string, wrong bool) {
 	if m.prompt.command {
 		return m.commandWords()
+	}
+	if m.prompt.find {
+		return "Enter searches", false
 	}
 	text := string(m.prompt.text)
 	shown, all, what, err := len(m.nodes.keys), 0, "nodes", error(nil)

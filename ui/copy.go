@@ -50,8 +50,14 @@ func (m *Model) copy() tea.Cmd {
 			what = []string{name}
 		}
 	case placeStacks:
-		m.notice = "copied the stacks of job " + m.stack.id
+		if m.stack.pending || m.stack.intent.Title == "" {
+			m.notice = "nothing to copy yet"
+			return nil
+		}
+		m.notice = "copied the stacks of " + m.stack.intent.Title
 		return tea.SetClipboard(m.stack.text())
+	case placeRun:
+		return m.copyRun()
 	case placeJob, placeLog:
 		return m.copyJobLog()
 	}

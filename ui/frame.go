@@ -1,9 +1,11 @@
 package ui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
+	"foretop/actions"
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
@@ -35,7 +37,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenStacks { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenAsk || m.screen == screenStacks || m.screen == screenRun { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
@@ -50,7 +52,13 @@ func (m *Model) draw() {
 	}
 	m.drawInfo(all.sub(0, l.body+l.bodyRows, c.w, l.info))
 	if l.keys || m.prompt.open || m.notice != "" {
-		m.drawBottom(all.sub(0, c.h-1, c.w, 1))
+		bottom := all.sub(0, c.h-1, c.w, 1)
+		if words := m.askWords(); words != "" {
+			n := bottom.width(words)
+			bottom.cut(max(1, bottom.w-n-1), 0, bottom.w-1, words, fg(colAccent).with(bold))
+			bottom = bottom.sub(0, 0, max(0, bottom.w-n-2), 1)
+		}
+		m.drawBottom(bottom)
 	}
 	m.frame.SetContent(c.render(&m.theme))
 }
@@ -77,20 +85,27 @@ func (m *Model) drawBody(a area) {
 		m.drawHelp(a)
 	case screenStacks:
 		m.drawStacks(a)
+	case screenRun:
+		m.drawRun(a)
 	case screenAct:
 		m.drawAct(a)
+	case screenAsk:
+		m.drawAsk(a)
 	}
 }
 
 // drawTabs draws the views, where we are, and what is left out of sight.
 func (m *Model) drawTabs(a area) {
-	x := 1
+	x, gap := 1, 3
+	if a.w < 100 {
+		gap = 2
+	}
 	tab := func(label string, here bool) {
 		st := fg(colDim)
 		if here {
 			st = fg(colStrong).with(bold | underline)
 		}
-		x = a.text(x, 0, label, st) + 3
+		x = a.text(x, 0, label, st) + gap
 	}
 	top := m.screen
 	if len(m.back) > 0 {
@@ -99,12 +114,17 @@ func (m *Model) drawTabs(a area) {
 	tab("1 Jobs", top == screenJobs)
 	tab("2 Nodes", top == screenNodes)
 	tab("4 Users", top == screenUsers)
+	tab("5 Run", top == screenRun)
 	if crumb := m.crumb(); crumb != "" {
-		x = a.text(x, 0, crumb, fg(colStrong)) + 3
+		x = a.text(x, 0, crumb, fg(colStrong)) + gap
 	}
 	right := a.w - 8
 	if right > x {
 		a.text(right, 0, "? help", fg(colDim))
+	}
+	if off := "read-only"; m.switchedOff() != "" && right-a.width(off)-2 > x {
+		right -= a.width(off) + 2
+		a.text(right, 0, off, fg(colWarn))
 	}
 	words, st := m.chosenWords()
 	if words == "" {
@@ -152,8 +172,15 @@ func (m *Model) screenWords(s screen) string {
 		return "help"
 	case screenStacks:
 		return "stacks"
+	case screenRun:
+		return "run"
 	case screenAct:
-		return string(m.acting.intent.Kind)
+		if m.acting.intent.Kind == actions.Dump {
+			return "stop and read"
+		}
+		return cmp.Or(string(m.acting.intent.Kind), "actions")
+	case screenAsk:
+		return "questions"
 	}
 	return "Jobs"
 }
@@ -250,8 +277,13 @@ func (m *Model) drawKeys(a area) {
 			continue // of a node that never told anything there is none of these
 		}
 		key, hint := b.shown(a.c.ascii), b.hint
-		if b.do == actPause && m.paused {
+		switch {
+		case b.do == actPause && m.paused:
 			hint = "go on"
+		case here == placeRun:
+			if hint = m.runHint(b); hint == "" {
+				continue
+			}
 		}
 		n := a.width(key) + 1 + a.width(hint)
 		if x+n > room {

@@ -35,10 +35,19 @@ func (m *Model) helpLines(from place) []helpLine {
 	var lines []helpLine
 	lines = append(lines, helpLine{head: placeNames[from]})
 	groups := []string{"Move", "Go", "Choose", "Show", "Act"}
+	if why := m.switchedOff(); why != "" {
+		lines = append(lines, helpLine{say: "what acts is off: " + why})
+	}
+	say := func(b *binding) string {
+		if b.group == "Act" && m.switchedOff() != "" {
+			return "off: " + b.help
+		}
+		return b.help
+	}
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && b.at.has(from) {
-				lines = append(lines, helpLine{key: b.keyNames(), say: b.help})
+				lines = append(lines, helpLine{key: b.keyNames(), say: say(b)})
 			}
 		}
 	}
@@ -46,7 +55,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	for _, g := range groups {
 		for i := range m.keys.all {
 			if b := &m.keys.all[i]; b.group == g && !b.at.has(from) && b.at != at(placeHelp) {
-				lines = append(lines, helpLine{key: b.keyNames(), say: b.help, where: placeWords(b.at)})
+				lines = append(lines, helpLine{key: b.keyNames(), say: say(b), where: placeWords(b.at)})
 			}
 		}
 	}

@@ -124,3 +124,26 @@ func foreign(s string) string {
 	}
 	return ""
 }
+
+// TestHostileActing is the same of what is asked before something is done, and of how it went.
+func TestHostileActing(t *testing.T) {
+	for i, text := range hostileText {
+		for _, keys := range []string{"D F enter", "2 F D enter", "K", "2 K space enter enter", "C enter", "2 ! i d enter"} {
+			h := newHands(t)
+			h.planner.Door = openDoor{}
+			d := drive(hostile(text), 80, 24, Options{Profile: colorprofile.TrueColor, ASCII: i%5 == 4, Actor: h})
+			d.keys(fields(keys)...)
+			for range 2 {
+				d.must(t)
+				if bad := foreign(d.View().Content); bad != "" {
+					t.Fatalf("text %q, keys %q: %s got through", text, keys, bad)
+				}
+				if d.acting.stage != stageQuestion || d.acting.preview.Trouble != "" {
+					break
+				}
+				d.answer()
+				d.acted(t)
+			}
+		}
+	}
+}

@@ -20,9 +20,15 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	if k.Code == 'c' && k.Mod&tea.ModCtrl != 0 { // also where an Escape just before it came in one piece with it
 		return tea.Quit
 	}
+	if m.prompt.find {
+		return m.typedFind(k)
+	}
 	if m.prompt.open {
 		m.typed(k)
 		return nil
+	}
+	if m.screen == screenAsk {
+		return m.askKey(k)
 	}
 	if m.screen == screenAct && m.keys.byKey[placeAct][key] == nil {
 		return m.actKey(k)
@@ -66,6 +72,12 @@ func (m *Model) act(do action) tea.Cmd {
 		m.pane(1)
 	case actPrevPane:
 		m.pane(-1)
+	case actLastRun:
+		m.openRun()
+	case actStop:
+		m.stopRun()
+	case actNextHit, actPrevHit:
+		return m.findRun(do == actPrevHit)
 	case actFilter, actClear, actProblems, actUser, actPartition, actSortLeft, actSortRight, actReverse, actTag, actRange, actUntag:
 		m.choose(do)
 	case actMetric:
@@ -88,8 +100,12 @@ func (m *Model) act(do action) tea.Cmd {
 		m.prompt.startCommand()
 	case actShell:
 		return m.shell()
+	case actTagFinding:
+		m.tagFinding()
 	case actStacks:
 		return m.stacks()
+	case actBlocking:
+		return m.blockingStacks()
 	case actMenu:
 		m.startMenu()
 	case actDrain:
@@ -102,6 +118,8 @@ func (m *Model) act(do action) tea.Cmd {
 		return m.startAct(actions.Cancel)
 	case actRun:
 		return m.startAct(actions.Command)
+	case actAsk:
+		return m.openAsk()
 	case actHelp:
 		m.push(screenHelp)
 		m.help.top = 0
@@ -146,6 +164,8 @@ func (m *Model) move(do action) {
 		m.node.log.step(do)
 	case placeStacks:
 		m.stack.step(do)
+	case placeRun:
+		m.run.step(do)
 	case placeHelp:
 		m.help.step(do)
 	}
@@ -216,6 +236,9 @@ func (m *Model) pane(d int) {
 	case screenJob:
 		m.job.focus(d)
 		return
+	case screenRun:
+		m.run.switchRun()
+		return
 	}
 	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers {
 		return
@@ -250,6 +273,8 @@ func (m *Model) open() {
 		m.openUser()
 	case placeRanks:
 		m.openRank()
+	case placeRun:
+		m.foldRun()
 	case placeJob:
 		if m.job.focused == secJobLog && !m.job.folded[secJobLog] {
 			m.openLog()
@@ -290,6 +315,10 @@ func (m *Model) fold() {
 	}
 	if m.screen == screenJob {
 		m.job.fold()
+		return
+	}
+	if m.screen == screenRun {
+		m.foldRun()
 		return
 	}
 	m.node.fold()

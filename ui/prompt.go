@@ -14,16 +14,30 @@ type prompt struct {
 	text    []rune
 	at      int
 	command bool   // it is a command, not a filter
+	find    bool   // it is looked for in what is shown
+	long    bool   // it may be as long as a command line
 	before  string // what it said when it was opened: what Esc brings back
 }
 
-// promptMax bounds what may be typed or pasted.
-const promptMax = 256
+// promptMax bounds what may be typed or pasted; longMax where it is run.
+const (
+	promptMax = 256
+	longMax   = 4096
+)
 
 func (p *prompt) start(text string) {
 	*p = prompt{open: true, text: []rune(text), before: text}
 	p.at = len(p.text)
 }
+
+// startLong is start of a line that may be long.
+func (p *prompt) startLong(text string) {
+	p.start(text)
+	p.long = true
+}
+
+// startFind begins a search.
+func (p *prompt) startFind() { *p = prompt{open: true, find: true} }
 
 func (p *prompt) startCommand() { *p = prompt{open: true, command: true} }
 
@@ -37,8 +51,12 @@ func (p *prompt) sign() string {
 
 // insert types text at the caret; what cannot be shown is cleaned first, for it may have been pasted.
 func (p *prompt) insert(s string) {
-	add := []rune(telemetry.Clean(s, 4*promptMax))
-	add = add[:min(len(add), promptMax-len(p.text))]
+	room := promptMax
+	if p.long {
+		room = longMax
+	}
+	add := []rune(telemetry.Clean(s, 4*room))
+	add = add[:max(0, min(len(add), room-len(p.text)))]
 	p.text = append(p.text[:p.at], append(add, p.text[p.at:]...)...)
 	p.at += len(add)
 }

@@ -33,6 +33,7 @@ type Options struct {
 	// Seen is told which nodes are on screen while not all are connected; nil: nobody minds.
 	Seen   func(nodes []string)
 	Actor  Actor                 // nil: nothing can be done, only seen
+	Asker  Asker                 // nil: nothing can be answered
 	Custom []config.CustomAction // beside those that are built in
 	Name   string                // what the fleet is called in the title; may be empty
 	ASCII  bool                  // draw with ASCII characters only, for LANG=C

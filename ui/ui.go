@@ -49,9 +49,13 @@ type Model struct {
 	worst  worstOf
 	help   helpScreen
 	acting actScreen
+	asking askScreen
 	stack  stacksScreen
-	prompt prompt
-	notice string // said on the bottom line until the next key
+	run    runScreen
+	// commands are those that were run, the latest first.
+	commands []string
+	prompt   prompt
+	notice   string // said on the bottom line until the next key
 
 	watch  watcher
 	seen   watcher
@@ -78,7 +82,9 @@ const (
 	screenGPU // one GPU of that node
 	screenKernel
 	screenStacks // where a job's ranks are
+	screenRun    // what a command came to
 	screenAct    // what is to be done, asked about or under way
+	screenAsk    // what connections ask for
 	screenHelp
 )
 
@@ -114,6 +120,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case SnapshotMsg:
 		m.take(msg.Snapshot)
+		cmd = m.syncAsk()
 	case historyMsg:
 		m.node.takeHistory(msg)
 	case watchedMsg:
@@ -128,8 +135,16 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.shellEnded(msg)
 	case stacksMsg:
 		m.takeStacks(msg)
+	case runNewsMsg:
+		cmd = m.runNews(msg)
+	case runFoundMsg:
+		m.runFound(msg)
 	case actReadyMsg:
 		m.acting.ready = m.acting.ready || int(msg) == m.acting.serial
+	case askReadyMsg:
+		m.asking.ready = m.asking.ready || int(msg) == m.asking.serial
+	case askDoneMsg:
+		m.notice = msg.words
 	case actNewsMsg:
 		cmd = m.actNews(msg)
 	case tea.KeyPressMsg:
@@ -230,8 +245,12 @@ func (m *Model) place() place {
 		return placeKernel
 	case screenStacks:
 		return placeStacks
+	case screenRun:
+		return placeRun
 	case screenAct:
 		return placeAct
+	case screenAsk:
+		return placeAsk
 	}
 	return placeHelp
 }

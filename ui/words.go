@@ -110,6 +110,9 @@ func conditionReason(n *fleet.Node) string {
 // nodeState is the state in words, with how long where that says something, and what its scheduler says of it: "lost 3m, drained".
 func nodeState(n *fleet.Node, at time.Time) string {
 	s, condition := n.State.String(), conditionWord(n)
+	if n.Via != "" && n.State == fleet.Live {
+		s = "from " + n.Via
+	}
 	if n.State == fleet.Live && n.OutOfService() {
 		return condition // that it is live can be seen by its age
 	}

@@ -128,8 +128,8 @@ func held(errs []error) error {
 	for _, err := range errs {
 		s := err.Error()
 		for _, f := range []struct{ flag, remedy string }{
-			{" (use --delete-emptydir-data to override)", "drain with EmptyDir to lose what is in their emptyDirs"},
-			{" (use --force to override)", "drain with Force to end what nothing makes anew"},
+			{" (use --delete-emptydir-data to override)", "to lose what is in their emptyDirs: Ctrl-d in the drain's form, --delete-emptydir-data on the command line"},
+			{" (use --force to override)", "to end what nothing makes anew: Ctrl-p in the drain's form, --force on the command line"},
 		} {
 			if strings.Contains(s, f.flag) {
 				s = strings.Replace(s, f.flag, "", 1)
@@ -209,9 +209,9 @@ func (e *eviction) why(p *corev1.Pod, silent bool) (why, remedy string) {
 	case p.DeletionTimestamp != nil && len(p.Finalizers) > 0:
 		return "it was told to end, and the finalizer " + word(p.Finalizers[0]) + " holds it", "see to whom that finalizer belongs"
 	case p.DeletionTimestamp != nil:
-		return "it was told to end " + age(p.DeletionTimestamp, p.DeletionGracePeriodSeconds) + " ago and has not yet", "wait longer, or give it less grace"
+		return "it was told to end " + age(p.DeletionTimestamp, p.DeletionGracePeriodSeconds) + " ago and has not yet", "wait longer (Ctrl-t, --timeout), or give it less grace (Ctrl-g, --grace)"
 	case l == nil || l.why == "":
-		return "it was not told to end yet", "drain again"
+		return "it was not told to end yet", "drain it again (e on the screen)"
 	}
 	return l.why, l.remedy
 }

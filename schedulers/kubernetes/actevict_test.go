@@ -21,12 +21,12 @@ func evicts(t *testing.T, k *testbed.Kube) {
 	k.Apply(nodeOf("e1") + podOf("e1", "e1-job", "ReplicaSet/r", "") + podOf("e1", "e1-agent", "DaemonSet/agent", "") + podOf("e1", "e1-bare", "", "") + podOf("e1", "e1-dir", "ReplicaSet/r", volume))
 	ann := act(t, k, k.Kubeconfig, "ann")
 	drain := schedulers.Order{Verb: schedulers.Drain, Node: "e1", Reason: "fan", Evict: true, Timeout: patience}
-	ann.refuses(drain, "e1 is cordoned, but no pod was evicted", "team/e1-bare", "team/e1-dir", "with EmptyDir", "with Force")
+	ann.refuses(drain, "e1 is cordoned, but no pod was evicted", "team/e1-bare", "team/e1-dir", "Ctrl-d in the drain's form, --delete-emptydir-data", "Ctrl-p in the drain's form, --force")
 	if m := ann.mark("e1"); !m.Draining || !slices.Equal(m.Left, []string{"team/e1-bare", "team/e1-dir", "team/e1-job"}) {
 		t.Errorf("mark %+v", m)
 	}
 	drain.Force = true
-	if words := ann.refuses(drain, "team/e1-dir", "with EmptyDir"); strings.Contains(words, "e1-bare") || strings.Contains(words, "--") {
+	if words := ann.refuses(drain, "team/e1-dir", "--delete-emptydir-data"); strings.Contains(words, "e1-bare") || strings.Contains(words, "--force") || strings.Contains(words, "override") {
 		t.Errorf("said %s", words)
 	}
 	drain.EmptyDir = true

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -61,12 +62,48 @@ exec /bin/sh -c "$c"`
 // Run runs a command line by /bin/sh on a node, as root, and gives its exit status. It returns when the command ended and its output is written, or ctx ends: the command then finds the end of its input. What
 // keeps it from running is an *ExecError.
 func (d *Door) Run(ctx context.Context, node, command string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+	return d.stream(ctx, node, []string{inNode, strconv.Itoa(len(command))}, remotecommand.StreamOptions{
+		Stdin: io.MultiReader(strings.NewReader(command), stdin), Stdout: stdout, Stderr: stderr,
+	})
+}
+
+// onTerminal is run in the pod for a shell. The command stands beside it: a terminal would show what comes on standard input, and it is neither long nor secret.
+const onTerminal = `if nsenter -t 1 -m -u -i -n -- /bin/sh -c : </dev/null >/dev/null 2>&1; then exec nsenter -t 1 -m -u -i -n -- /bin/sh -c "$0"; fi
+exec /bin/sh -c "$0"`
+
+// maxOnTerminal bounds a command that stands in an address, in bytes: proxies take some 8 KiB, and what is not a letter grows to three.
+const maxOnTerminal = 4 << 10
+
+// Shell is [Door.Run] on a terminal of the pod's: what is typed goes to it as it is, and all that it shows comes on stdout. sizes gives the size that the terminal has, and then, when it
+// changes, the next; false: there is no more. When ctx ends or the connection is lost the command is not told, and goes on.
+func (d *Door) Shell(ctx context.Context, node, command string, sizes func() (columns, lines int, ok bool), stdin io.Reader, stdout io.Writer) (int, error) {
+	if len(command) > maxOnTerminal {
+		return -1, &ExecError{Cause: fmt.Sprintf("a shell's command of %d bytes: the API server takes at most %d", len(command), maxOnTerminal), Refused: true}
+	}
+	return d.stream(ctx, node, []string{onTerminal, command}, remotecommand.StreamOptions{Stdin: stdin, Stdout: stdout, Tty: true, TerminalSizeQueue: sizeQueue(sizes)})
+}
+
+// sizeQueue gives a terminal's sizes as client-go asks for them.
+type sizeQueue func() (columns, lines int, ok bool)
+
+// Next waits for the next size.
+func (q sizeQueue) Next() *remotecommand.TerminalSize {
+	columns, lines, ok := q()
+	if !ok {
+		return nil
+	}
+	cells := func(n int) uint16 { return uint16(min(max(n, 1), 1<<15)) }
+	return &remotecommand.TerminalSize{Width: cells(columns), Height: cells(lines)}
+}
+
+// stream runs a script in a node's pod, with arguments, and gives its exit status.
+func (d *Door) stream(ctx context.Context, node string, script []string, o remotecommand.StreamOptions) (int, error) {
 	ctx = quiet(ctx)
 	pod, err := d.find(ctx, node)
 	if err != nil {
 		return -1, err
 	}
-	err = d.exec(ctx, pod, command, stdin, stdout, stderr)
+	err = d.exec(ctx, pod, script, o)
 	var exit utilexec.CodeExitError
 	switch {
 	case err == nil:
@@ -85,15 +122,15 @@ func (d *Door) Run(ctx context.Context, node, command string, stdin io.Reader, s
 	return -1, e
 }
 
-// exec runs the command in a pod. WebSockets are tried first; servers and proxies that do not know them get SPDY.
-func (d *Door) exec(ctx context.Context, pod, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+// exec runs the script in a pod. WebSockets are tried first; servers and proxies that do not know them get SPDY.
+func (d *Door) exec(ctx context.Context, pod string, script []string, o remotecommand.StreamOptions) error {
 	d.mu.Lock()
 	config, client := d.config, d.client
 	d.mu.Unlock()
 	url := client.core.Post().Resource("pods").Namespace(d.namespace).Name(pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
-			Container: doorContainer, Stdin: true, Stdout: true, Stderr: true,
-			Command: []string{"/bin/sh", "-c", inNode, strconv.Itoa(len(command))},
+			Container: doorContainer, Stdin: true, Stdout: true, Stderr: o.Stderr != nil, TTY: o.Tty,
+			Command: append([]string{"/bin/sh", "-c"}, script...),
 		}, client.codec).URL()
 	sockets, err := remotecommand.NewWebSocketExecutor(config, "GET", url.String())
 	if err != nil {
@@ -109,9 +146,7 @@ func (d *Door) exec(ctx context.Context, pod, command string, stdin io.Reader, s
 	if err != nil {
 		return err
 	}
-	return either.StreamWithContext(ctx, remotecommand.StreamOptions{
-		Stdin: io.MultiReader(strings.NewReader(command), stdin), Stdout: stdout, Stderr: stderr,
-	})
+	return either.StreamWithContext(ctx, o)
 }
 
 // Waits of looking for pods: a list serves for a while, a node that is not in it is looked for again a little later.

@@ -64,7 +64,8 @@ func withoutSockets(w http.ResponseWriter, r *http.Request) bool {
 func TestDoor(t *testing.T) {
 	d, k := doorTo(t, withoutSockets)
 	runsCommands(t, d, "n1")
-	if ran := k.Ran(); len(ran) != 2 || ran[0] != "foretop/foretop-aaaaa" {
+	showsTerminal(t, d, "n1")
+	if ran := k.Ran(); len(ran) != 3 || ran[0] != "foretop/foretop-aaaaa" {
 		t.Errorf("ran in %q", ran)
 	}
 }
@@ -82,6 +83,47 @@ func runsCommands(t *testing.T, d *Door, node string) {
 	exit, err = d.Run(t.Context(), node, "# "+strings.Repeat("long ", 4000)+"\ncat", strings.NewReader(much), &stdout, &stderr)
 	if err != nil || exit != 0 || stdout.String() != much {
 		t.Errorf("exit %d, error %v, %d of %d bytes", exit, err, stdout.Len(), len(much))
+	}
+}
+
+// showsTerminal runs a command on a terminal: it has the size that is told, and the next ones; what is typed reaches it as it is, and its exit status comes back.
+func showsTerminal(t *testing.T, d *Door, node string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	sizes := make(chan [2]int, 1)
+	sizes <- [2]int{100, 30}
+	keys, typing := io.Pipe()
+	var shown bytes.Buffer
+	typed := map[string]func(){ // once each is shown
+		"ready 30 100\r\n": func() { sizes <- [2]int{131, 47} },
+		"then 47 131\r\n":  func() { go func() { _, _ = typing.Write([]byte("it's \x1b[A\x03!\r")) }() },
+	}
+	exit, err := d.Shell(ctx, node, `test -t 0 && test -t 1 && test -t 2 || exit 9
+for i in 1 2 3 4 5 6 7 8 9; do [ "$(stty size)" = "30 100" ] || sleep 1; done; echo ready $(stty size)
+while [ "$(stty size)" = "30 100" ]; do sleep .05; done; stty raw -echo; printf 'then %s\r\n' "$(stty size)"
+dd bs=1 count=11 2>/dev/null | od -An -c | tr -s ' '; exit 5`, func() (int, int, bool) {
+		select {
+		case s := <-sizes:
+			return s[0], s[1], true
+		case <-ctx.Done():
+			return 0, 0, false
+		}
+	}, keys, writerFunc(func(b []byte) (int, error) {
+		shown.Write(b)
+		for what, then := range typed {
+			if strings.Contains(shown.String(), what) {
+				delete(typed, what)
+				then()
+			}
+		}
+		return len(b), nil
+	}))
+	if err != nil || exit != 5 || !strings.Contains(shown.String(), ` i t ' s 033 [ A 003 ! \r`) {
+		t.Errorf("exit %d, error %v, shown %q", exit, err, shown.String())
+	}
+	if _, err := d.Shell(ctx, node, strings.Repeat("x", maxOnTerminal+1), nil, keys, io.Discard); err == nil || !strings.Contains(err.Error(), "at most 4096") {
+		t.Error(err)
 	}
 }
 

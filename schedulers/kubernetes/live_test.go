@@ -298,6 +298,7 @@ status: {phase: Running}
 	}
 	k.Apply(Manifest(ManifestOptions{Users: []string{"ada"}}))
 	runsCommands(t, d, "door001")
+	showsTerminal(t, d, "door001")
 }
 
 // goesAway: a server that dies is a problem, and what it said last stays; when it is back the picture goes on.

@@ -2,7 +2,6 @@ package slurm
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,8 +19,10 @@ import (
 type Actor struct {
 	slurm *Slurm
 	sudo  bool
-	room  chan struct{} // orders at once
+	room  chan struct{} // orders at once; what they are preceded by is asked together
 	text  atomic.Bool   // nodes are asked for in text: this installation has no JSON
+
+	questions questions
 
 	mu       sync.Mutex
 	restarts map[string]int         // of a job right before an order that is not settled yet, by key
@@ -35,7 +36,7 @@ const atOnce = 4
 
 // Actor gives orders to this cluster, through the same runner; with sudo it is `sudo -n scontrol` that changes nodes and requeues, as root.
 func (s *Slurm) Actor(sudo bool) *Actor {
-	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}, kept: map[string]string{}}
+	a := &Actor{slurm: s, sudo: sudo, room: make(chan struct{}, atOnce), restarts: map[string]int{}, nodes: map[string]*sync.Mutex{}, kept: map[string]string{}, questions: questions{orders: map[string]*question{}}}
 	a.text.Store(s.version.before(23, 2)) // scontrol has no JSON, and sinfo's is of all nodes
 	return a
 }
@@ -73,7 +74,11 @@ func (a *Actor) Commands(o schedulers.Order) []string {
 	return nil
 }
 
+// drainArgs are scontrol's. It takes a quotation mark off each end of a reason: one that has its own there gets another.
 func drainArgs(node, reason string) []string {
+	if strings.HasPrefix(reason, `"`) || strings.HasSuffix(reason, `"`) {
+		reason = `"` + reason + `"`
+	}
 	return []string{"update", "NodeName=" + node, "State=DRAIN", "Reason=" + reason}
 }
 
@@ -102,18 +107,19 @@ func (a *Actor) Do(ctx context.Context, o schedulers.Order, say func(string)) er
 		return err
 	}
 	defer a.alone(o.Node)()
-	select {
-	case a.room <- struct{}{}:
-		defer func() { <-a.room }()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", schedulers.ErrNotSent, ctx.Err())
-	}
 	defer a.slurm.Hurry() // the next picture shows it
 	switch o.Verb {
 	case schedulers.Drain:
 		return a.drain(ctx, o, say)
 	case schedulers.Resume:
 		return a.resume(ctx, o, say)
+	}
+	leave, err := a.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	switch o.Verb {
 	case schedulers.Cancel:
 		return a.cancel(ctx, o, say)
 	}

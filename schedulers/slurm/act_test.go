@@ -173,6 +173,7 @@ func TestCommands(t *testing.T) {
 		want  string
 	}{
 		{schedulers.Order{Verb: schedulers.Drain, Node: "n1", Reason: "it's $(id)\n\x1b[2Jx"}, `sudo -n scontrol update NodeName=n1 State=DRAIN 'Reason=it'\''s $(id) ` + "\ufffd[2Jx'"},
+		{schedulers.Order{Verb: schedulers.Drain, Node: "n1", Reason: `it is "hot"`}, `sudo -n scontrol update NodeName=n1 State=DRAIN 'Reason="it is "hot""'`},
 		{schedulers.Order{Verb: schedulers.Drain, Node: "n1", Reason: "x", Evict: true}, "sudo -n scontrol update NodeName=n1 State=DRAIN Reason=x|# Slurm lets what runs there go on to its end"},
 		{schedulers.Order{Verb: schedulers.Drain, Node: "n2", Reason: "x"}, "# nothing: it is drained already, and its reason stays: fan [bob]"},
 		{schedulers.Order{Verb: schedulers.Drain, Node: "n2", Reason: "x", Append: true}, "sudo -n scontrol update NodeName=n2 State=DRAIN 'Reason=fan; x'"},

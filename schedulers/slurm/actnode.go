@@ -1,7 +1,6 @@
 package slurm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -91,10 +90,11 @@ func drainReason(now nodeNow, reason string, add bool) (text string, send bool, 
 }
 
 func (a *Actor) drain(ctx context.Context, o schedulers.Order, say func(string)) error {
-	now, seen, err := a.readNode(ctx, o.Node)
+	now, seen, leave, err := a.before(ctx, o.Node)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	reason, send, note := drainReason(now, oneLine(o.Reason), o.Append)
 	if !send {
 		say(note + ": nothing was sent")
@@ -124,10 +124,11 @@ func (a *Actor) resume(ctx context.Context, o schedulers.Order, say func(string)
 		ours := *mark
 		ours.By, mark = who, &ours
 	}
-	now, seen, err := a.readNode(ctx, o.Node)
+	now, seen, leave, err := a.before(ctx, o.Node)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	if mark != nil {
 		if now.draining() && now.by == mark.By && now.reason != "" && a.keptOf(o.Node) == oneLine(now.reason) {
 			return &schedulers.RefusedError{Words: "it had a reason before, which a resume would take away: " + oneLine(now.reason), Remedy: "to bring it back all the same, resume it"}
@@ -212,90 +213,3 @@ func (a *Actor) lookNode(ctx context.Context, o schedulers.Order) (so bool, word
 	says := !o.Append || slices.Contains(strings.Split(oneLine(now.reason), "; "), oneLine(o.Reason))
 	return now.draining() && says, "it is " + now.String(), nil
 }
-
-// readNode asks how one node stands.
-func (a *Actor) readNode(ctx context.Context, name string) (now nodeNow, seen reading, err error) {
-	var r *nodeJSON
-	var out []byte
-	if !a.text.Load() {
-		if out, seen, err = a.read(ctx, a.slurm.scontrol, "--json", "-a", "show", "node", name); err == nil {
-			var got answer
-			got, err = decode(out, "nodes", func(n *nodeJSON) bool {
-				if string(n.Name) == name {
-					r = n
-				}
-				return r == nil
-			})
-			if err == nil && r == nil && len(got.errors) > 0 {
-				err = &schedulers.ExitError{Status: 1, Words: strings.Join(got.errors, "; ")}
-			}
-		}
-		if r == nil && withoutJSON(err) {
-			a.text.Store(true)
-		}
-	}
-	if a.text.Load() {
-		if out, seen, err = a.read(ctx, a.slurm.scontrol, "-a", "show", "node", name); err == nil {
-			r, err = parseNode(out, name)
-		}
-	}
-	var exit *schedulers.ExitError
-	switch {
-	case errors.As(err, &exit) && noSuchNode(exit, out, name):
-		r = nil
-	case err != nil:
-		return now, seen, notSent(err)
-	}
-	if r == nil {
-		return now, seen, &schedulers.RefusedError{Words: "Slurm has no node " + name, Remedy: "see `sinfo -N`"}
-	}
-	return nowOf(r), seen, nil
-}
-
-// noSuchNode says that scontrol failed for there is no such node: it says so where answers stand.
-func noSuchNode(exit *schedulers.ExitError, out []byte, name string) bool {
-	said := "Node " + name + " not found"
-	return strings.Contains(exit.Words, said) || bytes.Contains(out, []byte(said))
-}
-
-// parseNode reads what scontrol show node prints of one node: unlike a line a node, this tells where a reason ends, whatever is in it. A line of a reason but its
-// first stands ten spaces in, a key three. What follows the reason is not read, for comments may hold anything. nil: that node is not in it.
-func parseNode(data []byte, name string) (*nodeJSON, error) {
-	first, rest, _ := bytes.Cut(data, []byte("\n"))
-	word, _, _ := strings.Cut(string(first), " ")
-	given, ok := strings.CutPrefix(word, "NodeName=")
-	switch {
-	case !ok:
-		return nil, fmt.Errorf("read node %s: it is not what scontrol was asked for: %s", name, quoted(string(first)))
-	case given != name:
-		return nil, nil
-	}
-	r := &nodeJSON{Name: text(name)}
-	said, in := []string(nil), false
-	for line := range strings.SplitSeq(string(rest), "\n") {
-		if more, ok := strings.CutPrefix(line, "          "); ok && in {
-			said = append(said, more)
-			continue
-		}
-		key, value, _ := strings.Cut(strings.TrimPrefix(line, "   "), "=")
-		if in || strings.HasPrefix(line, "    ") || key == "Comment" || key == "Extra" || line == "" {
-			break
-		}
-		switch key {
-		case "State":
-			state, _, _ := strings.Cut(value, " ")
-			r.State = words{state}
-		case "Reason":
-			v := nodeOf(map[string]string{"Reason": value})
-			r.ReasonBy, r.ReasonAt = v.ReasonBy, v.ReasonAt
-			said, in = []string{string(v.Reason)}, true
-		}
-	}
-	if r.State == nil {
-		return nil, fmt.Errorf("read node %s: %w", name, errNoState)
-	}
-	r.Reason = text(strings.Join(said, "\n"))
-	return r, nil
-}
-
-var errNoState = errors.New("scontrol tells no state")

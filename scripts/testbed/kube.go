@@ -117,11 +117,18 @@ func local(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 // waitFor asks until the answer is 200.
 func (k *Kube) waitFor(name string, client *http.Client, url string, p *kept) {
 	k.t.Helper()
+	waitReady(k.t, name, client, url, p)
+}
+
+func waitReady(t testing.TB, name string, client *http.Client, url string, p *kept) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), kubeStart)
 	defer cancel()
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		k.must(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		request.Header.Set("Authorization", "Bearer admin")
 		if answer, err := client.Do(request); err == nil {
 			_, _ = io.Copy(io.Discard, answer.Body)
@@ -132,9 +139,9 @@ func (k *Kube) waitFor(name string, client *http.Client, url string, p *kept) {
 		}
 		select {
 		case <-p.ended:
-			k.t.Fatalf("%s ended: %s", name, p.tail())
+			t.Fatalf("%s ended: %s", name, p.tail())
 		case <-ctx.Done():
-			k.t.Fatalf("%s does not become ready: %s", name, p.tail())
+			t.Fatalf("%s does not become ready: %s", name, p.tail())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -165,22 +172,34 @@ const kubeKeeper = `exec 3<&0; "$@" </dev/null 3<&- & p=$!; { cat <&3; kill -9 $
 
 func (k *Kube) start(name string, env []string, argv ...string) *kept {
 	k.t.Helper()
-	p := &kept{log: k.file(name + ".log"), ended: make(chan struct{})}
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	p, err := keep(k.file(name+".log"), env, argv...)
 	k.must(err)
+	return p
+}
+
+// keep starts a program that writes what it says to a file.
+func keep(logFile string, env []string, argv ...string) (*kept, error) {
+	p := &kept{log: logFile, ended: make(chan struct{})}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
 	defer log.Close()
 	p.cmd = exec.Command("sh", append([]string{"-c", kubeKeeper, "sh"}, argv...)...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	p.stdin, err = p.cmd.StdinPipe()
-	k.must(err)
-	k.must(p.cmd.Start())
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
 	go func() {
 		_ = p.cmd.Wait()
 		close(p.ended)
 	}()
-	return p
+	return p, nil
 }
 
 // kill ends the program and waits for its end.

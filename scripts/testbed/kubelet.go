@@ -9,12 +9,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
 )
@@ -30,6 +32,8 @@ type Kubelet struct {
 	server *httptest.Server
 	mu     sync.Mutex
 	ran    []string // pods that commands were run in
+
+	terminals []*os.Process
 }
 
 // StartKubelet starts one that ends with the test.
@@ -40,6 +44,11 @@ func StartKubelet(t testing.TB) *Kubelet {
 	k.server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	k.server.StartTLS()
 	t.Cleanup(func() {
+		k.mu.Lock()
+		for _, p := range k.terminals {
+			_ = p.Kill()
+		}
+		k.mu.Unlock()
 		k.server.CloseClientConnections()
 		k.server.Close()
 	})
@@ -82,14 +91,19 @@ func (k *Kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return false
 	}
-	options := &remotecommand.Options{Stdin: on("input", "stdin"), Stdout: on("output", "stdout"), Stderr: on("error", "stderr")}
+	options := &remotecommand.Options{Stdin: on("input", "stdin"), Stdout: on("output", "stdout"), Stderr: on("error", "stderr"), TTY: on("tty")}
+	options.Stderr = options.Stderr && !options.TTY
 	remotecommand.ServeExec(w, r, k, pod, "", "", query["command"], options, time.Hour, time.Minute, remotecommand.SupportedStreamingProtocols)
 }
 
 // ExecInContainer runs one command.
-func (k *Kubelet) ExecInContainer(_ context.Context, _, _, _ string, argv []string, in io.Reader, out, stderr io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
+func (k *Kubelet) ExecInContainer(_ context.Context, _, _, _ string, argv []string, in io.Reader, out, stderr io.WriteCloser, tty bool, sizes <-chan remotecommand.TerminalSize, _ time.Duration) error {
 	if len(argv) == 0 {
 		return errors.New("no command")
+	}
+	if tty {
+		// The session is the process's own, where it runs: in its PID namespace.
+		argv = append([]string{"setsid", "--ctty", "--wait"}, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	if k.Command != nil {
@@ -97,6 +111,9 @@ func (k *Kubelet) ExecInContainer(_ context.Context, _, _, _ string, argv []stri
 		if cmd, err = k.Command(argv); err != nil {
 			return err
 		}
+	}
+	if tty {
+		return k.onTerminal(cmd, in, out, sizes)
 	}
 	cmd.Stdout, cmd.Stderr = out, stderr
 	if in != nil {
@@ -112,10 +129,60 @@ func (k *Kubelet) ExecInContainer(_ context.Context, _, _, _ string, argv []stri
 	} else {
 		cmd.Stdin = bytes.NewReader(nil)
 	}
-	err := cmd.Run()
+	return ended(cmd.Run())
+}
+
+// ended is the end of a process as the library tells it.
+func ended(err error) error {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return &utilexec.ExitErrorWrapper{ExitError: exit}
 	}
 	return err
+}
+
+// onTerminal runs a command on a terminal of its own. It goes on when its caller is gone, as with a real runtime, and is killed when the test ends.
+func (k *Kubelet) onTerminal(cmd *exec.Cmd, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) error {
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		return err
+	}
+	var using sync.Mutex // its number may be another file's once it is closed
+	closed := false
+	defer func() {
+		using.Lock()
+		defer using.Unlock()
+		closed = true
+		ptmx.Close()
+	}()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	err = cmd.Start()
+	tty.Close()
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	k.terminals = append(k.terminals, cmd.Process)
+	k.mu.Unlock()
+	go func() {
+		for size := range sizes {
+			using.Lock()
+			if !closed {
+				_ = pty.Setsize(ptmx, &pty.Winsize{Cols: size.Width, Rows: size.Height})
+			}
+			using.Unlock()
+		}
+	}()
+	if in != nil {
+		go func() { _, _ = io.Copy(ptmx, in) }()
+	}
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		_, _ = io.Copy(out, ptmx)
+		_, _ = io.Copy(io.Discard, ptmx)
+	}()
+	err = cmd.Wait()
+	<-shown // nobody has the terminal open any more
+	return ended(err)
 }

@@ -98,6 +98,12 @@ func (m *Term) ScreenANSI() string {
 	return m.tmux("capture-pane", "-p", "-e")
 }
 
+// Record writes all that the pane's program prints from now on to a file, as it is printed.
+func (m *Term) Record(path string) {
+	m.t.Helper()
+	m.tmux("pipe-pane", "exec cat >'"+path+"'")
+}
+
 // WaitFor waits until the screen matches the regular expression and returns that screen; the test fails when it does
 // not within the time.
 func (m *Term) WaitFor(pattern string, within time.Duration) string {
