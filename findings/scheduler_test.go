@@ -128,10 +128,10 @@ func TestJobAgainstItsScheduler(t *testing.T) {
 			nodes := func(name string) *fleet.Node { return w.nodes[name] }
 			Job(w.job, nodes, noon, m)
 			got := Job(w.job, nodes, noon.Add(tt.after), m)
-			if d := cmp.Diff(tt.want, got); d != "" {
+			if d := cmp.Diff(tt.want, got, said); d != "" {
 				t.Errorf("-want +got:\n%s", d)
 			}
-			if got.Severity > fleet.Fine && !slices.Contains(w.job.Findings, got) {
+			if got.Severity > fleet.Fine && !slices.ContainsFunc(w.job.Findings, func(v fleet.Verdict) bool { return cmp.Equal(v, got) }) {
 				t.Errorf("it is not among its findings: %v", w.job.Findings)
 			}
 		})

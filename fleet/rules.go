@@ -55,6 +55,10 @@ type Verdict struct {
 	State    JobState
 	Severity Severity
 	Text     string
+	Rule     string    // id of the rule that says so: "job.hang"
+	Since    time.Time // zero when unknown
+	Evidence []string  // numbers and lines that show it, at most a few; clean
+	Remedy   string    // what to do about it; may be ""
 }
 
 // Memory holds, for one subject, since when conditions have held: a rule that needs "for 20 s" asks Since. Conditions not asked for with

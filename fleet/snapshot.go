@@ -144,6 +144,9 @@ type Problem struct {
 	Port     int       // index in Ports, -1
 	Since    time.Time // zero when unknown
 	Cause    Cause     // what it most likely comes from, of those that a kernel line tells
+	Rule     string    // id of the rule that says so: "hw.xid"
+	Evidence []string  // numbers and lines that show it, at most a few; clean
+	Remedy   string    // what to do about it; may be ""
 }
 
 // Node is what is known of one node.

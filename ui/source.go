@@ -34,6 +34,8 @@ type Options struct {
 	Seen   func(nodes []string)
 	Actor  Actor                 // nil: nothing can be done, only seen
 	Asker  Asker                 // nil: nothing can be answered
+	Past   Past                  // nil: only the present
+	Replay bool                  // the fleet is a recording: nothing is live
 	Custom []config.CustomAction // beside those that are built in
 	Name   string                // what the fleet is called in the title; may be empty
 	ASCII  bool                  // draw with ASCII characters only, for LANG=C
