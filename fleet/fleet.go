@@ -47,6 +47,7 @@ type Fleet struct {
 	nodes      map[string]*node
 	order      []*node // nodes by name; rebuilt by publications when they changed
 	generation uint64  // of the set of nodes
+	size       atomic.Int64
 
 	publish  sync.Mutex // one publication at a time
 	sequence uint64
@@ -103,6 +104,7 @@ func (f *Fleet) add(name string, listed bool) {
 		f.nodes[name].listed = listed
 		f.order = nil
 		f.generation++
+		f.size.Store(int64(len(f.nodes)))
 	}
 }
 
@@ -113,6 +115,7 @@ func (f *Fleet) Remove(name string) {
 	delete(f.nodes, name)
 	f.order = nil
 	f.generation++
+	f.size.Store(int64(len(f.nodes)))
 	f.mu.Unlock()
 	if n != nil {
 		n.mu.Lock()

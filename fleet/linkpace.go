@@ -17,7 +17,9 @@ const (
 
 // linkPace is how often a node is asked for samples, by how late they come. The zero value is a new stream's.
 type linkPace struct {
-	every  time.Duration // as asked for; 0: the usual
+	every  time.Duration // as its way here asks for; 0: the usual
+	spared time.Duration // as the fleet's size asks for; 0: the usual
+	asked  time.Duration // what the node was told last; 0: nothing yet
 	least  time.Duration // the smallest difference of our clock to the node's
 	told   bool
 	late   time.Duration // the last sample's
@@ -29,7 +31,7 @@ type linkPace struct {
 func (p *linkPace) sample(mono time.Duration, at time.Time, boot time.Time) bool {
 	took := at.Sub(boot) - mono
 	if !p.told {
-		*p = linkPace{least: took, told: true, turned: at}
+		p.least, p.told, p.turned = took, true, at
 		return false
 	}
 	p.least = min(p.least+clockDrift, took)
@@ -38,7 +40,7 @@ func (p *linkPace) sample(mono time.Duration, at time.Time, boot time.Time) bool
 		p.isLate, p.turned = late, at
 	}
 	held := at.Sub(p.turned)
-	now := p.pace()
+	now := max(p.every, usualEvery)
 	switch {
 	case p.isLate && now < slowestEvery && held >= lateFor:
 		p.every = min(2*now, slowestEvery)
@@ -56,7 +58,28 @@ func (p *linkPace) sample(mono time.Duration, at time.Time, boot time.Time) bool
 	return true
 }
 
-func (p *linkPace) pace() time.Duration { return max(p.every, usualEvery) }
+// due is the pace that the node is to be told; 0: it knows.
+func (p *linkPace) due() time.Duration {
+	now := p.pace()
+	if now == max(p.asked, usualEvery) {
+		return 0
+	}
+	p.asked = now
+	return now
+}
+
+func (p *linkPace) pace() time.Duration { return max(p.every, p.spared, usualEvery) }
+
+// crowdNodes is for how many nodes one sample a second each is taken in; of more, those that nobody looks at send fewer. The charts of so large a fleet have a step of 5 s.
+const crowdNodes = 1250
+
+// sparing is how often nodes of a fleet of a size are asked for samples while nobody looks at them; 0: as usual.
+func sparing(nodes int) time.Duration {
+	if nodes <= crowdNodes {
+		return 0
+	}
+	return min(time.Duration((nodes+crowdNodes-1)/crowdNodes)*usualEvery, slowestEvery)
+}
 
 // patience is how long a node at this pace may be silent.
 func (p *linkPace) patience(usual time.Duration) time.Duration { return usual + p.pace() - usualEvery }

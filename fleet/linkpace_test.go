@@ -88,3 +88,22 @@ func TestLinkPatience(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A large fleet asks its nodes for fewer samples, once, and those that are looked at for as many as ever.
+func TestSparing(t *testing.T) {
+	for nodes, want := range map[int]time.Duration{1: 0, 1250: 0, 1251: 2 * time.Second, 3000: 3 * time.Second, 5000: 4 * time.Second, 20000: 4 * time.Second} {
+		if got := sparing(nodes); got != want {
+			t.Errorf("%d nodes: %v, not %v", nodes, got, want)
+		}
+	}
+	p := linkPace{spared: 4 * time.Second}
+	if p.due() != 4*time.Second || p.due() != 0 {
+		t.Error("it is to be told once")
+	}
+	if p.patience(2500*time.Millisecond) != 5500*time.Millisecond {
+		t.Error("its silence is judged by that")
+	}
+	if p.spared = 0; p.due() != time.Second || p.due() != 0 {
+		t.Error("who looks at it wants all")
+	}
+}

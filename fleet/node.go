@@ -230,10 +230,11 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	}
 	n.noteIdle(at)
 	n.remember(f, at)
-	if n.pace.sample(time.Duration(s.MonoMS)*time.Millisecond, at, n.boot) {
-		return Reply{Every: n.pace.pace()}, nil
+	n.pace.sample(time.Duration(s.MonoMS)*time.Millisecond, at, n.boot)
+	if n.pace.spared = 0; !n.detail {
+		n.pace.spared = sparing(int(f.size.Load()))
 	}
-	return Reply{}, nil
+	return Reply{Every: n.pace.due()}, nil
 }
 
 func (n *node) applyUsage(payload []byte) error {

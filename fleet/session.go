@@ -121,9 +121,17 @@ func (s *session) tellLevel(n *node) {
 			return
 		}
 		s.detail = detail
+		every := time.Duration(0)
+		if detail { // who looks at it does not wait for a sample that is due in a while
+			n.pace.spared = 0
+			every = n.pace.due()
+		}
 		n.mu.Unlock()
 		// An error ends the stream's reader as well, which tells it.
 		_ = s.control(&facts.Control{What: &facts.Control_Level{Level: &facts.SetLevel{Detail: detail}}})
+		if every != 0 {
+			_ = s.control(&facts.Control{What: &facts.Control_Pace{Pace: &facts.SetPace{EveryMs: every.Milliseconds()}}})
+		}
 	}
 }
 

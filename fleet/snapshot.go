@@ -259,6 +259,8 @@ type Self struct {
 	SentBytesPerS Reading
 	// Every is how often it was asked for samples because its way here is slow, 0: as usual; Late is by how much the last one came late.
 	Every, Late time.Duration
+	// Spared is how often it was asked for samples because so many nodes are watched and nobody looks at it, 0: as usual.
+	Spared time.Duration
 }
 
 // Process is a process that holds an accelerator, or is a rank or launcher.

@@ -95,7 +95,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		CPUPct:        Reading(n.rate(telemetry.SelfCPUUS, 0, now) / 10_000),
 		RSSBytes:      Reading(gauge(st, telemetry.SelfRSSBytes, 0)),
 		SentBytesPerS: Reading(n.rate(telemetry.SelfSentBytes, 0, now)),
-		Every:         n.pace.every, Late: n.pace.late,
+		Every:         n.pace.every, Late: n.pace.late, Spared: n.pace.spared,
 	}
 	if f.opt.Rules.Node != nil {
 		v.Problems = f.opt.Rules.Node(v, now, n.memory)

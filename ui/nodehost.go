@@ -152,8 +152,11 @@ func collectorCost(n *fleet.Node) string {
 		return ""
 	}
 	slow := ""
-	if n.Self.Every > time.Second {
+	switch {
+	case n.Self.Every > time.Second && n.Self.Every >= n.Self.Spared:
 		slow = ", slow link: a sample each " + formatAge(n.Self.Every)
+	case n.Self.Spared > time.Second:
+		slow = ", many nodes: a sample each " + formatAge(n.Self.Spared)
 	}
 	return "collector " + formatShare(n.Self.CPUPct) + " " + formatBytes(n.Self.RSSBytes) + " " + formatRate(n.Self.SentBytesPerS) + slow
 }
