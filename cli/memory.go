@@ -8,12 +8,19 @@ import (
 	"strings"
 )
 
-// modestMemory sets the garbage collector for a program that holds much and makes little garbage: the heap grows by half before it collects, and where a
-// control group bounds this process, it collects harder before that bound is met; offHeap is what will be taken outside its sight. GOGC and GOMEMLIMIT,
+// manyNodes is the size of a fleet from which memory is dearer than the time to look through it.
+const manyNodes = 2500
+
+// modestMemory sets the garbage collector for a program that holds much and makes little garbage: the heap grows by half before it collects, of many nodes by a
+// quarter, and where a control group bounds this process, it collects harder before that bound is met; offHeap is what will be taken outside its sight. GOGC and GOMEMLIMIT,
 // where they are set, go before it.
-func modestMemory(offHeap int64) {
+func modestMemory(nodes int, offHeap int64) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		percent := 50
+		if nodes > manyNodes {
+			percent = 25
+		}
+		debug.SetGCPercent(percent)
 	}
 	if limit := memoryLimit("/proc/self/cgroup", "/sys/fs/cgroup"); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(max(limit/10*9-offHeap, 32<<20))

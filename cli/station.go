@@ -35,7 +35,7 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 	if words := sshpool.Files(len(targets)); words != "" {
 		fmt.Fprintln(os.Stderr, "foretop: "+words)
 	}
-	modestMemory(fleet.HistoryBytes(opt.Nodes))
+	modestMemory(opt.Nodes, fleet.HistoryBytes(opt.Nodes))
 	opt.Rules = findings.Rules()
 	opt.Fold = fold
 	s := &station{}
