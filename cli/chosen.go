@@ -49,7 +49,9 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		s.tasks.Add(1)
 		go func() {
 			defer s.tasks.Done()
-			if list, err := findSchedulers(ctx, cfg, &c, s.runnerOn); err == nil {
+			if c.screen && cfg.Slurm.Login != "" {
+				f.seek(ctx, cfg)
+			} else if list, err := findSchedulers(ctx, cfg, &c, s.runnerOn); err == nil {
 				f.start(ctx, list)
 			}
 		}()
@@ -66,6 +68,15 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	// The station comes first: a scheduler may be asked through its pool.
 	s := openStation(fleet.Options{Nodes: expected, Layouts: layoutRules(cfg)}, ssh, targets)
 	s.onClose = cancel
+	if c.screen && cfg.Slurm.Login != "" { // the screen has to be open for what the login node may ask
+		if _, err := kubeOptions(&c); err != nil {
+			s.Close()
+			return nil, err
+		}
+		f := newFollower(s, c, true)
+		s.tasks.Go(func() { f.seek(ctx, cfg) })
+		return &chosen{s, f, c.words()}, nil
+	}
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil && len(list) == 0 && c.given() {
 		err = errNoScheduler

@@ -62,7 +62,7 @@ foretop --prometheus http://prometheus:9090`,
 		if err := needTerminal(); err != nil {
 			return err
 		}
-		what.acts = true
+		what.acts, what.screen = true, true
 		ssh := poolConfig(cfg)
 		ssh.Ask = true // the screen does
 		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
