@@ -44,6 +44,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		}
 		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
 		s.onClose = cancel
+		s.asker = newAsker(ctx, s.pool, c.who)
 		f := newFollower(s, c, false)
 		// Whoever named nodes wants to see them at once; what a scheduler knows of them comes when it comes, and is not missed where there is none.
 		s.tasks.Add(1)
@@ -68,6 +69,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	// The station comes first: a scheduler may be asked through its pool.
 	s := openStation(fleet.Options{Nodes: expected, Layouts: layoutRules(cfg)}, ssh, targets)
 	s.onClose = cancel
+	s.asker = newAsker(ctx, s.pool, c.who)
 	if c.screen && cfg.Slurm.Login != "" { // the screen has to be open for what the login node may ask
 		if _, err := kubeOptions(&c); err != nil {
 			s.Close()
@@ -77,6 +79,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		s.tasks.Go(func() { f.seek(ctx, cfg) })
 		return &chosen{s, f, c.words()}, nil
 	}
+	s.asker.awaitLogin(ctx, cfg.Slurm.Login)
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil && len(list) == 0 && c.given() {
 		err = errNoScheduler

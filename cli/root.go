@@ -64,7 +64,7 @@ foretop --prometheus http://prometheus:9090`,
 		}
 		what.acts, what.screen = true, true
 		ssh := poolConfig(cfg)
-		ssh.Ask = true // the screen does
+		ssh.Ask = !opts.batch // the screen does
 		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
 		if err != nil {
 			return err

@@ -19,7 +19,9 @@ import (
 type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
-	logs *jobLogs // nil: none are read
+	// asker asks on the terminal what nodes ask; nil: nobody does, or a screen.
+	asker *asker
+	logs  *jobLogs // nil: none are read
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill
 	asked chan struct{}
@@ -158,6 +160,7 @@ func (s *station) Close() {
 	if s.onClose != nil {
 		s.onClose()
 	}
+	s.asker.Close()
 	s.pool.Close()
 	s.tasks.Wait()
 }

@@ -120,10 +120,11 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 	healed := func() bool { return false }
 	var look <-chan time.Time
 	var untrusted *HostKeyError
-	if errors.As(p.err, &untrusted) && p.state == NeedsTrust {
-		n.mu.Lock()
-		n.untrusted = untrusted
-		n.mu.Unlock()
+	trust := errors.As(p.err, &untrusted) && p.state == NeedsTrust
+	n.mu.Lock()
+	n.untrusted = untrusted
+	n.mu.Unlock()
+	if trust {
 		healed = n.pool.trust.heals(untrusted)
 		tick := time.NewTicker(n.pool.cfg.Timing.TrustLook)
 		defer tick.Stop()
