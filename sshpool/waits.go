@@ -22,6 +22,15 @@ func (b *asks) waits(node string) bool {
 	return false
 }
 
+// abandon ends a question that was opened for a connection which nobody waits for any more.
+func (b *asks) abandon(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a := b.open[key]; a != nil && a.state == askWanted && len(a.waiting) == 0 {
+		delete(b.open, key)
+	}
+}
+
 // Untrusted is a host key that a person may accept, and the nodes that wait for it: of a jump host's all behind it.
 type Untrusted struct {
 	Key   *HostKeyError
