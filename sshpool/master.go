@@ -210,7 +210,7 @@ func (p *Pool) masterArgs(r *Resolved, socket string) []string {
 		args = append(args, "-F", p.cfg.ConfigFile)
 	}
 	for _, o := range []string{"ControlMaster=yes", "ControlPath=" + strings.ReplaceAll(socket, "%", "%%"), "ControlPersist=no", "BatchMode=yes", "ClearAllForwardings=yes", "RemoteCommand=none",
-		"PermitLocalCommand=no", "ForwardX11=no", "Tunnel=no", "LogLevel=ERROR"} {
+		"PermitLocalCommand=no", "ForwardAgent=no", "ForwardX11=no", "Tunnel=no", "LogLevel=ERROR"} {
 		args = append(args, "-o", o)
 	}
 	if p.cfg.LookOnly { // what ssh would write down goes with its folder
