@@ -46,16 +46,21 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		s.onClose = cancel
 		s.asker = newAsker(ctx, s.pool, c.who)
 		f := newFollower(s, c, false)
+		f.sought = make(chan struct{})
 		// Whoever named nodes wants to see them at once; what a scheduler knows of them comes when it comes, and is not missed where there is none.
 		s.tasks.Add(1)
 		go func() {
 			defer s.tasks.Done()
+			defer close(f.sought)
 			if c.screen && cfg.Slurm.Login != "" {
 				f.seek(ctx, cfg)
 			} else if list, err := findSchedulers(ctx, cfg, &c, s.runnerOn); err == nil {
 				f.start(ctx, list)
 			}
 		}()
+		if cfg.Kube.Exec {
+			s.moved = f.throughDoors
+		}
 		return &chosen{s, f, fold(names)}, nil
 	}
 	expected := mineNodes
@@ -110,8 +115,15 @@ func (c *chosen) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot
 		}
 		return c.Publish()
 	}
-	if c.follower != nil && c.follower.follows {
-		c.follower.heard(ctx, wait)
+	if c.follower != nil && (c.follower.follows || c.moved != nil) {
+		if c.moved != nil { // of the clusters whose doors lead to nodes that SSH does not
+			select {
+			case <-c.follower.sought:
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+		}
+		c.follower.heard(ctx, max(wait-time.Since(begun), 0))
 	}
 	c.look(c.Publish())
 	return c.station.settle(ctx, max(wait-time.Since(begun), 0))

@@ -88,7 +88,7 @@ func (s *station) settleOf(ctx context.Context, wait time.Duration, of func(*fle
 	var snap *fleet.Snapshot
 	if s.asker.await(ctx, wait, func() bool {
 		snap = s.Publish()
-		return settled(snap, s.asker, of)
+		return (s.moved == nil || !s.moved(snap)) && settled(snap, s.asker, of)
 	}) {
 		return snap
 	}

@@ -25,6 +25,8 @@ type station struct {
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill
 	asked chan struct{}
+	// moved takes another way to nodes where there is one, and says that it did; nil: there is none.
+	moved func(*fleet.Snapshot) bool
 	stop  context.CancelFunc
 	// onClose ends what else watches with it; nil: nothing does.
 	onClose context.CancelFunc
