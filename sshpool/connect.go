@@ -19,7 +19,7 @@ func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshC
 		return c, nil
 	}
 	if why := p.needsSSH(r); why != "" {
-		return p.systemSSH(ctx, r, why)
+		return p.systemSSH(ctx, r, why, via, true)
 	}
 	t.note("transport", "foretop's own client")
 	first := func(methods []string) bool {
@@ -27,7 +27,7 @@ func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshC
 	}
 	c, err := p.connectNative(ctx, r, asking{via: via, first: first})
 	if why := p.maySSH(r, err); why != "" {
-		c, again := p.systemSSH(ctx, r, why)
+		c, again := p.systemSSH(ctx, r, why, via, false)
 		if again == nil {
 			p.bySSH.Store(wayOf(r), why)
 			return c, nil
