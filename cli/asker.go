@@ -212,14 +212,19 @@ func (a *asker) judge(k *sshpool.HostKeyError, accepted bool) {
 }
 
 // accept takes a key for the nodes that showed it.
-func (a *asker) accept(u *sshpool.Untrusted) bool {
+func (a *asker) accept(u *sshpool.Untrusted) (accepted bool) {
+	var first error
 	for _, node := range u.Nodes {
-		if err := a.pool.Trust(node, u.Key.Fingerprint()); err != nil {
-			a.who.Say("foretop: " + safe(err.Error()) + "\n")
-			return false
+		err := a.pool.Trust(node, u.Key.Fingerprint())
+		accepted = accepted || err == nil // the others may have seen it in the file already
+		if first == nil {
+			first = err
 		}
 	}
-	return true
+	if !accepted {
+		a.who.Say("foretop: " + safe(first.Error()) + "\n")
+	}
+	return accepted
 }
 
 // askTyped asks for a secret, or lets a server ask.

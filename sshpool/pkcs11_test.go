@@ -46,7 +46,8 @@ func TestTokenInAgent(t *testing.T) {
 	if err := os.Remove(l.path("token.pem")); err != nil { // it is in the token, and nowhere else
 		t.Fatal(err)
 	}
-	socket := l.agent("id-no")
+	l.keygen("-q", "-t", "ed25519", "-N", "", "-C", "id-other", "-f", l.path("id-other"))
+	socket := l.agent("id-other")
 	l.write("pin", "#!/bin/sh\necho 2468\n", 0o700)
 	env := []string{"SSH_AUTH_SOCK=" + socket, "SSH_ASKPASS=" + l.path("pin"), "SSH_ASKPASS_REQUIRE=force", "DISPLAY=:0"}
 	run(env, "setsid", "-w", "ssh-add", "-s", library)
