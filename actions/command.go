@@ -87,6 +87,10 @@ func (l *Planner) custom(p *Preview, s *fleet.Snapshot) {
 		add("GPU "+strconv.Itoa(g.Index)+" of "+g.Node, g.Node, values)
 	}
 	for _, one := range in.Processes {
+		if one.PID <= 0 { // a rank that another foretop sees, by way of a metrics server
+			p.Steps = append(p.Steps, Step{Target: one.String(), Where: one.Node, Refused: "its process is not known here: its node is not connected"})
+			continue
+		}
 		add(one.String(), one.Node, map[string]string{"node": one.Node, "pid": strconv.Itoa(int(one.PID)), "user": one.User, "rank": strconv.Itoa(one.Rank)})
 	}
 	if in.Scope == "job" {

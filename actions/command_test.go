@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"foretop/fleet"
 	"foretop/schedulers"
 )
 
@@ -61,5 +62,18 @@ func TestOutputsFindRoom(t *testing.T) {
 		if _, err := p.Steps[n-1].run(t.Context()); err != nil || len(door.asked) != 1 || door.asked[0] != want {
 			t.Errorf("%d nodes: %v, %v", n, door.asked, err)
 		}
+	}
+}
+
+// A process whose number is not known is never a command's: pid 0 is this program's own group to kill(1).
+func TestCommandOfUnknownProcess(t *testing.T) {
+	l := &Planner{User: "ann", Door: &limits{}, Quote: func(argv ...string) string { return strings.Join(argv, " ") }}
+	in := Intent{Kind: Command, Argv: []string{"kill", "{pid}"}, Processes: []Process{{Node: "a", PID: 0, Rank: 3}, {Node: "a", PID: 41, Rank: 4}}}
+	p := l.Preview(&fleet.Snapshot{}, in)
+	if len(p.Steps) != 2 || p.Steps[0].Refused == "" || p.Steps[0].Commands != nil {
+		t.Errorf("%+v", p.Steps)
+	}
+	if len(p.Steps[1].Commands) > 0 && strings.Contains(p.Steps[1].Commands[0], "kill 0") {
+		t.Errorf("%+v", p.Steps[1])
 	}
 }

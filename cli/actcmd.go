@@ -88,7 +88,8 @@ func (f *actFlags) run(opts *options) func(*cobra.Command, []string) error {
 		if err != nil {
 			return err
 		}
-		c, err := openActedOn(cmd.Context(), cfg, poolConfig(cfg), names, f.scheduler, f.wait)
+		who := opts.openTerminal()
+		c, err := openActedOn(cmd.Context(), cfg, askingPool(cfg, who), names, f.scheduler, f.wait, who)
 		if err != nil {
 			return err
 		}

@@ -22,8 +22,9 @@ type actedOn struct {
 	silent  []string        // schedulers that do not answer, and why
 }
 
-// openActedOn opens a station for what is to be done to nodes. Of several schedulers that have a node of one name it asks which. Close ends it.
-func openActedOn(ctx context.Context, cfg config.Config, ssh sshpool.Config, names []string, scheduler string, wait time.Duration) (*actedOn, error) {
+// openActedOn opens a station for what is to be done to nodes. Of several schedulers that have a node of one name it asks which. who is asked what nodes ask until it returns;
+// nil: nobody. Close ends it.
+func openActedOn(ctx context.Context, cfg config.Config, ssh sshpool.Config, names []string, scheduler string, wait time.Duration, who person) (*actedOn, error) {
 	c, err := onlyScheduler(scheduler)
 	if err != nil {
 		return nil, err
@@ -36,6 +37,10 @@ func openActedOn(ctx context.Context, cfg config.Config, ssh sshpool.Config, nam
 	s := openStation(fleet.Options{Nodes: len(names), Layouts: layoutRules(cfg)}, ssh, login)
 	s.onClose = cancel
 	a := &actedOn{chosen: &chosen{s, newFollower(s, c, false), fold(names)}, dialled: map[string]bool{}}
+	s.asker = newAsker(ctx, s.pool, who)
+	if login != nil {
+		s.asker.awaitLogin(ctx, cfg.Slurm.Login)
+	}
 	begun := time.Now()
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil {
@@ -48,6 +53,7 @@ func openActedOn(ctx context.Context, cfg config.Config, ssh sshpool.Config, nam
 		return nil, err
 	}
 	s.settleOf(ctx, max(wait-time.Since(begun), 0), func(n *fleet.Node) bool { return a.dialled[n.Name] })
+	s.asker.Close() // the terminal is for the answer whether to do it
 	return a, nil
 }
 

@@ -107,7 +107,7 @@ func runsThroughDoor(t *testing.T, k *testbed.Kube) {
 	home := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(home, "config.yaml"), []byte("kubernetes: {exec: true}\n"), 0o600))
 	run := func(args ...string) (string, string, int) {
-		cmd := exec.Command(foretopProgram(t), append([]string{"--config", filepath.Join(home, "config.yaml"), "run"}, args...)...)
+		cmd := exec.Command(foretopProgram(t), append([]string{"--config", filepath.Join(home, "config.yaml")}, args...)...)
 		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "KUBECONFIG="+k.Kubeconfig)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
@@ -116,13 +116,36 @@ func runsThroughDoor(t *testing.T, k *testbed.Kube) {
 		}
 		return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 	}
-	out, errs, code := run("gpu[001-002]", "--", "echo", "it's", "$HOME")
+	out, errs, code := run("run", "gpu[001-002]", "--", "echo", "it's", "$HOME")
 	if code != codeNotLive || out != "gpu001: it's $HOME\n" || !strings.Contains(errs, "foretop: gpu002: refused: no pod of foretop's DaemonSet on gpu002") {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
 	}
-	out, errs, code = run("-u", "1s", "gpu001", "--", "echo on; sleep 4567")
+	out, errs, code = run("run", "-u", "1s", "gpu001", "--", "echo on; sleep 4567")
 	if code != codeFailed || out != "gpu001: on\n" || !strings.Contains(errs, "command timeout") {
 		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+
+	// Nodes that are named are dialled, and reached through the cluster where SSH does not lead there: these names are nobody's.
+	out, errs, code = run("snapshot", "--wait", "60s", "--format", "json", "gpu001")
+	if code != codeOK || !strings.Contains(strings.ReplaceAll(out, " ", ""), `"state":"live"`) {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+	// doctor walks the way that it is told, and names the other where that fails.
+	out, errs, code = run("doctor", "-v", "--kube", "admin", "gpu[001-002]")
+	for _, want := range []string{"gpu001", "the door kubernetes admin: no SSH", "collector", "source cpu", "gpu002: refused", "no pod of foretop's DaemonSet on gpu002"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor says nothing of %q:\n%s%s", want, out, errs)
+		}
+	}
+	if code != codeNotLive {
+		t.Errorf("exit %d", code)
+	}
+	out, _, code = run("doctor", "gpu001")
+	if code != codeNotLive || !strings.Contains(strings.Join(strings.Fields(out), " "), "doctor --kube CONTEXT walks the way through the cluster") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if _, errs, code = run("doctor", "--kube", "nowhere", "gpu001"); code != codeError || !strings.Contains(errs, "no kubeconfig has such a context") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 

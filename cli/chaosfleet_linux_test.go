@@ -20,35 +20,46 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In this fleet three nodes in ten are in trouble in each round of half a minute: killed, frozen, cut from the world without a word, or flapping.
-const (
-	chaosRound = 30 * time.Second
-	chaosShare = 0.3
-)
-
-// chaosBegins is when it does: all are live by then, with the race detector too.
-func chaosBegins(nodes int) time.Duration {
-	return 20*time.Second + time.Duration(max(0, nodes-200))*75*time.Millisecond
+// chaosPlan is how much of it there is. In each round three nodes in ten are in trouble: killed, frozen, cut from the world without a word, or flapping.
+type chaosPlan struct {
+	nodes, rounds int
+	begins        time.Duration // all are live by then, with the race detector too
+	round         time.Duration
+	within        time.Duration // of a round's begin troubles begin
+	longest       time.Duration // of a trouble; the shortest is five seconds
 }
 
-// chaosScenario is such a day of so many rounds.
-func chaosScenario(nodes, rounds int, dice *rand.Rand) *simfleet.Scenario {
+const chaosShare = 0.3
+
+// wholeChaos is ten minutes of a thousand nodes, sampleChaos half a minute of a few.
+func wholeChaos() chaosPlan {
+	return chaosPlan{nodes: 1000, rounds: 20, begins: 80 * time.Second, round: 30 * time.Second, within: 5 * time.Second, longest: 14 * time.Second}
+}
+
+func sampleChaos() chaosPlan {
+	return chaosPlan{nodes: 60, rounds: 1, begins: 12 * time.Second, round: 20 * time.Second, within: 2 * time.Second, longest: 7 * time.Second}
+}
+
+func (p chaosPlan) length() time.Duration { return p.begins + time.Duration(p.rounds)*p.round }
+
+// scenario is such a day.
+func (p chaosPlan) scenario(dice *rand.Rand) *simfleet.Scenario {
 	s := &simfleet.Scenario{Name: "chaos"}
 	add := func(kind simfleet.Kind, node int, at, long time.Duration) {
 		s.Faults = append(s.Faults, simfleet.Fault{At: at, For: long, Kind: kind, Node: strconv.Itoa(node), GPU: -1})
 	}
 	between := func(low, high time.Duration) time.Duration { return low + time.Duration(dice.Int64N(int64(high-low))) }
-	for round := range rounds {
-		begin := chaosBegins(nodes) + time.Duration(round)*chaosRound
-		for _, node := range dice.Perm(nodes)[:int(float64(nodes)*chaosShare)] {
-			at := begin + time.Duration(dice.Int64N(int64(5*time.Second)))
+	for round := range p.rounds {
+		begin := p.begins + time.Duration(round)*p.round
+		for _, node := range dice.Perm(p.nodes)[:int(float64(p.nodes)*chaosShare)] {
+			at := begin + time.Duration(dice.Int64N(int64(p.within)))
 			switch dice.IntN(4) {
 			case 0:
-				add(simfleet.NodeDies, node, at, between(5*time.Second, 14*time.Second))
+				add(simfleet.NodeDies, node, at, between(5*time.Second, p.longest))
 			case 1:
-				add(simfleet.NodeFreezes, node, at, between(5*time.Second, 14*time.Second))
+				add(simfleet.NodeFreezes, node, at, between(5*time.Second, p.longest))
 			case 2:
-				add(simfleet.HalfOpen, node, at, between(5*time.Second, 14*time.Second))
+				add(simfleet.HalfOpen, node, at, between(5*time.Second, p.longest))
 			case 3: // three times
 				for i := range 3 {
 					add(simfleet.NodeDies, node, at+time.Duration(i)*4*time.Second, 2*time.Second)
@@ -68,13 +79,14 @@ type trial struct {
 	goroutines, heapMB       [2]int          // before and after
 }
 
-// chaos runs rounds of it over so many nodes, in a process of their own, with everything on and the screen drawn for every snapshot.
-func chaos(t testing.TB, nodes, rounds int) *trial {
+// chaos runs a plan over nodes in a process of their own, with everything on and the screen drawn for every snapshot.
+func chaos(t testing.TB, plan chaosPlan) *trial {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	scenario := chaosScenario(nodes, rounds, rand.New(rand.NewPCG(seed, 3)))
-	ctx, cancel := context.WithTimeout(t.Context(), chaosBegins(nodes)+time.Duration(rounds)*chaosRound+5*time.Minute)
+	nodes := plan.nodes
+	scenario := plan.scenario(rand.New(rand.NewPCG(seed, 3)))
+	ctx, cancel := context.WithTimeout(t.Context(), plan.length()+5*time.Minute)
 	defer cancel()
 	sim, err := simfleet.StartChild(ctx, simfleet.Options{Nodes: nodes, Seed: 1, Scenario: scenario})
 	must(t, err)
@@ -108,7 +120,7 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 	}, func(err error) { panic(err) })
 	live := func() int { return s.Snapshot().Totals.ByState[fleet.Live] }
 	for live() < nodes {
-		if time.Since(sim.Began()) > chaosBegins(nodes) {
+		if time.Since(sim.Began()) > plan.begins {
 			t.Fatalf("only %d of %d are live when it begins", live(), nodes)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -119,9 +131,9 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 		runtime.ReadMemStats(&m)
 		r.goroutines[i], r.heapMB[i] = runtime.NumGoroutine(), int(m.HeapAlloc>>20)
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Second)
 	weigh(0)
-	end := sim.Began().Add(chaosBegins(nodes) + time.Duration(rounds)*chaosRound)
+	end := sim.Began().Add(plan.length())
 	time.Sleep(time.Until(end))
 	for limit := time.Now().Add(time.Minute); live() < nodes; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(limit) {
@@ -129,13 +141,13 @@ func chaos(t testing.TB, nodes, rounds int) *trial {
 			break
 		}
 	}
-	time.Sleep(5 * time.Second) // what was left behind ends
+	time.Sleep(plan.round / 8) // what was left behind ends
 	weigh(1)
 	s.Close()
 	mu.Lock()
 	defer mu.Unlock()
 	for _, n := range model.Nodes() {
-		r.judge(n, sim.Began(), chaosBegins(nodes), end.Sub(sim.Began()), seen[n.Name()])
+		r.judge(n, sim.Began(), plan.begins, end.Sub(sim.Began()), seen[n.Name()])
 	}
 	slices.Sort(r.detected)
 	slices.Sort(r.returned)
@@ -244,11 +256,11 @@ func (r *trial) hold(t testing.TB, slack time.Duration) {
 //
 // It is not parallel to others: it counts goroutines.
 func TestChaosFleet(t *testing.T) {
-	nodes, rounds := 200, 1
+	plan := sampleChaos()
 	if soak() {
-		nodes, rounds = 1000, 20
+		plan = wholeChaos()
 	}
-	r := chaos(t, nodes, rounds)
+	r := chaos(t, plan)
 	r.hold(t, 2*slack)
 	if p99 := percentile(r.drawCPU, 99); p99 > 60*time.Millisecond { // with the race detector
 		t.Errorf("Update and View take %v of CPU (99 %%)", p99)
@@ -258,7 +270,7 @@ func TestChaosFleet(t *testing.T) {
 // BenchmarkChaos is that for ten minutes with 1,000 nodes, and the promises to the letter: for a quiet machine.
 func BenchmarkChaos(b *testing.B) {
 	for range b.N {
-		r := chaos(b, 1000, 20)
+		r := chaos(b, wholeChaos())
 		b.ReportMetric(r.detected[len(r.detected)-1].Seconds(), "detected-max-s")
 		b.ReportMetric(r.returned[len(r.returned)-1].Seconds(), "returned-max-s")
 		b.ReportMetric(float64(percentile(r.draw, 99).Microseconds())/1000, "draw-p99-ms")

@@ -23,6 +23,9 @@ type choice struct {
 	user string // whose jobs are "mine"
 	only string // the kind of scheduler that is asked, and has to be there; "" all that are found
 	acts bool   // what is watched may be acted on: Slurm's login node is watched too, for orders go through it
+
+	screen bool   // it opens a screen, which asks what a login node asks
+	who    person // who is asked on the terminal instead; nil: nobody
 }
 
 // add gives a command the flags that choose; verb is what is done to the nodes.

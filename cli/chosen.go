@@ -44,15 +44,23 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		}
 		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
 		s.onClose = cancel
+		s.asker = newAsker(ctx, s.pool, c.who)
 		f := newFollower(s, c, false)
+		f.sought = make(chan struct{})
 		// Whoever named nodes wants to see them at once; what a scheduler knows of them comes when it comes, and is not missed where there is none.
 		s.tasks.Add(1)
 		go func() {
 			defer s.tasks.Done()
-			if list, err := findSchedulers(ctx, cfg, &c, s.runnerOn); err == nil {
+			defer close(f.sought)
+			if c.screen && cfg.Slurm.Login != "" {
+				f.seek(ctx, cfg)
+			} else if list, err := findSchedulers(ctx, cfg, &c, s.runnerOn); err == nil {
 				f.start(ctx, list)
 			}
 		}()
+		if cfg.Kube.Exec {
+			s.moved = f.throughDoors
+		}
 		return &chosen{s, f, fold(names)}, nil
 	}
 	expected := mineNodes
@@ -66,6 +74,17 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 	// The station comes first: a scheduler may be asked through its pool.
 	s := openStation(fleet.Options{Nodes: expected, Layouts: layoutRules(cfg)}, ssh, targets)
 	s.onClose = cancel
+	s.asker = newAsker(ctx, s.pool, c.who)
+	if c.screen && cfg.Slurm.Login != "" { // the screen has to be open for what the login node may ask
+		if _, err := kubeOptions(&c); err != nil {
+			s.Close()
+			return nil, err
+		}
+		f := newFollower(s, c, true)
+		s.tasks.Go(func() { f.seek(ctx, cfg) })
+		return &chosen{s, f, c.words()}, nil
+	}
+	s.asker.awaitLogin(ctx, cfg.Slurm.Login)
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil && len(list) == 0 && c.given() {
 		err = errNoScheduler
@@ -96,8 +115,15 @@ func (c *chosen) settle(ctx context.Context, wait time.Duration) *fleet.Snapshot
 		}
 		return c.Publish()
 	}
-	if c.follower != nil && c.follower.follows {
-		c.follower.heard(ctx, wait)
+	if c.follower != nil && (c.follower.follows || c.moved != nil) {
+		if c.moved != nil { // of the clusters whose doors lead to nodes that SSH does not
+			select {
+			case <-c.follower.sought:
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+		}
+		c.follower.heard(ctx, max(wait-time.Since(begun), 0))
 	}
 	c.look(c.Publish())
 	return c.station.settle(ctx, max(wait-time.Since(begun), 0))

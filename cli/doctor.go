@@ -58,6 +58,9 @@ foretop doctor --json @train | jq -r '.nodes[] | select(.reached | not) | [.node
 				}
 			}
 			found := d.examine(cmd.Context(), poolConfig(cfg), targets)
+			if cfg.Kube.Exec && !cmd.Flags().Changed("kube") {
+				otherWay(found)
+			}
 			if d.json {
 				err = writeDiagnoses(cmd.OutOrStdout(), found)
 			} else {
@@ -79,6 +82,20 @@ foretop doctor --json @train | jq -r '.nodes[] | select(.reached | not) | [.node
 	f.StringVar(&kube, "kube", "", "reach the nodes through the API of the Kubernetes `CONTEXT`, as kubernetes.exec does")
 	opts.addSSH(cmd)
 	return cmd
+}
+
+// otherWay adds to the remedies of nodes that SSH did not reach that the configuration has another way.
+func otherWay(found []diagnosis) {
+	const words = "kubernetes.exec is set: doctor --kube CONTEXT walks the way through the cluster, which foretop takes for its nodes where SSH does not lead there"
+	for i := range found {
+		switch f := &found[i]; {
+		case f.reached:
+		case f.remedy == "":
+			f.remedy = words
+		default:
+			f.remedy += "; or, " + words
+		}
+	}
 }
 
 // doctor examines nodes.

@@ -51,7 +51,8 @@ scrape_configs:
 				return err
 			}
 			defer l.Close()
-			c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+			what.who = opts.openTerminal()
+			c, err := openChosen(cmd.Context(), cfg, askingPool(cfg, what.who), names, what)
 			if err != nil {
 				return err
 			}

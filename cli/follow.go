@@ -25,6 +25,8 @@ type follower struct {
 	pictures   []*schedulers.Picture // the last of each, nil before the first
 	watched    map[string]reason     // by the fleet's name
 	running    []string              // keys of the scheduler's jobs that run here, at the last look
+	moved      map[string]bool       // nodes that were named, and are reached through a door by now
+	sought     chan struct{}         // closed when the schedulers were looked for; nil: they are there from the start
 }
 
 // reason is why a node is watched: when it changes, a node that refused us may let us in.
@@ -188,6 +190,7 @@ func (f *follower) heard(ctx context.Context, within time.Duration) {
 
 // looked sees which of the schedulers' jobs run on the watched nodes. When one is gone its scheduler is asked soon: it knows why, and which nodes are free.
 func (f *follower) looked(snap *fleet.Snapshot) {
+	f.throughDoors(snap)
 	var running []string
 	for _, j := range snap.Jobs {
 		if j.Scheduler != "" && j.Ended.IsZero() {

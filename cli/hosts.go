@@ -15,9 +15,10 @@ import (
 	"foretop/fleet"
 )
 
-// addSSH gives a command the flag that names another ssh configuration.
+// addSSH gives a command the flags of its connections.
 func (o *options) addSSH(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&o.sshConfig, "ssh-config", "F", "", "another ssh configuration file, as ssh -F takes it")
+	cmd.Flags().BoolVar(&o.batch, "batch", false, "ask for nothing: no host key, passphrase, password or code")
 }
 
 // aliases are the host names that the ssh configuration spells out, for hints and completion.

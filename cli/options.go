@@ -15,6 +15,7 @@ import (
 type options struct {
 	configFile string
 	sshConfig  string
+	batch      bool // nobody is asked
 }
 
 // addConfig gives a command, and those under it, the flag that names the configuration file.

@@ -62,9 +62,9 @@ foretop --prometheus http://prometheus:9090`,
 		if err := needTerminal(); err != nil {
 			return err
 		}
-		what.acts = true
+		what.acts, what.screen = true, true
 		ssh := poolConfig(cfg)
-		ssh.Ask = true // the screen does
+		ssh.Ask = !opts.batch // the screen does
 		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
 		if err != nil {
 			return err

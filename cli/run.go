@@ -81,11 +81,12 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			if err != nil {
 				return err
 			}
-			switch {
-			case dash > 0 && len(r.names) == 0:
+			if dash > 0 && len(r.names) == 0 {
 				return usage(fmt.Errorf("no node is in %s", strings.Join(named, " ")))
-			case dash == 0:
-				if targets, err = chosenNow(cmd.Context(), cfg, poolConfig(cfg), what, r.connect); err != nil {
+			}
+			defer r.open(cmd.Context(), cfg, opts.openTerminal())()
+			if dash == 0 {
+				if targets, err = r.chosenNow(cmd.Context(), cfg, what, r.connect); err != nil {
 					return err
 				}
 				for _, t := range targets {
@@ -99,7 +100,7 @@ foretop run --json 'gpu[001-064]' -- cat /proc/sys/kernel/random/boot_id`,
 			r.id, r.user, r.from = rand.Text()[:12], whoAmI(), thisHost()
 			r.out, r.errs = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			r.text, r.errText = textFor(r.out), textFor(r.errs)
-			return r.dial(cmd.Context(), poolConfig(cfg), targets)
+			return r.dial(cmd.Context(), targets)
 		}),
 	}
 	f := cmd.Flags()
@@ -150,13 +151,22 @@ func runTargets(cfg config.Config, names []string, kube string) ([]sshpool.Targe
 	return targets, nil
 }
 
-// dial opens a pool for the nodes and runs the command over it.
-func (r *runner) dial(ctx context.Context, ssh sshpool.Config, targets []sshpool.Target) error {
-	sink := newReach(r.names)
-	pool := sshpool.New(ssh, sink)
-	defer pool.Close()
-	for _, t := range targets {
-		pool.Add(t)
+// open opens the pool of a run; who is asked what nodes ask, nil: nobody. close ends it.
+func (r *runner) open(ctx context.Context, cfg config.Config, who person) (close func()) {
+	r.reach = newReach(nil)
+	r.pool = sshpool.New(askingPool(cfg, who), r.reach)
+	r.reach.asker = newAsker(ctx, r.pool, who)
+	return func() {
+		r.reach.asker.Close()
+		r.pool.Close()
 	}
-	return r.run(ctx, pool, sink.await)
+}
+
+// dial reaches the nodes and runs the command on them.
+func (r *runner) dial(ctx context.Context, targets []sshpool.Target) error {
+	r.reach.expect(r.names...)
+	for _, t := range targets {
+		r.pool.Add(t)
+	}
+	return r.run(ctx, r.pool, r.reach.await)
 }

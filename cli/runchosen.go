@@ -27,17 +27,16 @@ func withInput(args []string, in io.Reader) ([]string, error) {
 	return slices.Concat(args[:at], sets, slices.DeleteFunc(slices.Clone(args[at+1:]), func(a string) bool { return a == "-" })), nil
 }
 
-// chosenNow are the nodes that a choice comes to now, as schedulers say once.
-func chosenNow(ctx context.Context, cfg config.Config, ssh sshpool.Config, c choice, wait time.Duration) ([]sshpool.Target, error) {
+// chosenNow are the nodes that a choice comes to now, as schedulers say once. A login node through which one is asked is reached by the run's own pool.
+func (r *runner) chosenNow(ctx context.Context, cfg config.Config, c choice, wait time.Duration) ([]sshpool.Target, error) {
 	if c.user == "" {
 		c.user = whoAmI()
 	}
 	if login := cfg.Slurm.Login; login != "" {
-		sink := newReach([]string{login})
-		pool := sshpool.New(ssh, sink)
-		defer pool.Close()
-		pool.Add(sshpool.Target{Name: login})
-		return askOnce(ctx, cfg, c, wait, func(node string) schedulers.Runner { return onLogin{pool, node} })
+		r.reach.expect(login)
+		r.pool.Add(sshpool.Target{Name: login})
+		r.reach.asker.awaitLogin(ctx, login)
+		return askOnce(ctx, cfg, c, wait, func(node string) schedulers.Runner { return onLogin{r.pool, node} })
 	}
 	return askOnce(ctx, cfg, c, wait, nil)
 }

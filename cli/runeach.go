@@ -32,6 +32,9 @@ type runner struct {
 	mu            sync.Mutex          // of out and errs
 	lost          error               // out takes no more
 
+	pool  *sshpool.Pool
+	reach *reach
+
 	audit      *actions.Audit // nil: none is written
 	user, from string         // for its lines
 	id         string         // of this run, for its lines

@@ -16,6 +16,7 @@ import (
 // reach is a pool's sink for commands that want nodes' connections and not what their collectors say: it keeps the collectors alive, throws their streams away, and knows
 // which nodes are there.
 type reach struct {
+	asker *asker // who is asked what nodes ask; nil: nobody
 	mu    sync.Mutex
 	nodes map[string]*reached
 }
@@ -28,10 +29,19 @@ type reached struct {
 
 func newReach(names []string) *reach {
 	r := &reach{nodes: make(map[string]*reached, len(names))}
-	for _, n := range names {
-		r.nodes[n] = &reached{settled: make(chan struct{})}
-	}
+	r.expect(names...)
 	return r
+}
+
+// expect makes nodes known before they are reached.
+func (r *reach) expect(names ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range names {
+		if r.nodes[n] == nil {
+			r.nodes[n] = &reached{settled: make(chan struct{})}
+		}
+	}
 }
 
 // Status is told by the pool.
@@ -85,20 +95,41 @@ func (r *reach) Serve(ctx context.Context, _ string, stdout io.Reader, stdin io.
 	}
 }
 
+// answered says that a node is live, or will not be by waiting or by what the person says.
+func (r *reach) answered(node string, n *reached) bool {
+	r.mu.Lock()
+	state := n.status.State
+	r.mu.Unlock()
+	switch state {
+	case sshpool.Waiting, sshpool.Connecting, sshpool.Deploying:
+		return false
+	case sshpool.NeedsTrust, sshpool.NeedsAuth:
+		return !r.asker.waits(node)
+	}
+	return true
+}
+
 // await waits until a node is live; the error says why it is not, and what helps.
 func (r *reach) await(ctx context.Context, node string, within time.Duration) error {
 	r.mu.Lock()
 	n := r.nodes[node]
 	r.mu.Unlock()
-	limit := time.NewTimer(within)
-	defer limit.Stop()
 	late := false
-	select {
-	case <-n.settled:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-limit.C:
-		late = true
+	if r.asker != nil {
+		late = !r.asker.await(ctx, within, func() bool { return r.answered(node, n) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	} else {
+		limit := time.NewTimer(within)
+		defer limit.Stop()
+		select {
+		case <-n.settled:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit.C:
+			late = true
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -51,7 +51,8 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 			if err != nil {
 				return err
 			}
-			c, err := openChosen(cmd.Context(), cfg, poolConfig(cfg), names, what)
+			what.who = opts.openTerminal()
+			c, err := openChosen(cmd.Context(), cfg, askingPool(cfg, what.who), names, what)
 			if err != nil {
 				return err
 			}
@@ -84,30 +85,26 @@ func (s *station) settle(ctx context.Context, wait time.Duration) *fleet.Snapsho
 
 // settleOf is settle of those nodes that are asked for.
 func (s *station) settleOf(ctx context.Context, wait time.Duration, of func(*fleet.Node) bool) *fleet.Snapshot {
-	deadline := time.Now().Add(wait)
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		snap := s.Publish()
-		if settled(snap, of) {
-			return snap
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return s.Publish()
-		}
+	var snap *fleet.Snapshot
+	if s.asker.await(ctx, wait, func() bool {
+		snap = s.Publish()
+		return (s.moved == nil || !s.moved(snap)) && settled(snap, s.asker, of)
+	}) {
+		return snap
 	}
+	return s.Publish()
 }
 
-func settled(snap *fleet.Snapshot, of func(*fleet.Node) bool) bool {
+func settled(snap *fleet.Snapshot, asker *asker, of func(*fleet.Node) bool) bool {
 	for _, n := range snap.Nodes {
 		switch {
 		case !of(n):
 		case n.State.Pending():
 			return false
+		case n.State == fleet.NeedsTrust || n.State == fleet.NeedsAuth:
+			if asker.waits(n.Name) {
+				return false
+			}
 		case n.State == fleet.Live && !complete(n):
 			return false
 		}
@@ -171,6 +168,13 @@ func notLive(w io.Writer, snap *fleet.Snapshot, wait time.Duration, aliases []st
 		return &failure{code: codeNotLive}
 	}
 	return nil
+}
+
+// askingPool is poolConfig for a command that asks somebody; nil: it asks nobody.
+func askingPool(cfg config.Config, who person) sshpool.Config {
+	ssh := poolConfig(cfg)
+	ssh.Ask = who != nil
+	return ssh
 }
 
 // poolConfig is how the configuration says that nodes are reached.

@@ -19,10 +19,14 @@ import (
 type station struct {
 	*fleet.Fleet
 	pool *sshpool.Pool
-	logs *jobLogs // nil: none are read
+	// asker asks on the terminal what nodes ask; nil: nobody does, or a screen.
+	asker *asker
+	logs  *jobLogs // nil: none are read
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill
 	asked chan struct{}
+	// moved takes another way to nodes where there is one, and says that it did; nil: there is none.
+	moved func(*fleet.Snapshot) bool
 	stop  context.CancelFunc
 	// onClose ends what else watches with it; nil: nothing does.
 	onClose context.CancelFunc
@@ -158,6 +162,7 @@ func (s *station) Close() {
 	if s.onClose != nil {
 		s.onClose()
 	}
+	s.asker.Close()
 	s.pool.Close()
 	s.tasks.Wait()
 }

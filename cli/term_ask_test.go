@@ -2,8 +2,6 @@ package cli
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,18 +15,7 @@ func TestTermQuestions(t *testing.T) {
 	testbed.Need(t, "tmux")
 	bed := testbed.Nodes(t, 4, testbed.On("node002", testbed.UnknownHostKey()), testbed.On("node004", testbed.ChangedHostKey()))
 	home := t.TempDir()
-	key := filepath.Join(home, "id_locked")
-	plain, err := os.ReadFile(bed.Key)
-	must(t, err)
-	must(t, os.WriteFile(key, plain, 0o600))
-	if out, err := exec.Command("ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", key).CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
-	config, err := os.ReadFile(bed.SSHConfig)
-	must(t, err)
-	text := strings.NewReplacer("IdentityFile "+bed.Key, "IdentityFile "+key, "StrictHostKeyChecking yes", "StrictHostKeyChecking ask", "BatchMode yes", "BatchMode no").Replace(string(config))
-	ssh := filepath.Join(home, "ssh_config")
-	must(t, os.WriteFile(ssh, []byte(text), 0o600))
+	ssh := lockedConfig(t, bed, home)
 	const w, h = 80, 24
 	s := &screen{testbed.NewTerm(t, w, h, []string{"HOME=" + home}, foretopProgram(t), "-F", ssh, "node001", "node002", "node003", "node004"), t, w, h}
 	s.WaitFor(`2 questions: press Q`, 60*time.Second)

@@ -149,6 +149,12 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text
 		}
 	}
+	sortJobs(out)
+	return out
+}
+
+// sortJobs puts those that run first, then the worst, the largest, by id.
+func sortJobs(out []*Job) {
 	slices.SortStableFunc(out, func(a, b *Job) int {
 		if x, y := a.Ended.IsZero(), b.Ended.IsZero(); x != y {
 			if x {
@@ -158,7 +164,6 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 		}
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(len(a.GPUs), len(b.GPUs)), compareNames(a.ID, b.ID), cmp.Compare(a.Key, b.Key))
 	})
-	return out
 }
 
 // remembers is the rules' memory of a job; one that ended has a new one each time.

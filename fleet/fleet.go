@@ -56,7 +56,9 @@ type Fleet struct {
 	users    userBook
 	logs     logBook
 	current  atomic.Pointer[Snapshot]
-	empty    atomic.Pointer[string] // why there is no node
+	empty    atomic.Pointer[string]   // why there is no node
+	afar     atomic.Pointer[Overview] // what a metrics server said last; nil: none is asked
+	afarBook afarBook
 	// questions are those that are open beside host keys.
 	questions atomic.Pointer[[]Question]
 }

@@ -61,6 +61,7 @@ type node struct {
 	overseen    *Overseen     // what a metrics server says of it; nil: none is asked, or it says nothing
 	overseenBy  string        // which
 	overseenOld time.Duration // from which age on that is stale
+	xidsAfar    []KernelLine  // of the Xids that it tells
 }
 
 // groupTime tells when a group of readings last moved: the node's clock says what was read when, ours says how old that is.

@@ -11,6 +11,7 @@ type Overview struct {
 	From  string        // in a word: "prometheus"
 	Every time.Duration // how often it is asked
 	Nodes []Overseen
+	Jobs  []OverseenJob // that another foretop, which the server asks, sees
 }
 
 // Overseen is one node as a metrics server knows it. What it does not know is absent.
@@ -21,6 +22,8 @@ type Overseen struct {
 	GPUs      []GPU            // Info and Slow are set
 	Inventory *facts.Inventory // of these GPUs
 	State     State            // Live, or how another foretop, which the server asks, does not reach it
+	Xids      []OverseenXid    // by GPU
+	HearsXids bool             // it would tell of one
 }
 
 // A node that a metrics server tells nothing new of is stale after overseenStale, or three rounds, and forgotten after overseenGone.
@@ -43,17 +46,19 @@ func (f *Fleet) Overlook(o *Overview) {
 	f.mu.Unlock()
 	for i := range o.Nodes {
 		if n := f.node(o.Nodes[i].Name); n != nil {
-			n.oversee(o, &o.Nodes[i])
+			n.oversee(o, &o.Nodes[i], f.opt.Rules.Kernel)
 		}
 	}
+	f.afar.Store(o)
 	for _, name := range f.unseenSince(now.Add(-overseenGone)) {
 		f.Remove(name)
 	}
 }
 
-func (n *node) oversee(o *Overview, seen *Overseen) {
+func (n *node) oversee(o *Overview, seen *Overseen, classify func(string) KernelClass) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.xidsAfar = xidsAfar(n.xidsAfar, o.From, seen, classify)
 	n.overseen, n.overseenBy, n.overseenOld = seen, o.From, max(overseenStale, 3*o.Every)
 	n.changed = true
 }
@@ -123,7 +128,7 @@ func (n *node) viewAfar(f *Fleet, now time.Time) *Node {
 	v := &Node{
 		Name: n.name, State: o.State, Since: n.since, Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
 		Via: n.overseenBy, LastData: o.At, LastFrame: o.At, Inventory: o.Inventory, Host: o.Host, GPUs: append([]GPU(nil), o.GPUs...),
-		Scheduled: f.schedule.nodes[n.name], Self: Self{CPUPct: None(), RSSBytes: None(), SentBytesPerS: None()},
+		Kernel: n.xidsAfar, XidEvents: o.HearsXids, Scheduled: f.schedule.nodes[n.name], Self: Self{CPUPct: None(), RSSBytes: None(), SentBytesPerS: None()},
 	}
 	switch age := now.Sub(o.At); {
 	case age > n.overseenOld:

@@ -24,7 +24,7 @@ func (f *Fleet) Publish() *Snapshot {
 		s.Nodes[i] = n.publish(f, now)
 		s.byName[n.name] = s.Nodes[i]
 	}
-	s.Jobs = f.jobs.views(f, s, now)
+	s.Jobs = f.withAfar(f.jobs.views(f, s, now), s, now)
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
 	s.Questions = f.questionsOf(s.Nodes)

@@ -340,7 +340,7 @@ const (
 type Rank struct {
 	Rank, LocalRank int // LocalRank -1: unknown
 	Node            string
-	PID             int32
+	PID             int32 // 0: not known, only a metrics server tells of it
 	StartTicks      uint64
 	GPUs            []int       // indices on its node
 	Inferred        bool        // its number was found by how it was started: it does not say it itself

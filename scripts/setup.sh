@@ -42,6 +42,11 @@ need procps pgrep ps
 need tmux tmux
 need gcc gcc
 need openssl openssl
+# What else a server may let in by: Kerberos tickets, keys in a token.
+need krb5-kdc krb5kdc kdb5_util
+need krb5-admin-server kadmin.local
+need krb5-user kinit
+need softhsm2 softhsm2-util
 need tcsh tcsh
 need fish fish
 need zsh zsh

@@ -20,11 +20,12 @@ type asks struct {
 	closed map[string]bool // not put any more, until forget
 	mute   map[string]bool // hosts that have a conversation to offer and ask for nothing
 	apart  map[string]bool // hosts that did not take what others did
+	going  map[string]bool // nodes that were let go to try, and have not tried yet
 	fresh  time.Duration
 }
 
 func newAsks(on bool) *asks {
-	return &asks{on: on, fresh: keptFresh, open: make(map[string]*ask), kept: make(map[string]*kept), closed: make(map[string]bool), mute: make(map[string]bool), apart: make(map[string]bool)}
+	return &asks{on: on, fresh: keptFresh, open: make(map[string]*ask), kept: make(map[string]*kept), closed: make(map[string]bool), mute: make(map[string]bool), apart: make(map[string]bool), going: make(map[string]bool)}
 }
 
 // of gives the key under which a host's question is; mu is held.
@@ -256,12 +257,13 @@ func (b *asks) close(a *ask) {
 		close(a.reply)
 		a.reply = nil
 	}
-	a.release(false)
+	b.release(a, false)
 }
 
 // release lets all that wait go; mu is held.
-func (a *ask) release(again bool) {
+func (b *asks) release(a *ask, again bool) {
 	for _, t := range a.waiting {
+		b.going[t.node] = again
 		t.ready <- again
 	}
 	a.waiting = nil
@@ -275,7 +277,7 @@ func (b *asks) dispatch(a *ask) {
 	i := max(0, slices.IndexFunc(a.waiting, func(t *ticket) bool { return t.node == a.about.host }))
 	t := a.waiting[i]
 	a.waiting = slices.Delete(a.waiting, i, i+1)
-	a.runner = t.node
+	a.runner, b.going[t.node] = t.node, true
 	t.ready <- true
 }
 
@@ -283,6 +285,7 @@ func (b *asks) dispatch(a *ask) {
 func (b *asks) ended(node string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	delete(b.going, node)
 	for _, a := range b.open {
 		if a.runner == node && a.state == askReady {
 			a.runner = ""
@@ -300,6 +303,7 @@ func (b *asks) join(key, node string) *ticket {
 	t := &ticket{node, make(chan bool, 1)}
 	a := b.open[key]
 	if a == nil {
+		b.going[node] = !b.closed[key]
 		t.ready <- !b.closed[key]
 		return t
 	}

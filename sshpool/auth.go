@@ -31,6 +31,7 @@ type authAttempt struct {
 	offered    []string // origins, in order
 	unable     []string // origins of those the server would have taken but that could not sign
 	locked     string   // file of the first locked key that the server would take
+	hidden     []string // files of locked keys that do not say which key they are
 	signErr    error
 	banner     string // the server's words, at most 2 KiB
 	methods    []string
@@ -78,12 +79,13 @@ func (k *keyring) identities(r *Resolved) (ids []identity, agentErr error) {
 	configured := make(map[string]bool)
 	for _, path := range r.IdentityFiles {
 		f := k.file(path)
-		if f.public == nil {
+		public := f.key()
+		if public == nil {
 			continue
 		}
-		blob := string(f.public.Marshal())
+		blob := string(public.Marshal())
 		configured[blob] = true
-		i := identity{f.public, f.able(), path, path}
+		i := identity{public, f.able(), path, path}
 		if h, ok := held[blob]; ok {
 			i.signer = h.signer
 		}
@@ -275,6 +277,9 @@ func (a *authAttempt) problem(err error) *problem {
 	case strings.Contains(err.Error(), "Too many authentication failures"):
 		p.cause = fmt.Sprintf("%s: too many keys offered (%d)", who, len(a.offered))
 		p.remedy = "name the right key: IdentityFile and IdentitiesOnly yes for this host in your ssh configuration"
+	case len(a.identities) == 0 && len(a.hidden) > 0:
+		p.cause = "key " + a.hidden[0] + " is locked by a passphrase, and no .pub file beside it says which key it is"
+		p.remedy = "unlock it for the agent: ssh-add " + quote(a.hidden[0]) + ", then retry"
 	case len(a.identities) == 0:
 		p.cause = "no key to offer to " + who
 		p.remedy = "start an agent and ssh-add a key, or set IdentityFile for this host"

@@ -82,9 +82,13 @@ func (a *authAttempt) method(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 		var m ssh.AuthMethod
 		switch {
 		case way == "publickey":
-			if m = a.keys(); m == nil && a.locked != "" && a.mayAsk() {
+			switch m = a.keys(); {
+			case m != nil || !a.mayAsk():
+			case a.locked != "":
 				a.wait(a.asks.need(aboutPassphrase(a.resolved, a.via, a.locked)))
 				a.kind = AskPassphrase
+			default:
+				a.openHidden()
 			}
 		case !a.mayAsk():
 		case way == "password":
@@ -112,6 +116,16 @@ func (a *authAttempt) mayAsk() bool {
 		a.before = &before
 	}
 	return !*a.before
+}
+
+// openHidden asks for the passphrase of a key that may be the one, as ssh does: which key it is shows only then. One that nobody opens is passed over.
+func (a *authAttempt) openHidden() {
+	for _, file := range a.hidden {
+		if key, err := a.asks.need(aboutPassphrase(a.resolved, a.via, file)); err == nil {
+			a.asked, a.kind, a.locked = key, AskPassphrase, file
+			return
+		}
+	}
 }
 
 // wait notes that a question is to be answered first, or never is.

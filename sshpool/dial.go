@@ -137,6 +137,9 @@ func (p *Pool) handshake(ctx context.Context, raw net.Conn, r *Resolved, a askin
 	a.asks, a.ctx, a.conn, a.limit = p.asks, ctx, conn, p.cfg.Timing.Handshake
 	auth.asking = a
 	auth.identities, auth.agentErr = p.keys.identities(r)
+	if !r.NoPublicKey {
+		auth.hidden = p.keys.hidden(r)
+	}
 	untrusted := make(chan *HostKeyError, 1)
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: r.KeyExchanges, Ciphers: r.Ciphers, MACs: r.MACs},

@@ -68,6 +68,14 @@ type keyFile struct {
 
 type unlockedKey struct{ signer ssh.Signer }
 
+// key is the public half; nil: none could be read, or an old PEM form hides it and nobody has opened it yet.
+func (f *keyFile) key() ssh.PublicKey {
+	if u := f.unlocked.Load(); u != nil && f.public == nil {
+		return u.signer.PublicKey()
+	}
+	return f.public
+}
+
 // able is who signs with it; nil: nobody yet.
 func (f *keyFile) able() ssh.Signer {
 	if u := f.unlocked.Load(); u != nil {
@@ -92,7 +100,7 @@ func (k *keyring) unlock(path string, passphrase []byte) error {
 		return fmt.Errorf("read key %s: %w", path, err)
 	}
 	f := k.file(path)
-	if !sameKey(f.public, signer.PublicKey()) {
+	if f.public != nil && !sameKey(f.public, signer.PublicKey()) {
 		return fmt.Errorf("read key %s: it is another key than its .pub file says", path)
 	}
 	f.unlocked.Store(&unlockedKey{signer})
@@ -138,6 +146,16 @@ func (f *keyFile) read(path string) {
 	default:
 		f.signer, f.public = signer, signer.PublicKey()
 	}
+}
+
+// hidden are those of a host's identity files that do not say which key they hold before they are opened: of old PEM forms, encrypted, without a .pub beside them.
+func (k *keyring) hidden(r *Resolved) (files []string) {
+	for _, path := range r.IdentityFiles {
+		if f := k.file(path); f.locked && f.key() == nil {
+			files = append(files, path)
+		}
+	}
+	return files
 }
 
 func publicKeyFile(path string) ssh.PublicKey {

@@ -22,6 +22,7 @@ type knownLine struct {
 // up by itself: the one line that holds it is then asked whether it is this host's. Lines that do not parse are skipped, as OpenSSH does, and never spoil the rest.
 type knownFile struct {
 	path     string
+	count    int32 // lines of the file, those that say nothing too
 	lines    []knownLine
 	plain    map[string][]int32 // name as known_hosts writes it, lower case → lines
 	patterns []int32            // lines with *, ? or !
@@ -50,7 +51,17 @@ func parseKnown(path, text string) *knownFile {
 		l.number = number
 		f.add(l)
 	}
+	f.count = number
 	return f
+}
+
+// written takes over a line that was added to the file's end: that it is there under a hashed name costs nothing here, for the name is known.
+func (f *knownFile) written(name string, key ssh.PublicKey) {
+	f.count++
+	at := int32(len(f.lines))
+	f.lines = append(f.lines, knownLine{number: f.count, keyType: key.Type(), key: base64.StdEncoding.EncodeToString(key.Marshal()), hosts: name})
+	name = lower(name)
+	f.plain[name] = append(f.plain[name], at)
 }
 
 func (f *knownFile) add(l knownLine) {

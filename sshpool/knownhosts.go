@@ -24,7 +24,8 @@ type trustFiles struct {
 
 type cachedFile struct {
 	once  sync.Once
-	state fileState
+	state fileState    // guarded by trustFiles.mu
+	lines sync.RWMutex // of file.lines and file.plain, which grow with what we write
 	file  *knownFile
 
 	mu    sync.Mutex
@@ -53,6 +54,13 @@ func (t *trustFiles) open(path string) *cachedFile {
 		c.file = parseKnown(path, text)
 	})
 	return c
+}
+
+// find is knownFile.find.
+func (c *cachedFile) find(names []string) [][]int32 {
+	c.lines.RLock()
+	defer c.lines.RUnlock()
+	return c.file.find(names)
 }
 
 // findHashed is the file's dear pass, done once for names.
@@ -112,7 +120,7 @@ func (t *trustFiles) known(r *Resolved, whole bool) *knowledge {
 	}
 	for _, path := range slices.Concat(r.UserKnownHosts, r.GlobalKnownHosts) {
 		c := t.open(path)
-		k.add(c, c.file.find(k.names))
+		k.add(c, c.find(k.names))
 		switch {
 		case len(c.file.hashed) == 0:
 		case whole || c.passed(k.names):
@@ -129,6 +137,8 @@ func (t *trustFiles) known(r *Resolved, whole bool) *knowledge {
 
 // add takes lines of a file over, one list a name.
 func (k *knowledge) add(c *cachedFile, found [][]int32) {
+	c.lines.RLock()
+	defer c.lines.RUnlock()
 	for i, lines := range found {
 		for _, at := range lines {
 			l := &c.file.lines[at]

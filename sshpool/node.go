@@ -29,13 +29,14 @@ type node struct {
 	woken  chan struct{} // an absence of ours has ended
 	ended  chan struct{} // closed when own has returned
 
-	last   atomic.Int64            // pool.now() of the stream's last byte
-	silent atomic.Bool             // reported stale
-	slower atomic.Int64            // by how much its stream speaks less often than once a second, ns
-	seen   atomic.Bool             // on screen: it goes first
-	alone  atomic.Bool             // its server has room for one session a connection
-	away   atomic.Pointer[absence] // our last one while it was connected
-	acted  atomic.Int64            // pool.now() when the user's last session over the stream's connection began or ended
+	last   atomic.Int64             // pool.now() of the stream's last byte
+	silent atomic.Bool              // reported stale
+	slower atomic.Int64             // by how much its stream speaks less often than once a second, ns
+	seen   atomic.Bool              // on screen: it goes first
+	found  atomic.Pointer[Resolved] // how it is reached; nil: not known yet
+	alone  atomic.Bool              // its server has room for one session a connection
+	away   atomic.Pointer[absence]  // our last one while it was connected
+	acted  atomic.Int64             // pool.now() when the user's last session over the stream's connection began or ended
 
 	mu      sync.Mutex // guards what follows, and orders the calls of the sink
 	live    *liveness  // non-nil while a stream runs
@@ -120,10 +121,11 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 	healed := func() bool { return false }
 	var look <-chan time.Time
 	var untrusted *HostKeyError
-	if errors.As(p.err, &untrusted) && p.state == NeedsTrust {
-		n.mu.Lock()
-		n.untrusted = untrusted
-		n.mu.Unlock()
+	trust := errors.As(p.err, &untrusted) && p.state == NeedsTrust
+	n.mu.Lock()
+	n.untrusted = untrusted
+	n.mu.Unlock()
+	if trust {
 		healed = n.pool.trust.heals(untrusted)
 		tick := time.NewTicker(n.pool.cfg.Timing.TrustLook)
 		defer tick.Stop()
@@ -183,6 +185,10 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 			return 0, err
 		}
 	}
+	n.found.Store(r)
+	if r.ForwardAgent {
+		traceOf(ctx).note("agent", "not forwarded, although ForwardAgent is set: a node that is only looked at gets no use of your keys; ssh "+r.Alias+" forwards it")
+	}
 	wait := traceOf(ctx).step("turn")
 	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r), &n.seen)
 	if err != nil {
@@ -227,62 +233,6 @@ func (n *node) tryLocal() (time.Duration, error) {
 		return 0, err
 	}
 	return n.stream(c, s)
-}
-
-// connect dials and authenticates.
-func (p *Pool) connect(ctx context.Context, r *Resolved) (*sshCarrier, error) {
-	return p.connectVia(ctx, r, nil)
-}
-
-// connectVia is connect for a host that jump hosts wait for: through a master of the user's that is open, through a system ssh where only that can do what the configuration
-// asks for, else by our own client.
-func (p *Pool) connectVia(ctx context.Context, r *Resolved, via []string) (*sshCarrier, error) {
-	t := traceOf(ctx)
-	if c := p.openMaster(ctx, r); c != nil {
-		t.note("transport", c.via)
-		return c, nil
-	}
-	if why := p.needsSSH(r); why != "" {
-		return p.systemSSH(ctx, r, why)
-	}
-	t.note("transport", "foretop's own client")
-	first := func(methods []string) bool {
-		return len(r.MaySSH) > 0 && p.maySSH(r, &AuthError{Methods: methods}) != ""
-	}
-	c, err := p.connectNative(ctx, r, asking{via: via, first: first})
-	if why := p.maySSH(r, err); why != "" {
-		c, again := p.systemSSH(ctx, r, why)
-		if again == nil {
-			p.bySSH.Store(wayOf(r), why)
-			return c, nil
-		}
-		if !p.asks.on {
-			return nil, err
-		}
-		return p.connectNative(ctx, r, asking{via: via})
-	}
-	return c, err
-}
-
-func (p *Pool) connectNative(ctx context.Context, r *Resolved, a asking) (*sshCarrier, error) {
-	for whole := false; ; whole = true {
-		conn, err := p.dial(ctx, r, a.via)
-		if err != nil {
-			return nil, err
-		}
-		s, err := p.handshake(ctx, conn, r, a, whole)
-		if err == nil {
-			c := newSSHCarrier(s)
-			c.env = r.Env
-			return c, nil
-		}
-		// The host showed a key of another kind than we know, because the dear look-up was put off: ask it once more for the known kind.
-		var bad *HostKeyError
-		if !whole && errors.As(err, &bad) && bad.Verdict == KeyOtherKind && bad.hasty {
-			continue
-		}
-		return nil, err
-	}
 }
 
 // gateKey names what a start burdens: the first jump host, or the node's own sshd.

@@ -55,7 +55,9 @@ type Pool struct {
 	uploads  *uploads
 	jumps    *jumps
 	tickets  tickets
+	masters  *masters
 	bySSH    sync.Map // way to a host → why a system ssh had to log in there
+	sshAsks  sync.Map // way to a host → a system ssh has to be asked there
 
 	mu      sync.Mutex
 	nodes   map[string]*node
@@ -94,7 +96,7 @@ func New(cfg Config, sink Sink) *Pool {
 		nodes:    make(map[string]*node),
 		leaving:  make(map[string]*node),
 	}
-	p.jumps = newJumps(p)
+	p.jumps, p.masters = newJumps(p), newMasters(p)
 	p.tasks.Add(1)
 	go func() {
 		defer p.tasks.Done()
@@ -157,6 +159,8 @@ func (p *Pool) Retry(name string) {
 	p.keys.forget()
 	p.asks.forget()
 	p.jumps.forget()
+	p.masters.forget()
+	p.sshAsks.Clear()
 	select {
 	case n.retry <- struct{}{}:
 	default:
@@ -212,6 +216,7 @@ func (p *Pool) Close() {
 	p.keys.close()
 	p.asks.wipe()
 	p.jumps.close()
+	p.masters.close()
 }
 
 // now is the time since the pool began, in nanoseconds: cheap to keep in an atomic, immune to clock steps.

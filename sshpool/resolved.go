@@ -45,6 +45,9 @@ type Resolved struct {
 	AddressFamily string // "inet", "inet6", else any
 
 	ConnectTimeout time.Duration // 0: ours
+	AliveEvery     time.Duration // ServerAliveInterval; 0: ours
+	AliveCount     int           // ServerAliveCountMax, of AliveEvery; 0: ours
+	ForwardAgent   bool          // asked for, and not done
 	Env            []string      // NAME=VALUE, sent with the user's own commands and shells
 
 	ControlPath string   // the socket of an OpenSSH master, if one runs; ""

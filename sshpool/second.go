@@ -50,7 +50,7 @@ func (n *node) act(ctx context.Context, l *liveness, do func(carrier) error) err
 	return do(c)
 }
 
-// second logs in once more. ctx ends the wait.
+// second logs in once more, with what hosts took before where a key does not do; nobody is asked. ctx ends the wait.
 func (n *node) second(ctx context.Context) (*sshCarrier, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -70,7 +70,19 @@ func (n *node) second(ctx context.Context) (*sshCarrier, error) {
 	}
 	c, err := n.pool.connect(ctx, &own)
 	turn.end(err != nil && asProblem(err).throttled)
+	if err != nil && asProblem(err).ask != "" {
+		err = n.unasked(asProblem(err))
+	}
 	return c, err
+}
+
+// unasked is a second login for which a person would have to be asked. Nothing interactive begins for it: it would with each action anew.
+func (n *node) unasked(p *problem) *problem {
+	n.pool.asks.abandon(p.ask)
+	out := *p
+	out.ask = ""
+	out.remedy = "for each action it would be asked anew: ask its admin for MaxSessions 2 or more, or log in by ssh with ControlMaster, whose open connection is used"
+	return &out
 }
 
 // blame notes that a stream was cut by a session of the user's: the next one gets a connection of its own.

@@ -19,8 +19,9 @@ type sshCarrier struct {
 	over chan struct{} // closed when the connection has ended
 	env  []string      // NAME=VALUE, for the user's own commands
 	// Of a connection that an OpenSSH master holds: how it is told, and what ends the master where it is ours.
-	via  string
-	done func()
+	via    string
+	socket string // the master's, where that is ours
+	done   func()
 }
 
 // newSSHCarrier takes a connection over. The node asks for nothing that we grant: channels are refused, global requests answered

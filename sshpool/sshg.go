@@ -73,6 +73,10 @@ func parseG(out []byte, alias string, env environment, base answer) (*Resolved, 
 	r.HashKnownHosts = a.yes("hashknownhosts")
 	r.LocalTrusted = a.yes("nohostauthenticationforlocalhost")
 	r.ConnectTimeout = time.Duration(a.number("connecttimeout")) * time.Second
+	if every := a.number("serveraliveinterval"); every > 0 {
+		r.AliveEvery, r.AliveCount = time.Duration(every)*time.Second, a.number("serveralivecountmax")
+	}
+	r.ForwardAgent = len(a["forwardagent"]) > 0 && !a.no("forwardagent") // yes, or an agent's socket
 	r.MinRSABits = a.number("requiredrsasize")
 	r.ControlPath = a.first("controlpath")
 	r.Env = environ(env, a["sendenv"], a["setenv"])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -71,21 +72,41 @@ func (t *trustFiles) write(e *HostKeyError) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("write host key of %s: %w", e.Name, err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
+	if err := t.add(path, e); err != nil {
 		return fmt.Errorf("write host key of %s: %w", e.Name, err)
 	}
+	return nil
+}
+
+// add writes a line to a file's end, and to its index where that is of the file as it was before: thousands of new keys must not have it read anew for each. Nobody looks
+// into the index meanwhile.
+func (t *trustFiles) add(path string, e *HostKeyError) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	before := stateOf(path)
 	line := e.line(e.resolved.HashKnownHosts)
-	if info, err := f.Stat(); err == nil && info.Size() > 0 { // a last line without an end
+	if before.size > 0 { // a last line without an end
 		last := []byte{'\n'}
-		if _, err := f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
+		if _, err := f.ReadAt(last, before.size-1); err == nil && last[0] != '\n' {
 			line = "\n" + line
 		}
 	}
 	_, err = f.WriteString(line)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write host key of %s: %w", e.Name, err)
+		return err
 	}
+	c, now := t.files[path], stateOf(path)
+	if c == nil || c.file == nil || c.state != before || now.id != before.id || now.size != before.size+int64(len(line)) || strings.ContainsAny(e.Name, "*?!,") {
+		return nil // somebody else writes too: it is read again
+	}
+	c.lines.Lock()
+	defer c.lines.Unlock()
+	c.file.written(e.Name, e.plain())
+	c.state = now
 	return nil
 }
 

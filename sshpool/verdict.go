@@ -25,7 +25,7 @@ func (b *asks) took(a *ask, key string, answers map[string][]byte, whole bool) {
 	a.secret = nil
 	if whole || a.about.jump || len(a.waiting) == 0 { // all behind a jump host use its one connection
 		delete(b.open, key)
-		a.release(true)
+		b.release(a, true)
 		return
 	}
 	a.again("", 0)
@@ -162,6 +162,6 @@ func (b *asks) unlocked(a *ask) {
 	defer b.mu.Unlock()
 	if b.open[a.about.key] == a {
 		delete(b.open, a.about.key)
-		a.release(true)
+		b.release(a, true)
 	}
 }

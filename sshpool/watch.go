@@ -100,6 +100,7 @@ func (n *node) look() {
 	if silence < quiet {
 		return
 	}
+	reprobe, gone := n.keepalive(quiet)
 	a := n.absent()
 	switch {
 	case a != nil && a.long > awayEnds && l.answered <= a.until:
@@ -110,14 +111,29 @@ func (n *node) look() {
 		n.reportLocked(Status{State: Stale, Cause: "no data for " + seconds(silence)})
 		n.probe(l, now)
 	case !l.probing:
-		if now-l.probed >= int64(t.Reprobe) {
+		if now-l.probed >= int64(reprobe) {
 			n.probe(l, now)
 		}
-	case now-max(n.last.Load(), l.answered) >= int64(t.Gone):
+	case now-max(n.last.Load(), l.answered) >= int64(gone):
 		l.lost = &problem{state: Lost, again: pauseNear, cause: "no answer for " + seconds(time.Duration(now-max(n.last.Load(), l.answered))),
 			remedy: "the node or the network to it is down; foretop dials again by itself"}
 		go l.carrier.Close() // may take its time: this is the one goroutine that looks at all nodes
 	}
+}
+
+// keepalive says how often a silent node is asked for a sign of life, and after what silence it is given up: as Timing says, and at most as the user's configuration does, which
+// gives a host up when it left so many questions (ServerAliveCountMax) unanswered, one each so often (ServerAliveInterval). The first comes after quiet.
+func (n *node) keepalive(quiet time.Duration) (reprobe, gone time.Duration) {
+	reprobe, gone = n.pool.cfg.Timing.Reprobe, n.pool.cfg.Timing.Gone
+	r := n.found.Load()
+	if r == nil || r.AliveEvery <= 0 {
+		return reprobe, gone
+	}
+	reprobe = min(reprobe, r.AliveEvery)
+	if r.AliveCount > 0 { // 0: ssh never gives up, and we do as ever
+		gone = min(gone, quiet+time.Duration(r.AliveCount)*r.AliveEvery)
+	}
+	return reprobe, gone
 }
 
 // probe asks the node for a sign of life; n.mu is held. A keepalive that is never answered ends with the connection.

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"foretop/actions"
+	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -44,7 +45,7 @@ func (m *Model) shellPlace() (node string, process *actions.Process) {
 					r := &j.Ranks[i]
 					for _, index := range r.GPUs {
 						if r.Node == g.Node && index == g.Index {
-							return g.Node, &actions.Process{Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, Rank: r.Rank}
+							return g.Node, insideOf(r)
 						}
 					}
 				}
@@ -56,7 +57,7 @@ func (m *Model) shellPlace() (node string, process *actions.Process) {
 			if r.rank == nil {
 				return r.node, nil
 			}
-			return r.node, &actions.Process{Node: r.rank.Node, PID: r.rank.PID, StartTicks: r.rank.StartTicks, Rank: r.rank.Rank}
+			return r.node, insideOf(r.rank)
 		}
 	}
 	if j := m.jobInPlace(); j != nil && len(j.Nodes) == 1 {
@@ -71,4 +72,12 @@ func (m *Model) shellEnded(msg shellEndedMsg) tea.Cmd {
 		m.notice = "the shell on " + msg.node + " ended: " + msg.err.Error()
 	}
 	return tea.ClearScreen
+}
+
+// insideOf is the process of a rank, to go inside its container; nil: it is not known, for its node is not connected.
+func insideOf(r *fleet.Rank) *actions.Process {
+	if r.PID == 0 {
+		return nil
+	}
+	return &actions.Process{Node: r.Node, PID: r.PID, StartTicks: r.StartTicks, Rank: r.Rank}
 }

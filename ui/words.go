@@ -111,7 +111,7 @@ func conditionReason(n *fleet.Node) string {
 func nodeState(n *fleet.Node, at time.Time) string {
 	s, condition := n.State.String(), conditionWord(n)
 	if n.Via != "" && n.State == fleet.Live {
-		s = "from " + n.Via
+		s = n.Via // whose word it is, in a column of twelve cells
 	}
 	if n.State == fleet.Live && n.OutOfService() {
 		return condition // that it is live can be seen by its age

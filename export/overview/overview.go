@@ -49,6 +49,7 @@ type Source struct {
 	names  map[string]string // a node's host name, by the address that node_exporter is scraped at
 	who    map[string]*identity
 	words  map[string]string // models, shared
+	hears  map[string]bool   // nodes that would tell of an Xid
 }
 
 // identity is what a node's GPUs are, which seldom changes.
@@ -99,7 +100,7 @@ func (s *Source) Every() time.Duration { return s.cfg.Every }
 
 // Round asks for everything once. A query that fails costs what it would have told, and nothing else.
 func (s *Source) Round(ctx context.Context) Result {
-	r := &round{Source: s, ctx: ctx, nodes: map[string]*seen{}, static: s.rounds%staticEvery == 1, quick: s.rounds == 0}
+	r := &round{Source: s, ctx: ctx, nodes: map[string]*seen{}, jobs: map[string]*fleet.OverseenJob{}, static: s.rounds%staticEvery == 1, quick: s.rounds == 0}
 	if r.static || r.quick {
 		r.learnNames()
 	}
@@ -110,6 +111,8 @@ func (s *Source) Round(ctx context.Context) Result {
 		r.learnWho()
 	}
 	r.askHosts()
+	r.askXids()
+	r.askJobs()
 	s.rounds++
 	switch {
 	case r.hopeless || len(r.order) == 0:
@@ -241,7 +244,9 @@ func (r *round) overview() *fleet.Overview {
 		}
 		r.describe(n)
 		n.Host.MemUsedBytes = n.Host.MemTotalBytes - n.Host.MemAvailableBytes
+		n.HearsXids = r.hears[n.Name]
 		o.Nodes[i] = n.Overseen
 	}
+	o.Jobs = r.jobsOf()
 	return o
 }

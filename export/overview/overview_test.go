@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"foretop/fleet"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // server answers queries by which metric they name.
@@ -304,5 +306,46 @@ func TestHost(t *testing.T) {
 		if got := string(host([]byte(in))); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestRoundJobs: jobs that a foretop publishes, with the GPUs that they hold, and Xids; what is hostile or no number is left out.
+func TestRoundJobs(t *testing.T) {
+	of := func(value float64, pairs ...string) series {
+		labels := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			labels[pairs[i]] = pairs[i+1]
+		}
+		return series{labels: labels, value: value}
+	}
+	s := serve(t, map[string][]series{
+		"(DCGM_FI_DEV_GPU_UTIL)":                {gpuSeries("instance", "a", "0", 97), gpuSeries("instance", "b", "1", 3)},
+		"(foretop_job_info)":                    {of(1, "job_key", "slurm/7", "job_id", "7", "name", "llm\x1b[2J", "user", "ann", "scheduler", "slurm"), of(1, "job_key", ""), of(1, "job_key", "slurm/8")},
+		"(foretop_job_state)":                   {of(1, "job_key", "slurm/7", "state", "idle"), of(1, "job_key", "slurm/8", "state", "nonsense"), of(1, "job_key", "slurm/9", "state", "idle")},
+		"(foretop_job_world_size)":              {of(16, "job_key", "slurm/7"), of(1e30, "job_key", "slurm/8")},
+		"(foretop_job_severity)":                {of(2, "job_key", "slurm/7"), of(9, "job_key", "slurm/8")},
+		"(foretop_job_start_timestamp_seconds)": {of(1000.5, "job_key", "slurm/7")},
+		"(foretop_gpu_job_info)":                {of(1, "instance", "b", "gpu", "1", "job_key", "slurm/7", "rank", ""), of(1, "instance", "a", "gpu", "0", "job_key", "slurm/7", "rank", "5"), of(1, "instance", "a", "gpu", "99", "job_key", "slurm/7"), of(1, "instance", "a", "gpu", "0", "job_key", "slurm/99", "rank", "0")},
+		"DCGM_FI_DEV_XID_ERRORS > 0":            {of(79, "instance", "b", "gpu", "1"), of(1e9, "instance", "a", "gpu", "0")},
+		"instance) (DCGM_FI_DEV_XID_ERRORS)":    {of(0, "instance", "a"), of(79, "instance", "b")},
+	})
+	src := source(t, Config{URL: s.URL})
+	src.Round(t.Context())
+	out := src.Round(t.Context())
+	if out.Problem != nil || len(out.Overview.Jobs) != 2 {
+		t.Fatalf("%+v: %+v", out.Problem, out.Overview.Jobs)
+	}
+	j := out.Overview.Jobs[0]
+	want := fleet.OverseenJob{Key: "slurm/7", ID: "7", Name: "llm\ufffd[2J", User: "ann", Scheduler: "slurm", World: 16, State: fleet.JobIdle, Severity: fleet.Warning, Start: time.UnixMilli(1000500),
+		GPUs: []fleet.OverseenGPU{{Node: "a", GPU: 0, Rank: 5}, {Node: "b", GPU: 1, Rank: -1}}}
+	if diff := cmp.Diff(want, j); diff != "" {
+		t.Error(diff)
+	}
+	if j := out.Overview.Jobs[1]; j.World != 0 || j.Severity != 0 || j.State != fleet.JobRunning {
+		t.Errorf("%+v", j)
+	}
+	nodes := nodesOf(out.Overview)
+	if b := nodes["b"]; len(b.Xids) != 1 || b.Xids[0] != (fleet.OverseenXid{GPU: 1, Code: 79}) || !b.HearsXids || len(nodes["a"].Xids) != 0 || !nodes["a"].HearsXids {
+		t.Errorf("%+v %+v", nodes["a"], b)
 	}
 }

@@ -17,6 +17,7 @@ type round struct {
 	quick  bool // the first: what the server has is not known yet
 	nodes  map[string]*seen
 	order  []*seen
+	jobs   map[string]*fleet.OverseenJob // by key
 	series int
 
 	mu sync.Mutex // held while an answer is taken in: several come at once
@@ -45,7 +46,7 @@ const mostSlow = 2
 
 // seldom are the metrics that are asked for in static rounds only.
 var seldom = func() map[string]bool {
-	names := map[string]bool{memoryFree: true, "node_uname_info": true, "foretop_gpu_info": true}
+	names := map[string]bool{memoryFree: true, "node_uname_info": true, "foretop_gpu_info": true, xidErrors: true}
 	for _, r := range gpuFixed {
 		for _, m := range r.names {
 			names[m.name] = true

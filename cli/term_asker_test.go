@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"foretop/scripts/testbed"
+)
+
+// Commands that open no screen ask on their terminal, whatever their streams are: an unknown host key, then the passphrase, once for all nodes. With --batch, and without a
+// terminal, they ask for nothing.
+func TestTermCommandsAsk(t *testing.T) {
+	t.Parallel()
+	testbed.Need(t, "tmux")
+	bed := testbed.Nodes(t, 3, testbed.On("node002", testbed.UnknownHostKey()))
+	home := t.TempDir()
+	ssh := lockedConfig(t, bed, home)
+	const w, h = 120, 30
+	s := &screen{testbed.NewTerm(t, w, h, []string{"HOME=" + home, "PS1=$ "}, "sh"), t, w, h}
+	foretop := foretopProgram(t)
+	s.Type(foretop + " run -F " + ssh + " 'node[001-003]' -- hostname </dev/null >" + home + "/out 2>" + home + "/errs; echo ended $?")
+	s.press("Enter")
+	for range 2 { // which comes first depends on who answers first
+		got := s.WaitFor(`(?m)(fingerprint|passphrase of the key [^:]*): *\n*\z`, 60*time.Second)
+		lines := strings.Split(strings.TrimSpace(got), "\n")
+		answer := "yes"
+		if strings.Contains(lines[len(lines)-1], "passphrase") {
+			answer = "open sesame"
+		}
+		s.Type(answer)
+		s.press("Enter")
+		time.Sleep(time.Second) // the prompt is not the last line any more
+	}
+	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 0") || strings.Contains(got, "sesame") {
+		t.Errorf("%s", got)
+	}
+	out, err := os.ReadFile(filepath.Join(home, "out"))
+	must(t, err)
+	for _, name := range bed.Names() {
+		if !strings.Contains(string(out), name) {
+			t.Errorf("%s was not run on:\n%s", name, out)
+		}
+	}
+	s.Type("clear; " + foretop + " run --batch -F " + ssh + " node001 -- hostname; echo ended $?")
+	s.press("Enter")
+	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 3") || !strings.Contains(got, "locked by a passphrase") {
+		t.Errorf("--batch:\n%s", got)
+	}
+	s.Type("clear; setsid " + foretop + " snapshot -F " + ssh + " node001 </dev/null; echo ended $?")
+	s.press("Enter")
+	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 3") || !strings.Contains(got, "locked by a passphrase") {
+		t.Errorf("without a terminal:\n%s", got)
+	}
+	s.Type("clear; " + foretop + " snapshot -F " + ssh + " node001; echo ended $?")
+	s.press("Enter")
+	s.WaitFor(`passphrase of the key.*:`, 60*time.Second)
+	time.Sleep(6 * time.Second) // longer than --wait
+	s.Type("open sesame")
+	s.press("Enter")
+	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 0") {
+		t.Errorf("a snapshot:\n%s", got)
+	}
+}
