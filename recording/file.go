@@ -349,6 +349,9 @@ func (r *File) resume(at int64) int64 {
 
 // Past looks into the file.
 func (r *File) Past(replay Replay) *Past {
+	if replay.Idle == 0 {
+		replay.Idle = max(0, r.about.IdleAfter)
+	}
 	return &Past{replay: replay, spans: func(int64) []span { return r.spans }, extent: r.extent, marks: func() []Mark { return slices.Clone(r.marks) }}
 }
 

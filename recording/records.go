@@ -73,6 +73,8 @@ type Mark struct {
 type About struct {
 	Title   string // of what was watched
 	Version string // of the foretop that recorded it
+	// IdleAfter is for how long a held GPU had to do nothing to count as idle; 0: as usual.
+	IdleAfter time.Duration `json:",omitempty"`
 }
 
 // maxText is how long a string of a record may be; log lines and reasons are far shorter.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -63,8 +62,7 @@ func TestReplayShowsWhatWasShown(t *testing.T) {
 					t.Fatalf("after %d s: %v", at, err)
 				}
 				if diff := cmp.Diff(shown[d], got, sameSnapshots); diff != "" {
-					lines := strings.Split(diff, "\n")
-					t.Fatalf("after %d s (- live, + replayed):\n%s", at, strings.Join(lines[:min(len(lines), 60)], "\n"))
+					t.Fatalf("after %d s (- live, + replayed):\n%s", at, start(diff))
 				}
 			}
 		})

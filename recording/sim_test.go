@@ -22,6 +22,11 @@ type sim struct {
 	at    time.Duration
 	nodes []*simNode
 	level telemetry.Level
+	spent *time.Duration // in recording; nil: it is not measured
+}
+
+func (s *sim) options(tap fleet.Tap) fleet.Options {
+	return fleet.Options{Now: func() time.Time { return noon.Add(s.at) }, Rules: findings.Rules(), Nodes: len(s.model.Nodes()), Tap: tap, IdleAfter: 20 * time.Second}
 }
 
 // simNode is one node's collector.
@@ -43,12 +48,12 @@ func newSim(t testing.TB, nodes int, seed uint64, scenario *simfleet.Scenario, o
 		t.Fatal(err)
 	}
 	s := &sim{t: t, model: m, rec: New(opt)}
-	s.fleet = fleet.New(fleet.Options{Now: func() time.Time { return noon.Add(s.at) }, Rules: findings.Rules(), Nodes: nodes, Tap: s.rec, IdleAfter: 20 * time.Second})
+	s.fleet = fleet.New(s.options(s.rec))
 	for i, n := range m.Nodes() {
 		s.nodes = append(s.nodes, &simNode{Node: n, phase: time.Duration(1+i*617%998) * time.Millisecond})
 		s.fleet.Add(n.Name())
 	}
-	t.Cleanup(s.fleet.Close)
+	t.Cleanup(func() { s.fleet.Close() })
 	return s
 }
 
