@@ -26,6 +26,7 @@ type choice struct {
 
 	screen bool   // it opens a screen, which asks what a login node asks
 	who    person // who is asked on the terminal instead; nil: nobody
+	box *blackBox // what records it; nil: nothing does
 }
 
 // add gives a command the flags that choose; verb is what is done to the nodes.

@@ -32,6 +32,12 @@ type Options struct {
 	Fold func(names []string) string
 	// Layouts are parallel layouts that were given by hand; the first whose name fits holds.
 	Layouts []LayoutRule
+	// Tap is told all that comes in; nil: nobody records.
+	Tap Tap
+	// Replay is a fleet that a recording is told to: jobs are put together by Assemble alone.
+	Replay bool
+	// NoHistory leaves numbers' past out: it is not asked for.
+	NoHistory bool
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -107,23 +113,30 @@ func (f *Fleet) add(name string, listed bool) {
 		f.order = nil
 		f.generation++
 		f.size.Store(int64(len(f.nodes)))
+		if f.opt.Tap != nil {
+			f.opt.Tap.Joined(name, listed, f.opt.Now())
+		}
 	}
 }
 
 // Remove forgets a node and its past.
 func (f *Fleet) Remove(name string) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	n := f.nodes[name]
 	delete(f.nodes, name)
 	f.order = nil
 	f.generation++
 	f.size.Store(int64(len(f.nodes)))
-	f.mu.Unlock()
-	if n != nil {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.past.free()
-		n.past, n.removed = nil, true
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.past.free()
+	n.past, n.removed = nil, true
+	if f.opt.Tap != nil {
+		f.opt.Tap.Left(name, f.opt.Now())
 	}
 }
 
@@ -136,9 +149,12 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	now := f.opt.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if f.opt.Tap != nil && !n.removed {
+		f.opt.Tap.Status(name, &s, now)
+	}
 	if s.State == Connecting && s.Attempt > 1 && n.status.State.Out() {
 		// The outage lasts until it is over: trying again is no better state, and rows do not jump with each try.
-		n.status.Attempt, n.status.NextTry, n.changed = s.Attempt, time.Time{}, true
+		n.status.Attempt, n.status.NextTry, n.changed, n.heardAt = s.Attempt, time.Time{}, true, now
 		return
 	}
 	switch {
@@ -151,7 +167,7 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	s.Banner = telemetry.Clean(s.Banner, 1024)
 	s.HostKey = cleanHostKey(s.HostKey)
 	n.status = s
-	n.changed = true
+	n.changed, n.heardAt = true, now
 }
 
 // SetEmpty says why no node is watched, for as long as there is none; "" leaves it open.
@@ -188,7 +204,7 @@ func (f *Fleet) Watch(names []string) {
 	}
 	f.mu.RUnlock()
 	for _, n := range all {
-		n.setDetail(slices.Contains(names, n.name))
+		n.setDetail(f, slices.Contains(names, n.name))
 	}
 }
 
