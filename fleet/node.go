@@ -54,7 +54,9 @@ type node struct {
 	shown       *shownProcesses
 	view        *Node // as last published
 	viewAt      time.Time
-	jobsVersion uint64 // of the job book that the view was made with
+	jobsVersion uint64    // of the job book that the view was made with
+	unlike      []Problem // what the comparison with other nodes found
+	clock       clockSight
 
 	portErrorsMS int64 // the node's clock
 
@@ -85,7 +87,7 @@ func (g *groupTime) age(now time.Time) time.Duration {
 func (g *groupTime) stale(now time.Time) bool { return g.age(now) > max(staleAfter, 3*g.period) }
 
 func newNode(name string, now time.Time) *node {
-	return &node{name: name, since: now, changed: true, memory: Memory{}}
+	return &node{name: name, since: now, changed: true, memory: Memory{}, clock: clockSight{way: None()}}
 }
 
 func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time) (Reply, error) {
@@ -93,6 +95,7 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 	defer n.mu.Unlock()
 	n.lastFrame = at
 	n.changed = true
+	n.clock.heard(at)
 	if !n.greeted && kind != telemetry.KindHello {
 		return Reply{}, &telemetry.Malformed{What: "a frame before hello"}
 	}
@@ -134,6 +137,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.hello, n.greeted = h, true
 	n.boot = at.Add(-time.Duration(h.MonoMs) * time.Millisecond)
 	n.pace = linkPace{}
+	n.clock.restart()
 	n.decoder = telemetry.Decoder{}
 	n.rates = telemetry.Rates{}
 	n.portErrors = nil
@@ -215,6 +219,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	}
 	n.rates.Update(&n.decoder)
 	n.lastData = at
+	n.clock.sample(s.MonoMS, n.decoder.State().Get(telemetry.WallOffsetMS, 0), at)
 	n.fresh.note(&n.decoder)
 	n.slowTold = n.slowTold || n.decoder.TouchedGroup(telemetry.GroupGPUSlow)
 	st := n.decoder.State()
