@@ -3,6 +3,7 @@ package collectors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ const edacFolder = "sys/devices/system/edac/mc"
 
 // maxControllers bounds how many memory controllers are read; a large machine has two dozen.
 const maxControllers = 256
+
+// absurdCount is more errors than there can be: the kernel counts in 32 bits.
+const absurdCount = 1 << 33
 
 // edacReader reads how many memory errors the memory controllers have corrected, and how many they could not.
 type edacReader struct {
@@ -78,7 +82,10 @@ type edacCount struct {
 func (r *edacReader) add(c *edacCount, path string) {
 	n, buf, err := r.m.root.Number(path, r.buf)
 	r.buf = buf
-	if err != nil || n > 1<<60 {
+	if err == nil && n > absurdCount {
+		err = fmt.Errorf("parse %s: %d errors cannot be", path, n)
+	}
+	if err != nil {
 		c.bad, c.known, c.err = true, false, errors.Join(c.err, err)
 		return
 	}

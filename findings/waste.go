@@ -124,15 +124,14 @@ func wayOf(n *fleet.Node, j *fleet.Job) (w wayTaken) {
 	for i := range n.Ports {
 		p := &n.Ports[i]
 		rx, tx := p.RcvBytesPerS.Or(0), p.XmitBytesPerS.Or(0)
-		if p.Fact != nil {
-			netdevs += " " + p.Fact.Netdev + " "
-		}
 		switch {
 		case p.GPU >= 0 && p.GPU < maxSubjects && isOwn[p.GPU]:
 			if !p.RcvBytesPerS.Known() || !p.XmitBytesPerS.Known() {
 				return w // not checked
 			}
-			ownPorts++
+			if ownPorts++; p.Fact != nil {
+				netdevs += " " + p.Fact.Netdev + " "
+			}
 			if own += rx + tx; rx+tx > most {
 				most, mostName = rx+tx, p.Name
 			}

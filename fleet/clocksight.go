@@ -1,26 +1,21 @@
 package fleet
 
 import (
-	"math"
 	"time"
 
 	"foretop/telemetry"
 )
 
-// clockWindow is over which the sample that took least to come here is looked for: that one says most of the node's clock.
-const clockWindow = 30 * time.Second
-
-// clockSight is how far a node's wall clock is from ours, as its samples tell it: what a sample took to come here makes the clock seem to be behind, so the
-// highest of some samples is the nearest to the truth. The zero value knows nothing.
+// clockSight is how far a node's wall clock is from ours. A sample tells by how much the wall clock is ahead of the monotonic one, which does not depend on how long the sample was on its
+// way; the sample that took least ([linkPace]) tells what our clock says when the monotonic one says something.
 type clockSight struct {
-	best, before float64 // seconds, of this window and the last one; NaN: none
+	wallOffsetMS int64
 	told         bool
-	from         time.Time // of this window
 	way          Reading   // the most that a frame takes to come here, in seconds: what the node needed to answer when the stream began; absent: not known
 	askedAt      time.Time // when it was told to start; zero: it has answered
 }
 
-// restart forgets: another stream may go another way, and the clock may have been set.
+// restart forgets: another stream may go another way.
 func (c *clockSight) restart() { *c = clockSight{way: None()} }
 
 // ask notes that the node was told to start; heard, that something came of it since.
@@ -32,30 +27,15 @@ func (c *clockSight) heard(at time.Time) {
 	}
 }
 
-// sample takes in when a sample was made by the node's monotonic clock, by how much its wall clock is ahead of that one, and when the sample came.
-func (c *clockSight) sample(monoMS, wallOffsetMS int64, at time.Time) {
-	if wallOffsetMS == telemetry.Absent {
-		c.told = false
-		return
-	}
-	seconds := float64(monoMS+wallOffsetMS-at.UnixMilli()) / 1000
-	switch {
-	case !c.told:
-		c.best, c.before, c.told, c.from = seconds, math.NaN(), true, at
-	case at.Sub(c.from) >= clockWindow || at.Before(c.from):
-		c.best, c.before, c.from = seconds, c.best, at
-	default:
-		c.best = max(c.best, seconds)
-	}
+func (c *clockSight) sample(wallOffsetMS int64) {
+	c.wallOffsetMS, c.told = wallOffsetMS, wallOffsetMS != telemetry.Absent
 }
 
-// offset is by how much the node's clock is ahead of ours, at least.
-func (c *clockSight) offset() Reading {
-	switch {
-	case !c.told:
+// clockOffset is by how much the node's wall clock is ahead of ours, in seconds. What even the quickest sample took to come here makes it seem less.
+func (n *node) clockOffset() Reading {
+	if !n.clock.told || !n.pace.told {
 		return None()
-	case math.IsNaN(c.before):
-		return Reading(c.best)
 	}
-	return Reading(max(c.best, c.before))
+	ours := n.boot.Add(n.pace.least) // when its monotonic clock began, by ours
+	return Reading(float64(n.clock.wallOffsetMS-ours.UnixMilli()) / 1000)
 }

@@ -219,7 +219,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	}
 	n.rates.Update(&n.decoder)
 	n.lastData = at
-	n.clock.sample(s.MonoMS, n.decoder.State().Get(telemetry.WallOffsetMS, 0), at)
+	n.clock.sample(n.decoder.State().Get(telemetry.WallOffsetMS, 0))
 	n.fresh.note(&n.decoder)
 	n.slowTold = n.slowTold || n.decoder.TouchedGroup(telemetry.GroupGPUSlow)
 	st := n.decoder.State()

@@ -79,7 +79,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 	}
 	n.viewState(v, f, now)
 	v.Unlike = n.unlike
-	v.ClockOffsetS, v.ClockWayS = n.clock.offset(), n.clock.way
+	v.ClockOffsetS, v.ClockWayS = n.clockOffset(), n.clock.way
 	v.Host = n.viewHost(st, now)
 	if n.inventory != nil {
 		v.GPUs = n.viewGPUs(f, st, shown.holders, now)

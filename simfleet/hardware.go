@@ -117,6 +117,7 @@ func (n *Node) Inventory() *facts.Inventory {
 	for i := range n.gpuCount() {
 		inv.Gpus = append(inv.Gpus, n.gpuFacts(i))
 	}
+	n.outdate(inv)
 	for i := n.gpuCount(); i < gpusPerNode; i++ {
 		inv.UnseenGpus = append(inv.UnseenGpus, &facts.UnseenGPU{Pci: gpuPCI[i], Vendor: k.gpu.Vendor, Why: "not visible to this user"})
 	}
