@@ -12,6 +12,7 @@ import (
 
 // Clock event reasons of NVML that slow a GPU down for a cause that is not its own power limit (nvml.h, nvmlClocksEventReasons).
 const (
+	swPowerCap   = 0x4 // but this one: its power limit
 	hwSlowdown   = 0x8
 	swThermal    = 0x20
 	hwThermal    = 0x40
@@ -204,20 +205,24 @@ func (r *gpuRules) ecc(g *fleet.GPU) {
 func (r *gpuRules) remap(g *fleet.GPU) {
 	s := g.Slow
 	never := time.Time{}
-	rows := "rows remapped for uncorrectable errors: " + counted(s.RemappedUncorrected) + ", for corrected ones: " + counted(s.RemappedCorrected)
 	pending, when := fleet.Warning, "needs a reset"
 	if _, _, told := s.Recovery(); told {
 		pending, when = fleet.Notice, "done by the next reset"
 	}
 	switch {
 	case s.RemapFailure > 0:
-		r.add(g, "hw.remap", fleet.Critical, "row remap failed: replace it", never, rows)
+		r.add(g, "hw.remap", fleet.Critical, "row remap failed: replace it", never, remapped(s))
 	case s.RemapPending > 0:
-		r.add(g, "hw.remap", pending, "row remap pending: "+when, never, rows)
+		r.add(g, "hw.remap", pending, "row remap pending: "+when, never, remapped(s))
 	}
 	if s.RetiredPending > 0 {
 		r.add(g, "hw.remap", pending, "page retirement pending: "+when, never, "pages retired for double-bit errors: "+counted(s.RetiredPagesUncorrected))
 	}
+}
+
+// remapped is how many rows were replaced, as evidence.
+func remapped(s *fleet.GPUSlow) string {
+	return "rows remapped for uncorrectable errors: " + counted(s.RemappedUncorrected) + ", for corrected ones: " + counted(s.RemappedCorrected)
 }
 
 func (r *gpuRules) eccMode(g *fleet.GPU) {

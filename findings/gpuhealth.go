@@ -14,19 +14,23 @@ import (
 // pcie judges the link to the bus, by what the driver says that it could be and by what it is of others on the node.
 func (r *gpuRules) pcie(g *fleet.GPU) {
 	s := g.Slow
-	evidence := fmt.Sprintf("×%s generation %s, at most ×%s generation %s", counted(s.PCIeWidth), counted(s.PCIeGen), counted(s.PCIeWidthMax), counted(s.PCIeGenMax))
 	switch widest := r.widest(g); {
 	case s.PCIeWidth > 0 && s.PCIeWidth < s.PCIeWidthMax:
-		r.add(g, "hw.pcie", fleet.Warning, fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(s.PCIeWidth), float64(s.PCIeWidthMax)), time.Time{}, evidence)
+		r.add(g, "hw.pcie", fleet.Warning, fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(s.PCIeWidth), float64(s.PCIeWidthMax)), time.Time{}, linkOf(s))
 	case s.PCIeWidth > 0 && s.PCIeWidth < widest:
-		r.add(g, "hw.pcie", fleet.Warning, fmt.Sprintf("PCIe ×%.0f, its peers ×%.0f", float64(s.PCIeWidth), float64(widest)), time.Time{}, evidence)
+		r.add(g, "hw.pcie", fleet.Warning, fmt.Sprintf("PCIe ×%.0f, its peers ×%.0f", float64(s.PCIeWidth), float64(widest)), time.Time{}, linkOf(s))
 	}
 	if !s.PCIeLowSince.IsZero() && r.at.Sub(s.PCIeLowSince) >= slowLinkFor {
-		r.add(g, "hw.pcie", fleet.Warning, fmt.Sprintf("PCIe generation %.0f of %.0f under load", float64(s.PCIeGen), float64(s.PCIeGenMax)), s.PCIeLowSince, evidence)
+		r.add(g, "hw.pcie", fleet.Warning, fmt.Sprintf("PCIe generation %.0f of %.0f under load", float64(s.PCIeGen), float64(s.PCIeGenMax)), s.PCIeLowSince, linkOf(s))
 	}
 }
 
-// widest is the width of most of the node's other GPUs of the same kind; 0 where they are not alike, or fewer than two.
+// linkOf is what a link to the bus is and could be, as evidence.
+func linkOf(s *fleet.GPUSlow) string {
+	return fmt.Sprintf("×%s generation %s, at most ×%s generation %s", counted(s.PCIeWidth), counted(s.PCIeGen), counted(s.PCIeWidthMax), counted(s.PCIeGenMax))
+}
+
+// widest is the width of most of the node's GPUs of the same kind; 0 where they are not alike, or fewer than two.
 func (r *gpuRules) widest(g *fleet.GPU) fleet.Reading {
 	if !(g.Slow.PCIeWidth < r.peers.widest) { // nearly always
 		return 0
@@ -39,7 +43,7 @@ func (r *gpuRules) widest(g *fleet.GPU) fleet.Reading {
 			}
 		}
 	}
-	if others < 2 || 2*alike <= others {
+	if others < 2 || 2*alike <= others+1 {
 		return 0
 	}
 	return r.peers.widest
@@ -61,7 +65,7 @@ func (r *gpuRules) powerLimit(g *fleet.GPU) {
 			}
 		}
 	}
-	if others >= 2 && 2*alike > others {
+	if others >= 2 && 2*alike > others+1 {
 		r.add(g, "hw.power-limit", fleet.Notice, fmt.Sprintf("power limit %.0f W, its peers %.0f W", float64(g.PowerLimitW), float64(r.peers.limit)), time.Time{}, heatOf(g))
 	}
 }

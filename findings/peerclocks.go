@@ -13,7 +13,8 @@ import (
 const (
 	clockBelow   = 0.85 // of the middle
 	clockBusyPct = 50   // percent of use, at least, of those that are compared
-	clockPower   = 5    // percent points of the power limit that it may be above the middle
+	clockPower   = 5    // percent points of the power limit that it may be above the middle, where that limit may hold it back
+	clockCapped  = 95   // percent of the power limit from which it does
 	clockFor     = 20 * time.Second
 	clockPeers   = 4 // GPUs of a job that are busy
 )
@@ -65,9 +66,12 @@ func busyGPU(ref *fleet.GPURef) *fleet.GPU {
 
 func (c *comparing) slowClock(ref *fleet.GPURef, middle, power float64) {
 	g := ref.GPU
-	why := max(0, g.ThrottleBits)&(hwSlowdown|swThermal|hwThermal|hwPowerBrake) != 0
+	bits := max(0, g.ThrottleBits)
+	why := bits&(hwSlowdown|swThermal|hwThermal|hwPowerBrake) != 0
+	// What draws more than its peers works more than they do. Its clock may be lower for that where its power limit holds it back, and not else.
+	capped := g.ThrottleBits < 0 || bits&swPowerCap != 0 || g.PowerPct() >= clockCapped
 	key := "slow clock " + ref.Node + " " + strconv.Itoa(ref.Index)
-	holds := !why && float64(g.PowerPct()) <= power+clockPower
+	holds := !why && (!capped || float64(g.PowerPct()) <= power+clockPower)
 	seen, was := c.m[key]
 	if !holds {
 		delete(c.m, key)

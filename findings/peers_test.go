@@ -109,12 +109,12 @@ func TestNodesUnlikeTheirPeers(t *testing.T) {
 			last.GPUs = last.GPUs[:8:8]
 		}, func() (out []string) {
 			for g := range 8 {
-				out = append(out, fmt.Sprintf("n5 hw.pcie warning gpu%d port-1: PCIe ×8, on its peers ×16", g))
+				out = append(out, fmt.Sprintf("n5 hw.pcie warning gpu%[1]d port-1: GPU%[1]d PCIe ×8, on its peers ×16", g))
 			}
 			return out
 		}()},
 		{"an old riser", 6, 0, func(_ *fleet.Snapshot, last *fleet.Node) { last.GPUs[2].Slow.PCIeGenMax = 4 },
-			[]string{"n5 hw.pcie warning gpu2 port-1: PCIe at most generation 4, on its peers 5"}},
+			[]string{"n5 hw.pcie warning gpu2 port-1: GPU2 PCIe at most generation 4, on its peers 5"}},
 		{"generation lowered while idle", 6, 0, func(_ *fleet.Snapshot, last *fleet.Node) { last.GPUs[2].Slow.PCIeGen = 1 }, []string{}},
 		{"a leaf of half the speed", 6, 0, func(_ *fleet.Snapshot, last *fleet.Node) {
 			for i := range last.Ports {
@@ -148,15 +148,26 @@ func TestNodesUnlikeTheirPeers(t *testing.T) {
 					n.GPUs[g].PowerW, n.GPUs[g].SMClockMHz = 300, 1980
 				}
 			}
-			last.GPUs[2].PowerW, last.GPUs[2].SMClockMHz = 699, 1400
+			last.GPUs[2].PowerW, last.GPUs[2].SMClockMHz, last.GPUs[2].ThrottleBits = 699, 1400, swPowerCap
+		}, []string{}},
+		{"a slow clock at its power limit, its peers too", 6, time.Minute, func(s *fleet.Snapshot, last *fleet.Node) {
+			for _, n := range s.Nodes {
+				for g := range n.GPUs {
+					n.GPUs[g].PowerW, n.GPUs[g].ThrottleBits = 698, swPowerCap
+				}
+			}
+			last.GPUs[2].SMClockMHz = 1300
+		}, []string{"n5 hw.clock warning gpu2 port-1: GPU2 clock 1300 MHz, peers at equal load 1755 MHz"}},
+		{"a slow clock where nobody says why clocks are what they are", 6, time.Minute, func(_ *fleet.Snapshot, last *fleet.Node) {
+			last.GPUs[2].PowerW, last.GPUs[2].SMClockMHz, last.GPUs[2].ThrottleBits = 690, 1200, -1
 		}, []string{}},
 		{"a slow clock of one that is idle", 6, time.Minute, func(_ *fleet.Snapshot, last *fleet.Node) {
 			last.GPUs[2].UtilPct, last.GPUs[2].SMClockMHz, last.GPUs[2].PowerW = 0, 345, 70
 		}, []string{}},
 		{"a clock ahead", 6, time.Minute, func(_ *fleet.Snapshot, last *fleet.Node) { last.ClockOffsetS = 3.2 },
 			[]string{"n5 hw.clock-skew warning gpu-1 port-1: clock 3.2 s ahead of the other nodes'"}},
-		{"a clock an hour behind", 6, time.Minute, func(_ *fleet.Snapshot, last *fleet.Node) { last.ClockOffsetS = -3600 },
-			[]string{"n5 hw.clock-skew warning gpu-1 port-1: clock 60 min behind the other nodes'"}},
+		{"a clock an hour behind", 6, time.Minute, func(_ *fleet.Snapshot, last *fleet.Node) { last.ClockOffsetS = -3700 },
+			[]string{"n5 hw.clock-skew warning gpu-1 port-1: clock 61 min behind the other nodes'"}},
 		{"a way so long that it may explain it", 6, time.Minute, func(_ *fleet.Snapshot, last *fleet.Node) {
 			last.ClockOffsetS, last.ClockWayS = -1.2, 0.9
 		}, []string{}},

@@ -113,7 +113,7 @@ func (r remembered) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity
 	peers, faster, most := 0, 0, fleet.Reading(0)
 	for j := range n.Ports {
 		q := &n.Ports[j]
-		if j == i || q.State != portActive || !(q.RateMbps > 0) || q.Kind() != p.Kind() {
+		if j == i || q.State != portActive || !(q.RateMbps > 0) || !q.Like(p) {
 			continue
 		}
 		peers++

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/jobs"
 	"foretop/schedulers"
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
@@ -106,7 +107,7 @@ var emissions = []emission{
 	{rule: "job.gpu-broken", job: func(w *world) { w.job.GPUs[3].GPU.Severity = fleet.Critical }},
 	{rule: "job.hurt", job: func(w *world) { w.trouble("b", fleet.Warning, 5, -1, "GPU5 slowed: too hot (hardware)") }},
 	{rule: "job.leftovers", after: 2 * time.Minute, job: func(w *world) {
-		w.job.Leftovers = []fleet.Leftover{{Node: "a", PID: 1, GPUs: 8, Why: 1}}
+		w.job.Leftovers = []fleet.Leftover{{Node: "a", PID: 1, GPUs: 8, Why: jobs.Superseded}}
 	}},
 	{rule: "job.libraries", job: func(w *world) {
 		w.job.Libraries = []fleet.Library{{Name: "nccl", Version: "2.26", Ranks: 15, Node: "a"}, {Name: "nccl", Version: "2.21", Ranks: 1, Node: "b"}}
@@ -162,13 +163,13 @@ func (e *emission) emit(set Set) (said []fleet.Problem) {
 	case e.job != nil:
 		w := newWorld()
 		e.job(w)
-		twice(func(at time.Time) {
+		for at := noon.Add(-e.after); !at.After(noon); at = at.Add(5 * time.Second) {
 			v := set.Job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, at, m)
 			said = said[:0]
 			for _, v := range append(slices.Clone(w.job.Findings), v) {
 				said = append(said, fleet.Problem{Rule: v.Rule, Severity: v.Severity, Text: v.Text, Remedy: v.Remedy, Evidence: v.Evidence})
 			}
-		})
+		}
 	default:
 		s := peersOfKind(6)
 		e.peers(s.Nodes)
