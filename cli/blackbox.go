@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"foretop/config"
-	"foretop/findings"
 	"foretop/fleet"
 	"foretop/recording"
 	"foretop/sshpool"
@@ -102,7 +101,7 @@ func (b *blackBox) Close() error {
 
 // replayOf is how a recording is told again.
 func replayOf(cfg config.Config, idleAfter time.Duration) recording.Replay {
-	return recording.Replay{Rules: findings.Rules(), Idle: idleAfter, Layouts: layoutRules(cfg), Fold: fold}
+	return recording.Replay{Rules: rulesOf(cfg), Idle: idleAfter, Layouts: layoutRules(cfg), Fold: fold}
 }
 
 // screenPast is a recording's past as screens ask for it.

@@ -45,7 +45,7 @@ func newDemo(opts *options) *cobra.Command {
 			if err := needTerminal(); err != nil {
 				return err
 			}
-			s, stop, err := openDemo(cmd.Context(), sim, layoutRules(cfg)...)
+			s, stop, err := openDemo(cmd.Context(), sim, fleet.Options{Layouts: layoutRules(cfg), Rules: rulesOf(cfg)})
 			if err != nil {
 				return err
 			}
@@ -92,15 +92,19 @@ func (d *demo) ask() {
 	}
 }
 
-// openDemo starts the simulated fleet and a station that watches it.
-func openDemo(ctx context.Context, opt simfleet.Options, layouts ...fleet.LayoutRule) (*demo, func(), error) {
+// openDemo starts the simulated fleet and a station that watches it, as with says; at most one is given.
+func openDemo(ctx context.Context, opt simfleet.Options, with ...fleet.Options) (*demo, func(), error) {
+	watch := fleet.Options{}
+	if len(with) > 0 {
+		watch = with[0]
+	}
+	watch.IdleAfter = demoIdleAfter
 	sim, err := simfleet.Start(ctx, opt)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the simulated fleet: %w", err)
 	}
 	cfg := config.Default()
-	watched := fleet.Options{IdleAfter: demoIdleAfter, Layouts: layouts}
-	s := &demo{openRecorded(cfg, newBlackBox(cfg, nil, false, "demo", nil), watched, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer())), sim, make(chan struct{}, 1)}
+	s := &demo{openRecorded(cfg, newBlackBox(cfg, nil, false, "demo", nil), watch, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer())), sim, make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ctx)
 	s.tasks.Go(func() { s.schedule(ctx) })
 	return s, func() {

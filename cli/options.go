@@ -30,7 +30,7 @@ func (o *options) load() (config.Config, error) {
 	if path == "" {
 		path = config.Path(os.Getenv, home)
 	}
-	cfg, err := config.Load(path, o.configFile != "")
+	cfg, err := config.Load(path, o.configFile != "", knownRules)
 	if err != nil {
 		return config.Config{}, err
 	}

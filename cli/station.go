@@ -43,7 +43,9 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 		fmt.Fprintln(os.Stderr, "foretop: "+words)
 	}
 	modestMemory(opt.Nodes, fleet.HistoryBytes(opt.Nodes))
-	opt.Rules = findings.Rules()
+	if opt.Rules.Node == nil {
+		opt.Rules = findings.Rules()
+	}
 	opt.Fold = fold
 	s := &station{}
 	opt.Paced = func(node string, every time.Duration) { s.pool.Paced(node, every) }

@@ -67,6 +67,11 @@ var trees = map[string]tree{
 			return n
 		},
 	},
+	"edac": {
+		paths: []string{"sys/devices/system/edac/mc"}, words: inACall,
+		change: replaceFile("sys/devices/system/edac/mc/mc0/ce_count", "%d\n"),
+		told:   func(f *front) int { return int(f.get(telemetry.MemCorrectedErrors, 0)) - 14 },
+	},
 	"rdma": {
 		paths: []string{"sys/class/infiniband"}, words: inACall, gone: "sys/class/infiniband",
 		change: replaceFile("sys/class/infiniband/mlx5_0/ports/1/counters/port_rcv_data", "%d000000000\n"),

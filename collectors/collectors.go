@@ -53,6 +53,7 @@ func Sources() []Source {
 		{"net", time.Second, newNet},
 		{"disk", time.Second, newDisk},
 		{"filesystem", 30 * time.Second, newFilesystem},
+		{"edac", 30 * time.Second, newEDAC},
 		{"rdma", time.Second, newRDMA},
 		{"nvidia", time.Second, newNVIDIA},
 	}, acceleratorSources(), []Source{

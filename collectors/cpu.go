@@ -38,6 +38,7 @@ type cpuReader struct {
 	now, before        cpuStat
 	beforeSet          bool
 	sized              bool // the number of cores is told
+	wallOffset         int64
 }
 
 func newCPU(m *machine) reader {
@@ -64,6 +65,7 @@ func (c *cpuReader) read(context.Context) error {
 		return fmt.Errorf("parse %s: %w", c.stat.Name, err)
 	}
 	at := c.m.clock.MonoMS()
+	c.wallOffset = steady(c.wallOffset, c.m.clock.Now().UnixMilli()-at)
 	load, loadOK := c.readLoad()
 	var up uint64
 	upOK := false
@@ -77,6 +79,7 @@ func (c *cpuReader) read(context.Context) error {
 	defer c.m.board.mu.Unlock()
 	s := &c.m.board.state
 	c.m.board.read(telemetry.GroupHost, at)
+	s.Set(telemetry.WallOffsetMS, 0, c.wallOffset)
 	setTimes(s, &c.now.all)
 	setIf(s, telemetry.ContextSwitches, c.now.switches, c.now.hasSwitches)
 	setIf(s, telemetry.Forks, c.now.forks, c.now.hasForks)
@@ -89,6 +92,17 @@ func (c *cpuReader) read(context.Context) error {
 	pressure.set(s)
 	c.setCores(s, detail)
 	return pressureErr
+}
+
+// steadyMS is by how much the wall clock's distance from the monotonic one must change to be told anew: the two are not read at one moment, and a disciplined
+// clock moves slowly.
+const steadyMS = 20
+
+func steady(was, is int64) int64 {
+	if d := is - was; d > -steadyMS && d < steadyMS {
+		return was
+	}
+	return is
 }
 
 func setIf(s *telemetry.State, m telemetry.Metric, v uint64, ok bool) {

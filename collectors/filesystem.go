@@ -21,8 +21,8 @@ const statfsPatience = 1500 * time.Millisecond
 
 const maxMount = 256 // bytes of a path that is told
 
-// space is what statfs(2) says, in bytes.
-type space struct{ size, available uint64 }
+// space is what statfs(2) says, in bytes and inodes.
+type space struct{ size, available, files, filesFree uint64 }
 
 func statfs(path string) (space, error) {
 	var s unix.Statfs_t
@@ -35,7 +35,7 @@ func statfs(path string) (space, error) {
 			return space{}, err
 		}
 		block := uint64(s.Bsize)
-		return space{size: s.Blocks * block, available: uint64(s.Bavail) * block}, nil
+		return space{size: s.Blocks * block, available: uint64(s.Bavail) * block, files: s.Files, filesFree: s.Ffree}, nil
 	}
 }
 
@@ -165,6 +165,10 @@ func (r *filesystemReader) tell() error {
 		case m.known:
 			s.SetUint(telemetry.FSSizeBytes, i, m.space.size)
 			s.SetUint(telemetry.FSAvailableBytes, i, m.space.available)
+			if m.space.files > 0 && m.space.filesFree <= m.space.files { // some have no fixed number of them
+				s.SetUint(telemetry.FSFiles, i, m.space.files)
+				s.SetUint(telemetry.FSFilesFree, i, m.space.filesFree)
+			}
 		}
 	}
 	if len(silent) > 0 {

@@ -32,6 +32,12 @@ type Config struct {
 	ReadOnly    bool         `yaml:"readonly"` // nothing can be done from here, only seen
 	Actions     Actions      `yaml:"actions"`
 	Recording   Recording    `yaml:"recording"`
+	Findings    Findings     `yaml:"findings"`
+}
+
+// Findings is which rules judge the fleet.
+type Findings struct {
+	Off []string `yaml:"off"` // ids of rules that are not asked: hw.pcie. Which there are, the caller of [Load] knows
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.

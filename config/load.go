@@ -32,8 +32,8 @@ func Path(getenv func(string) string, home string) string {
 }
 
 // Load reads the file at path over the defaults. A file that is not there gives the defaults, unless it must be there.
-// An error names file, line, key and what to write instead.
-func Load(path string, must bool) (Config, error) {
+// An error names file, line, key and what to write instead. Checks are of what only the caller knows; they answer as [Unknown] does.
+func Load(path string, must bool, checks ...func(Config) error) (Config, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return Default(), nil
@@ -49,7 +49,7 @@ func Load(path string, must bool) (Config, error) {
 	if len(text) > maxFileBytes {
 		return Config{}, fmt.Errorf("read configuration %s: it is larger than %d MiB", path, maxFileBytes>>20)
 	}
-	cfg, err := parse(text)
+	cfg, err := parse(text, checks...)
 	if err != nil {
 		return Config{}, fmt.Errorf("%s:%w", path, err) // the error begins with the line
 	}
@@ -57,7 +57,7 @@ func Load(path string, must bool) (Config, error) {
 }
 
 // parse reads a whole file over the defaults. Its errors begin with the line: `3: unknown key "refersh"`.
-func parse(text []byte) (Config, error) {
+func parse(text []byte, checks ...func(Config) error) (Config, error) {
 	cfg := Default()
 	decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.CustomUnmarshaler(parseDuration))
 	switch err := decoder.Decode(&cfg); {
@@ -66,11 +66,16 @@ func parse(text []byte) (Config, error) {
 	case err != nil:
 		return Config{}, explain(text, err)
 	}
-	if err := cfg.Validate(); err != nil {
-		return Config{}, explain(text, err)
+	for _, check := range append([]func(Config) error{Config.Validate}, checks...) {
+		if err := check(cfg); err != nil {
+			return Config{}, explain(text, err)
+		}
 	}
 	return cfg, nil
 }
+
+// Unknown is the error of a word under a key, written with dots and brackets (findings.off[0]), that is none of those there are. It names the nearest.
+func Unknown(key, word string, words []string) error { return wrong(key, "%s", notOneOf(word, words)) }
 
 func parseDuration(d *time.Duration, text []byte) error {
 	v, err := time.ParseDuration(strings.TrimSpace(string(text)))

@@ -32,6 +32,7 @@ layouts:
   - job: llama3-*
     layout: tp=8 pp=4 dp=16
   - {job: x, layout: "shard=8 replicate=-1"}
+findings: {off: [hw.pcie, waste.idle]}
 `
 
 func TestParse(t *testing.T) {
@@ -43,6 +44,7 @@ func TestParse(t *testing.T) {
 		Actions:   Actions{Audit: "~/audit.jsonl", Journal: true},
 		Recording: Recording{Findings: true, Folder: "~/incidents", MaxFiles: 5, MaxMegabytes: 100, MemoryMiB: 64},
 		Layouts:   Layouts{{"llama3-*", "tp=8 pp=4 dp=16"}, {"x", "shard=8 replicate=-1"}},
+		Findings:  Findings{Off: []string{"hw.pcie", "waste.idle"}},
 	}
 	got, err := parse([]byte(everything))
 	if err != nil {
@@ -170,4 +172,27 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("parse(%q) gives what is not valid: %v", text, err)
 		}
 	})
+}
+
+// What only the caller knows is checked by the caller, and told with its line.
+func TestLoadWithChecks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte("theme: light\nfindings:\n  off:\n    - hw.pcie\n    - hw.pci\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	known := func(c Config) error {
+		for i, id := range c.Findings.Off {
+			if id != "hw.pcie" {
+				return Unknown("findings.off["+string(rune('0'+i))+"]", id, []string{"hw.pcie", "job.hang"})
+			}
+		}
+		return nil
+	}
+	_, err := Load(path, true, known)
+	if want := path + `:5: findings.off[1]: "hw.pci" is not known: did you mean hw.pcie?`; err == nil || err.Error() != want {
+		t.Errorf("%v, wanted %s", err, want)
+	}
+	if c, err := Load(path, true); err != nil || len(c.Findings.Off) != 2 {
+		t.Errorf("%v, %v", c.Findings, err)
+	}
 }

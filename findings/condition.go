@@ -42,13 +42,14 @@ type keyTable [numConditions][maxSubjects]string
 
 func (t *keyTable) of(c condition, i int) string { return t[c][min(max(i, 0), maxSubjects-1)] }
 
-// remembered is a fleet.Memory with the names of conditions.
+// remembered is a fleet.Memory with the names of conditions, and which rules are asked.
 type remembered struct {
 	fleet.Memory
+	Set
 	names *keyTable
 }
 
-func remember(m fleet.Memory) remembered { return remembered{m, keys()} }
+func (s Set) remember(m fleet.Memory) remembered { return remembered{m, s, keys()} }
 
 // since is Memory.Since for a numbered subject.
 func (r remembered) since(c condition, i int, holds bool, at time.Time) time.Duration {

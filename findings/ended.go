@@ -19,11 +19,15 @@ const (
 )
 
 // ended says how long ago a job ended, how its scheduler says that it did, and what the kernel of one of its nodes said just before.
-func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) (v fleet.Verdict) {
+func (s Set) ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) (v fleet.Verdict) {
 	v = fleet.Verdict{State: fleet.JobEnded, Text: "ended " + ago(at.Sub(j.Ended))}
+	v.Rule = "job.ended"
 	defer func() {
 		if at.Sub(j.Ended) >= alarmFor {
 			v.Severity = min(v.Severity, fleet.Notice)
+		}
+		if !s.On("job.ended") {
+			v.Severity = fleet.Fine
 		}
 	}()
 	if t := j.Told; t != nil {
@@ -57,7 +61,7 @@ func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) (v fleet.
 	if cause == nil {
 		return v
 	}
-	v.Severity = max(fleet.Warning, cause.Class.Severity)
+	v.Severity, v.Evidence = max(fleet.Warning, cause.Class.Severity), []string{where + ": " + short(cause.Text, maxEvidence)}
 	gap := ":"
 	if strings.Contains(v.Text, ": ") {
 		gap = " ·"

@@ -7,9 +7,19 @@
 // fleet does not import this package: [Rules] is injected where the fleet is made.
 package findings
 
-import "foretop/fleet"
+import (
+	"time"
 
-// Rules are all rules, for fleet.Options.
-func Rules() fleet.Rules {
-	return fleet.Rules{Kernel: ClassifyKernel, Node: Node, Job: Job}
+	"foretop/fleet"
+)
+
+// Rules are all rules, for fleet.Options. What each is stands in [Table]; [Without] leaves some out.
+func Rules() fleet.Rules { return Set{}.Rules() }
+
+// Node lists what is wrong on a node, by all rules.
+func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem { return Set{}.Node(n, at, m) }
+
+// Job says how a job does, by all rules.
+func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+	return Set{}.Job(j, nodes, at, m)
 }

@@ -2,18 +2,17 @@ package findings
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"foretop/fleet"
 	"foretop/telemetry"
-	"foretop/telemetry/facts"
 )
 
 // Clock event reasons of NVML that slow a GPU down for a cause that is not its own power limit (nvml.h, nvmlClocksEventReasons).
 const (
+	swPowerCap   = 0x4 // but this one: its power limit
 	hwSlowdown   = 0x8
 	swThermal    = 0x20
 	hwThermal    = 0x40
@@ -46,6 +45,8 @@ type gpuRules struct {
 type peers struct {
 	eccOn   bool
 	linksUp fleet.Reading // of the one with the most
+	widest  fleet.Reading // PCIe, of the one with the widest link
+	limit   fleet.Reading // of power, of the one with the highest
 }
 
 func peersOf(n *fleet.Node) peers {
@@ -55,6 +56,12 @@ func peersOf(n *fleet.Node) peers {
 		p.eccOn = p.eccOn || s.ECCMode == 1
 		if s.LinksUp > p.linksUp {
 			p.linksUp = s.LinksUp
+		}
+		if s.PCIeWidth > p.widest {
+			p.widest = s.PCIeWidth
+		}
+		if l := n.GPUs[i].PowerLimitW; l > p.limit {
+			p.limit = l
 		}
 	}
 	return p
@@ -73,7 +80,12 @@ func (r *gpuRules) anyPeer(g *fleet.GPU, is func(*fleet.GPUSlow) bool) bool {
 // gpuProblems adds what is wrong with a node's GPUs.
 func gpuProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
 	if n.Inventory != nil {
-		found = unseenProblems(found, n.Inventory.UnseenGpus)
+		if m.On("hw.gpu-unseen") {
+			found = unseenProblems(found, n.Inventory.UnseenGpus)
+		}
+		if m.On("hw.gpu-missing") {
+			found = missingProblems(found, n, at, m)
+		}
 	}
 	if len(n.GPUs) == 0 {
 		return found
@@ -84,19 +96,27 @@ func gpuProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 		if r.status(g) {
 			continue // its other readings are old
 		}
-		r.throttle(g)
-		r.memory(g)
-		r.verdict(g)
-		r.fabric(g)
-		r.links(g)
-		r.pcie(g)
-		r.runs(g)
+		for k := range eachGPU {
+			if m.On(eachGPU[k].id) {
+				eachGPU[k].ask(&r, g)
+			}
+		}
 	}
 	return r.found
 }
 
-func (r *gpuRules) add(g *fleet.GPU, s fleet.Severity, text string, since time.Time) {
-	r.found = append(r.found, fleet.Problem{Severity: s, Text: "GPU" + strconv.Itoa(g.Index) + " " + text, GPU: g.Index, Port: -1, Since: since})
+// eachGPU are the rules that look at one GPU.
+var eachGPU = [...]struct {
+	id  string
+	ask func(*gpuRules, *fleet.GPU)
+}{
+	{"hw.throttle", (*gpuRules).throttle}, {"hw.ecc", (*gpuRules).ecc}, {"hw.remap", (*gpuRules).remap}, {"hw.ecc-mode", (*gpuRules).eccMode}, {"hw.recovery", (*gpuRules).verdict},
+	{"hw.fabric", (*gpuRules).fabric}, {"hw.nvlink", (*gpuRules).links}, {"hw.c2c", (*gpuRules).c2c}, {"hw.pcie", (*gpuRules).pcie}, {"hw.power-limit", (*gpuRules).powerLimit},
+	{"hw.gpu-reset", (*gpuRules).runs},
+}
+
+func (r *gpuRules) add(g *fleet.GPU, rule string, s fleet.Severity, text string, since time.Time, evidence ...string) {
+	r.found = append(r.found, fleet.Problem{Rule: rule, Severity: s, Text: "GPU" + strconv.Itoa(g.Index) + " " + text, GPU: g.Index, Port: -1, Since: since, Evidence: evidence})
 }
 
 // status says whether the GPU is out, and tells it.
@@ -120,7 +140,9 @@ func (r *gpuRules) status(g *fleet.GPU) bool {
 			text = "failing: " + note
 		}
 	}
-	r.add(g, fleet.Critical, text, r.began(since))
+	if r.m.On("hw.gpu-lost") {
+		r.add(g, "hw.gpu-lost", fleet.Critical, text, r.began(since), whoIs(g)...)
+	}
 	return true
 }
 
@@ -135,7 +157,7 @@ func (r *gpuRules) began(since time.Duration) time.Time {
 func (r *gpuRules) throttle(g *fleet.GPU) {
 	bits := max(0, g.ThrottleBits) & (hwSlowdown | swThermal | hwThermal | hwPowerBrake)
 	if since := r.m.since(gpuSlowed, g.Index, bits != 0, r.at); bits != 0 && since >= throttleFor {
-		r.add(g, fleet.Warning, "slowed: "+throttleWords(bits), r.began(since))
+		r.add(g, "hw.throttle", fleet.Warning, "slowed: "+throttleWords(bits), r.began(since), fmt.Sprintf("clock event reasons 0x%x %s", g.ThrottleBits, sinceWords(since)), heatOf(g))
 		return
 	}
 	if g.Detail == nil {
@@ -146,7 +168,7 @@ func (r *gpuRules) throttle(g *fleet.GPU) {
 		words string
 	}{{fleet.ThrottleHWThermal, "heat (hardware)"}, {fleet.ThrottlePowerBrake, "power brake"}, {fleet.ThrottleSWThermal, "heat (driver)"}, {fleet.ThrottleReliability, "voltage reliability"}} {
 		if pct := g.Detail.Throttle[c.cause].Pct; pct >= heldBackPct {
-			r.add(g, fleet.Notice, fmt.Sprintf("slowed %.0f %% of the time: %s", float64(pct), c.words), time.Time{})
+			r.add(g, "hw.throttle", fleet.Notice, fmt.Sprintf("slowed %.0f %% of the time: %s", float64(pct), c.words), time.Time{}, heatOf(g))
 			return
 		}
 	}
@@ -164,53 +186,70 @@ func throttleWords(bits int64) string {
 	return "hardware slowdown"
 }
 
-// memory judges memory and its protection. That a reset is due is the driver's to say, where it does.
-func (r *gpuRules) memory(g *fleet.GPU) {
+// ecc judges errors of memory that could not be corrected.
+func (r *gpuRules) ecc(g *fleet.GPU) {
 	s := g.Slow
 	never := time.Time{}
 	if s.ECCVolatileUncorrected > 0 {
-		r.add(g, fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(s.ECCVolatileUncorrected)), never)
+		r.add(g, "hw.ecc", fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(s.ECCVolatileUncorrected)), never,
+			"since the driver was loaded: "+counted(s.ECCVolatileUncorrected)+" uncorrected, "+counted(s.ECCVolatileCorrected)+" corrected; since the board was made: "+counted(s.ECCAggregateUncorrected)+" uncorrected")
 	} else if !s.ECCVolatileUncorrected.Known() {
 		r.partErrors(g)
 	}
 	if s.SRAMThresholdExceeded > 0 {
-		r.add(g, fleet.Critical, "SRAM errors beyond the maker's limit: replace it", never)
+		r.add(g, "hw.ecc", fleet.Critical, "SRAM errors beyond the maker's limit: replace it", never, "SRAM errors since the board was made: "+counted(s.SRAMUncorrected))
 	}
+}
+
+// remap judges how memory is mended. That a reset is due is the driver's to say, where it does.
+func (r *gpuRules) remap(g *fleet.GPU) {
+	s := g.Slow
+	never := time.Time{}
 	pending, when := fleet.Warning, "needs a reset"
 	if _, _, told := s.Recovery(); told {
 		pending, when = fleet.Notice, "done by the next reset"
 	}
 	switch {
 	case s.RemapFailure > 0:
-		r.add(g, fleet.Critical, "row remap failed: replace it", never)
+		r.add(g, "hw.remap", fleet.Critical, "row remap failed: replace it", never, remapped(s))
 	case s.RemapPending > 0:
-		r.add(g, pending, "row remap pending: "+when, never)
+		r.add(g, "hw.remap", pending, "row remap pending: "+when, never, remapped(s))
 	}
 	if s.RetiredPending > 0 {
-		r.add(g, pending, "page retirement pending: "+when, never)
+		r.add(g, "hw.remap", pending, "page retirement pending: "+when, never, "pages retired for double-bit errors: "+counted(s.RetiredPagesUncorrected))
 	}
+}
+
+// remapped is how many rows were replaced, as evidence.
+func remapped(s *fleet.GPUSlow) string {
+	return "rows remapped for uncorrectable errors: " + counted(s.RemappedUncorrected) + ", for corrected ones: " + counted(s.RemappedCorrected)
+}
+
+func (r *gpuRules) eccMode(g *fleet.GPU) {
+	s := g.Slow
 	if s.ECCMode == 0 && r.peers.eccOn && r.anyPeer(g, func(o *fleet.GPUSlow) bool { return o.ECCMode == 1 }) {
-		r.add(g, fleet.Warning, "ECC is off, unlike its peers", never)
+		r.add(g, "hw.ecc-mode", fleet.Warning, "ECC is off, unlike its peers", time.Time{}, "ECC mode 0, of others of the same name 1")
 	}
 }
 
 // partErrors tells errors that are counted by the parts of a GPU alone.
 func (r *gpuRules) partErrors(g *fleet.GPU) {
-	total := fleet.Reading(0)
+	total, parts := fleet.Reading(0), []string(nil)
 	for i := range r.node.Parts {
 		if p := &r.node.Parts[i]; p.GPU == g.Index && p.ECCUncorrected > 0 {
 			total += p.ECCUncorrected
+			parts = append(parts, partName(p))
 		}
 	}
 	if total > 0 {
-		r.add(g, fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(total)), time.Time{})
+		r.add(g, "hw.ecc", fleet.Warning, fmt.Sprintf("ECC: %.0f uncorrected", float64(total)), time.Time{}, "counted by its parts: "+list(parts))
 	}
 }
 
 // verdict tells what the driver itself asks for.
 func (r *gpuRules) verdict(g *fleet.GPU) {
 	if says, severity, _ := g.Slow.Recovery(); severity > fleet.Fine {
-		r.add(g, severity, "driver asks: "+says, time.Time{})
+		r.add(g, "hw.recovery", severity, "driver asks: "+says, time.Time{}, "NVML recovery action "+strconv.Itoa(g.Slow.RecoveryAction))
 	}
 }
 
@@ -229,13 +268,13 @@ func (r *gpuRules) fabric(g *fleet.GPU) {
 	}
 	switch {
 	case ready && bad != "":
-		r.add(g, fleet.Warning, "NVLink fabric: "+bad[len(", "):], s.FabricSince)
+		r.add(g, "hw.fabric", fleet.Warning, "NVLink fabric: "+bad[len(", "):], s.FabricSince, fmt.Sprintf("fabric health mask 0x%x", s.FabricHealthBits))
 	case !ready && (s.FabricStatus > 0 || r.at.Sub(s.FabricSince) >= fabricFor):
-		r.add(g, fleet.Critical, "cannot use NVLink: "+s.FabricWords()+bad, s.FabricSince)
+		r.add(g, "hw.fabric", fleet.Critical, "cannot use NVLink: "+s.FabricWords()+bad, s.FabricSince, fmt.Sprintf("fabric state %d, status %d", s.FabricState, s.FabricStatus))
 	}
 }
 
-// links judges NVLink, xGMI and the way to the CPU. A link that was never up, here or on a peer, may simply not be wired.
+// links judges NVLink and xGMI. A link that was never up, here or on a peer, may simply not be wired.
 func (r *gpuRules) links(g *fleet.GPU) {
 	s := g.Slow
 	name := linkName(g)
@@ -252,13 +291,17 @@ func (r *gpuRules) links(g *fleet.GPU) {
 			if n := len(s.LinksDown); n <= 6 && n == int(down) {
 				text += ": " + strings.Trim(fmt.Sprint(s.LinksDown), "[]")
 			}
-			r.add(g, fleet.Warning, text, time.Time{})
+			r.add(g, "hw.nvlink", fleet.Warning, text, time.Time{}, fmt.Sprintf("%.0f up; the most here or on a peer: %.0f", float64(s.LinksUp), float64(most)))
 		}
 	}
-	if s.C2CLinksUp < s.C2CLinks {
-		r.add(g, fleet.Warning, fmt.Sprintf("link to the CPU: %.0f of %.0f down", float64(s.C2CLinks-s.C2CLinksUp), float64(s.C2CLinks)), time.Time{})
-	}
 	r.linkErrors(g, name)
+}
+
+// c2c judges the way to the CPU.
+func (r *gpuRules) c2c(g *fleet.GPU) {
+	if s := g.Slow; s.C2CLinksUp < s.C2CLinks {
+		r.add(g, "hw.c2c", fleet.Warning, fmt.Sprintf("link to the CPU: %.0f of %.0f down", float64(s.C2CLinks-s.C2CLinksUp), float64(s.C2CLinks)), time.Time{}, "C2C links up: "+counted(s.C2CLinksUp))
+	}
 }
 
 func linkName(g *fleet.GPU) string {
@@ -296,7 +339,8 @@ func (r *gpuRules) linkErrors(g *fleet.GPU, name string) {
 			last = c.rise.At
 		}
 	}
-	r.add(g, severity, name+": "+strings.Join(words, ", ")+r.when(last), last)
+	r.add(g, "hw.nvlink", severity, name+": "+strings.Join(words, ", ")+r.when(last), last,
+		"totals: "+counted(s.NVLinkRecoveries.Total)+" recoveries, "+counted(s.NVLinkCRCErrors.Total)+" CRC errors, "+counted(s.NVLinkReplays.Total)+" replays")
 }
 
 // when is ", 12 min ago" for what has calmed since.
@@ -305,58 +349,4 @@ func (r *gpuRules) when(last time.Time) string {
 		return ", " + ago(quiet)
 	}
 	return ""
-}
-
-func (r *gpuRules) pcie(g *fleet.GPU) {
-	s := g.Slow
-	if s.PCIeWidth > 0 && s.PCIeWidth < s.PCIeWidthMax {
-		r.add(g, fleet.Warning, fmt.Sprintf("PCIe ×%.0f of ×%.0f", float64(s.PCIeWidth), float64(s.PCIeWidthMax)), time.Time{})
-	}
-	if !s.PCIeLowSince.IsZero() && r.at.Sub(s.PCIeLowSince) >= slowLinkFor {
-		r.add(g, fleet.Warning, fmt.Sprintf("PCIe generation %.0f of %.0f under load", float64(s.PCIeGen), float64(s.PCIeGenMax)), s.PCIeLowSince)
-	}
-}
-
-// runs tells resets that nobody asked us for, and runs that failed.
-func (r *gpuRules) runs(g *fleet.GPU) {
-	if c := &g.Slow.Resets; c.Grew > 0 {
-		r.calming(g, c, "was reset")
-	}
-	if c := &g.Slow.ExecErrors; c.Grew > 0 {
-		r.calming(g, c, "runs failed")
-	}
-}
-
-// calming tells a counter that grew: a warning until it was quiet for calmAfter, then a notice.
-func (r *gpuRules) calming(g *fleet.GPU, c *fleet.Rise, words string) {
-	severity := fleet.Warning
-	if r.at.Sub(c.At) >= calmAfter {
-		severity = fleet.Notice
-	}
-	r.add(g, severity, fmt.Sprintf("%s ×%.0f%s", words, float64(c.Grew), r.when(c.At)), c.At)
-}
-
-// unseenProblems tells accelerators on the bus that nobody lets us look at. They are not lost: they are not ours, or not checked.
-func unseenProblems(found []fleet.Problem, unseen []*facts.UnseenGPU) []fleet.Problem {
-	for i, u := range unseen {
-		same := func(o *facts.UnseenGPU) bool { return o.Why == u.Why }
-		if slices.ContainsFunc(unseen[:i], same) {
-			continue
-		}
-		n := 0
-		for _, o := range unseen {
-			if same(o) {
-				n++
-			}
-		}
-		text, why := strconv.Itoa(n)+" more GPUs on the bus: not checked", short(u.Why, 60)
-		if n == 1 {
-			text = "1 more GPU on the bus: not checked"
-		}
-		if why != "" {
-			text += ", " + why
-		}
-		found = append(found, problem(fleet.Notice, text))
-	}
-	return found
 }

@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,13 +16,17 @@ import (
 const startingFor = time.Minute
 
 // Job says how a job does: the worst of what is found, in words.
-func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+func (s Set) Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
 	if !j.Ended.IsZero() {
-		return ended(j, nodes, at)
+		return s.ended(j, nodes, at)
 	}
 	worst := fleet.Verdict{State: fleet.JobRunning, Text: "running"}
 	j.Findings = nil
 	consider := func(v fleet.Verdict) {
+		if v.Rule != "" && !s.On(v.Rule) {
+			return
+		}
+		v = advise(v)
 		if v.Text != "" && v.State != fleet.JobRunning || v.Severity > fleet.Fine {
 			j.Findings = append(j.Findings, v)
 		}
@@ -29,8 +34,15 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 			worst = v
 		}
 	}
+	ask := func(rule string, eval func() fleet.Verdict) {
+		if s.On(rule) {
+			v := eval()
+			v.Rule = cmp.Or(v.Rule, rule)
+			consider(v)
+		}
+	}
 	reach, live := reached(j, nodes)
-	consider(reach)
+	ask("job.nodes-lost", func() fleet.Verdict { return reach })
 	for _, v := range scheduled(j, nodes, at, m) {
 		consider(v)
 	}
@@ -38,20 +50,22 @@ func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m flee
 		return worst
 	}
 	seen := look(j)
-	consider(noProgress(seen, at, m))
-	consider(broken(j, nodes))
-	consider(hurt(j, nodes))
-	consider(missing(j, at, m))
-	consider(leftovers(j, at, m))
-	consider(differing(j))
-	consider(unlike(seen, at, m))
-	consider(idle(j))
+	ask("job.hang", func() fleet.Verdict { return noProgress(seen, at, m) })
+	ask("job.gpu-broken", func() fleet.Verdict { return broken(j, nodes) })
+	ask("job.hurt", func() fleet.Verdict { return hurt(j, nodes) })
+	ask("job.missing", func() fleet.Verdict { return missing(j, at, m) })
+	ask("job.leftovers", func() fleet.Verdict { return leftovers(j, at, m) })
+	ask("job.libraries", func() fleet.Verdict { return differing(j) })
+	ask("job.straggler", func() fleet.Verdict { return unlike(seen, at, m) })
+	ask("waste.idle", func() fleet.Verdict { return idle(j) })
+	ask("waste.partial", func() fleet.Verdict { return partial(j) })
+	ask("waste.wrong-nic", func() fleet.Verdict { return wrongNIC(j, nodes, at, m) })
 	switch {
 	case len(seen.gpus) == 0 || seen.read > 0:
 	case seen.told == 0:
-		consider(fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
+		consider(fleet.Verdict{Rule: "job.unchecked", State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
 	default: // a kind that does not tell both use and power, or a part of a GPU
-		consider(fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
+		consider(fleet.Verdict{Rule: "job.unchecked", State: fleet.JobRunning, Text: "running · progress not checked"})
 	}
 	return worst
 }
@@ -259,14 +273,6 @@ func differing(j *fleet.Job) fleet.Verdict {
 		}
 	}
 	return fleet.Verdict{}
-}
-
-// idle says how many of the GPUs are held and unused.
-func idle(j *fleet.Job) fleet.Verdict {
-	if j.IdleGPUs == 0 {
-		return fleet.Verdict{}
-	}
-	return fleet.Verdict{State: fleet.JobIdle, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d GPUs idle", j.IdleGPUs, len(j.GPUs))}
 }
 
 // list names a few.

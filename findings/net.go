@@ -16,6 +16,14 @@ type netSign struct {
 	text  string // %s is the rate
 }
 
+// rule is under which it is told: pauses and allowances are the fabric's, damage is the adapter's.
+func (s *netSign) rule() string {
+	if s.level <= fleet.Notice {
+		return "hw.congestion"
+	}
+	return "hw.nic"
+}
+
 var netSigns = [...]netSign{
 	{func(d *fleet.Net) fleet.Reading { return d.RxPFCPausePerS }, 1000, congestionFor, fleet.Notice, "congestion: the switch pauses it, %s times/s (PFC)"},
 	{func(d *fleet.Net) fleet.Reading { return d.TxPFCPausePerS }, 1000, congestionFor, fleet.Notice, "congestion: it pauses the switch, %s times/s (PFC): is this host slow?"},
@@ -32,18 +40,23 @@ const firstNetSign = numFixed + fabricCondition(len(portSigns)+len(portEvents)+l
 // netProblems adds what is wrong with network interfaces: a member of a bond that is down while others are not, and what drivers count. Whether an interface
 // without a bond should be up nobody knows but its administrator.
 func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
+	if !m.On("hw.nic") && !m.On("hw.congestion") {
+		return found
+	}
 	for i := range n.Nets {
 		d := &n.Nets[i]
 		if !d.Physical {
 			continue
 		}
-		add := func(s fleet.Severity, text string, since time.Time) {
-			p := problem(s, d.Name+" "+text)
-			p.Since = since
-			found = append(found, p)
+		add := func(rule string, s fleet.Severity, text string, since time.Time) {
+			p := problem(rule, s, d.Name+" "+text)
+			p.Since, p.Evidence = since, []string{netEvidence(d)}
+			if m.On(rule) {
+				found = append(found, p)
+			}
 		}
 		if s, text := m.bondMember(n, d, i, at); text != "" {
-			add(s, text, time.Time{})
+			add("hw.nic", s, text, time.Time{})
 		}
 		marked := false
 		for k := range netSigns {
@@ -58,11 +71,17 @@ func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 			rate := s.of(d)
 			holds := float64(rate) > s.above
 			if lasts := m.held(firstNetSign+fabricCondition(k), i, holds, at); holds && lasts >= s.lasts {
-				add(s.level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
+				add(s.rule(), s.level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
 			}
 		}
 	}
 	return found
+}
+
+// netEvidence is what an interface is and has counted.
+func netEvidence(d *fleet.Net) string {
+	return fmt.Sprintf("driver %s, %s Mb/s, totals: rx_errors %s, tx_errors %s, rx_dropped %s, carrier_changes %s", d.Driver, counted(d.SpeedMbps), counted(d.RxErrors), counted(d.TxErrors),
+		counted(d.RxDropped), counted(d.CarrierChanges))
 }
 
 // bondMember says that a member of a bond is down while the bond is not: half of its links, and no spare, are gone. One that was never up since we look may

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"foretop/fleet"
-	"foretop/telemetry/facts"
 )
 
 // How long what a kernel line said stays a problem. Nothing says that a dead GPU lives again but a reboot, which empties the log.
@@ -20,19 +19,22 @@ const (
 )
 
 // Node lists what is wrong on a node, worst first. Of a node that is not live only what its kernel said counts: its last readings are no longer true.
-func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
-	found := kernelProblems(nil, n, at)
-	found = scheduledProblems(found, n, at, m)
-	r := remember(m)
+func (s Set) Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
+	r := s.remember(m)
+	found := s.kernelProblems(nil, n, at)
+	found = s.scheduledProblems(found, n, at, m)
 	if n.State == fleet.Live || n.State == fleet.Stale {
 		found = gpuProblems(found, n, at, r)
 		for i := range n.Ports {
 			found = portProblems(found, n, i, at, r)
 		}
 		found = netProblems(found, n, at, r)
-		found = hostProblems(found, n)
-		found = sourceProblems(found, n)
+		found = hostProblems(found, n, at, r)
+		found = s.hungProblems(found, n)
+		found = s.sourceProblems(found, n)
+		found = peerProblems(found, n)
 	}
+	complete(found)
 	slices.SortStableFunc(found, func(a, b fleet.Problem) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.GPU, b.GPU), cmp.Compare(a.Text, b.Text))
 	})
@@ -40,9 +42,12 @@ func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 }
 
 // problem is one of the node as a whole.
-func problem(s fleet.Severity, text string) fleet.Problem {
-	return fleet.Problem{Severity: s, Text: text, GPU: -1, Port: -1}
+func problem(rule string, s fleet.Severity, text string) fleet.Problem {
+	return fleet.Problem{Rule: rule, Severity: s, Text: text, GPU: -1, Port: -1}
 }
+
+// maxEvidence bounds a line of evidence, in bytes.
+const maxEvidence = 240
 
 // lineKey is what makes kernel lines one problem.
 type lineKey struct {
@@ -52,7 +57,7 @@ type lineKey struct {
 
 // kernelProblems makes problems of the kernel's lines: equal ones are one with a count, those that the kernel took back are none. What a driver told of an
 // Xid by itself, where the log has no line of it, counts as a line.
-func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.Problem {
+func (s Set) kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.Problem {
 	type group struct {
 		line  *fleet.KernelLine
 		count int
@@ -63,7 +68,7 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 	for i := range n.Kernel {
 		l := &n.Kernel[i]
 		c := &l.Class
-		if c.Kind == "" || c.Text == "" || c.Kind == "oom" && c.Severity < fleet.Warning || at.Sub(l.At) > lasting(c.Severity) {
+		if c.Kind == "" || c.Text == "" || !s.On(kernelRule(c.Kind)) || c.Kind == "oom" && c.Severity < fleet.Warning || at.Sub(l.At) > lasting(c.Severity) {
 			continue // the words around an OOM kill are none
 		}
 		if c.Severity == fleet.Fine { // well again
@@ -96,8 +101,9 @@ func kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.
 		if g.line == nil {
 			continue
 		}
-		p := problem(g.line.Class.Severity, lineText(g.line))
-		p.GPU, p.Since, p.Cause = g.line.GPU, g.since, g.line.Class.Cause
+		p := problem(kernelRule(g.line.Class.Kind), g.line.Class.Severity, lineText(g.line))
+		p.GPU, p.Since, p.Cause, p.Remedy = g.line.GPU, g.since, g.line.Class.Cause, g.line.Class.Action
+		p.Evidence = []string{short(g.line.Text, maxEvidence)}
 		if g.count > 1 {
 			p.Text += fmt.Sprintf(" ×%d", g.count)
 		}
@@ -148,74 +154,4 @@ func lineText(l *fleet.KernelLine) string {
 		return subject + " " + l.Class.PCI + ": " + what
 	}
 	return l.Class.Text
-}
-
-// Bounds of a file system and of memory that is as good as full.
-const (
-	fsFullPct     = 95
-	memoryFullPct = 97
-)
-
-func hostProblems(found []fleet.Problem, n *fleet.Node) []fleet.Problem {
-	for i := range n.FS {
-		f := &n.FS[i]
-		free := f.AvailableBytes.Share(f.SizeBytes)
-		if !free.Known() || 100-free < fsFullPct || fullByNature(f.Type) {
-			continue
-		}
-		s := fleet.Warning
-		if f.AvailableBytes < 1<<20 {
-			s = fleet.Critical
-		}
-		found = append(found, problem(s, fmt.Sprintf("%s %.0f %% full", f.Mount, float64(100-free))))
-	}
-	if used := n.Host.MemUsedBytes.Share(n.Host.MemTotalBytes); used.Known() && used >= memoryFullPct {
-		found = append(found, problem(fleet.Warning, fmt.Sprintf("memory %.0f %% used", float64(used))))
-	}
-	return found
-}
-
-// fullByNature: images that are mounted read-only have no free space, ever.
-func fullByNature(fs string) bool {
-	switch fs {
-	case "squashfs", "iso9660", "erofs", "cramfs", "udf":
-		return true
-	}
-	return false
-}
-
-// sourceProblems says what could not be looked at.
-func sourceProblems(found []fleet.Problem, n *fleet.Node) []fleet.Problem {
-	for i := range n.Sources {
-		s := &n.Sources[i]
-		name := s.Name
-		if name == fleet.KernelLogSource {
-			name = "kernel log"
-		}
-		switch s.State {
-		case facts.SourceState_SOURCE_DENIED:
-			text := name + ": not checked, no permission"
-			if s.Name == fleet.KernelLogSource && n.XidEvents {
-				text += "; Xids are, by NVML's events"
-			}
-			found = append(found, problem(fleet.Notice, text))
-		case facts.SourceState_SOURCE_FAILING:
-			text := name + ": not checked, failing"
-			if s.Text != "" {
-				text = name + ": " + short(s.Text, 80)
-			}
-			found = append(found, problem(fleet.Notice, text))
-		case facts.SourceState_SOURCE_STUCK:
-			found = append(found, problem(fleet.Warning, name+": stuck"+seconds(float64(s.StuckS.Or(0)))))
-		}
-	}
-	return found
-}
-
-// seconds is " 41 s", or nothing for less than one.
-func seconds(s float64) string {
-	if s < 1 {
-		return ""
-	}
-	return fmt.Sprintf(" %.0f s", s)
 }

@@ -23,8 +23,10 @@ const flapFor = time.Hour
 // portProblems adds what is wrong with one RDMA port. A port that was down ever since we look may simply have no cable: that is a notice.
 func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m remembered) []fleet.Problem {
 	p := &n.Ports[i]
-	add := func(s fleet.Severity, text string, since time.Time) {
-		found = append(found, fleet.Problem{Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since})
+	add := func(rule string, s fleet.Severity, text string, since time.Time) {
+		if m.On(rule) {
+			found = append(found, fleet.Problem{Rule: rule, Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since, Evidence: portEvidence(p)})
+		}
 	}
 	wasActive := m.names.of(portWasActive, i)
 	down := m.since(portNotActive, i, p.State == portDown || p.State == portInit || p.State == portArmed, at)
@@ -33,31 +35,46 @@ func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m r
 		m.Since(wasActive, true, at)
 	case portDown:
 		if _, was := m.Memory[wasActive]; was {
-			add(fleet.Critical, "down", at.Add(-down))
+			add("hw.port-down", fleet.Critical, "down", at.Add(-down))
 		} else if p.PhysState != physDisabled {
-			add(fleet.Notice, "down", time.Time{})
+			add("hw.port-down", fleet.Notice, "down", time.Time{})
 		}
 	case portInit, portArmed:
 		text := "not yet active"
 		if p.LinkLayer == "InfiniBand" {
 			text = "INIT: no subnet manager?"
 		}
-		add(fleet.Warning, text, at.Add(-down))
+		add("hw.port-down", fleet.Warning, text, at.Add(-down))
 	}
-	if n, last := m.downed(i, p.LinkDowned, at); n > 0 && at.Sub(last) < flapFor {
+	if !m.On("hw.port-flap") {
+	} else if n, last := m.downed(i, p.LinkDowned, at); n > 0 && at.Sub(last) < flapFor {
 		s, text := fleet.Warning, fmt.Sprintf("link went down ×%d", n)
 		if quiet := at.Sub(last); quiet >= calmAfter {
 			s, text = fleet.Notice, text+", "+ago(quiet)
 		}
-		add(s, text, last)
+		add("hw.port-flap", s, text, last)
 	}
-	if s, text, since := m.slower(n, i, at); text != "" {
-		add(s, text, since)
+	if !m.On("hw.port-rate") {
+	} else if s, text, since := m.slower(n, i, at); text != "" {
+		add("hw.port-rate", s, text, since)
 	}
 	if text := pcieText(p); text != "" {
-		add(fleet.Warning, text, time.Time{})
+		add("hw.pcie", fleet.Warning, text, time.Time{})
 	}
 	return portSignProblems(found, p, i, at, m)
+}
+
+// portEvidence is what a port is, for whoever goes to the rack.
+func portEvidence(p *fleet.Port) []string {
+	words := fmt.Sprintf("state %d, phys_state %d, %s Gb/s, link_downed %s", p.State, p.PhysState, gbps(p.RateMbps), counted(p.LinkDowned))
+	if f := p.Fact; f != nil {
+		for _, w := range []struct{ what, is string }{{", PCI ", f.Pci}, {", GUID ", f.Guid}, {", ", f.Netdev}} {
+			if w.is != "" {
+				words += w.what + w.is
+			}
+		}
+	}
+	return []string{short(words, maxEvidence)}
 }
 
 // pcieText says that the adapter's PCIe link is less than what the adapter and its slot can; "" while it is not.
@@ -96,7 +113,7 @@ func (r remembered) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity
 	peers, faster, most := 0, 0, fleet.Reading(0)
 	for j := range n.Ports {
 		q := &n.Ports[j]
-		if j == i || q.State != portActive || !(q.RateMbps > 0) || !q.SameKind(p) {
+		if j == i || q.State != portActive || !(q.RateMbps > 0) || !q.Like(p) {
 			continue
 		}
 		peers++
@@ -115,6 +132,9 @@ func (r remembered) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity
 
 // gbps is a rate in Mbit/s as Gbit/s.
 func gbps(mbps fleet.Reading) string {
+	if !mbps.Known() {
+		return "–"
+	}
 	if mbps < 10_000 {
 		return fmt.Sprintf("%.1f", float64(mbps)/1000)
 	}

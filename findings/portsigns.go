@@ -66,14 +66,20 @@ const symbolErrorsAnHour = 120
 
 // portSignProblems adds what a port's counters say: damage that grows, congestion, counters that say nothing any more.
 func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m remembered) []fleet.Problem {
-	add := func(s fleet.Severity, text string, since time.Time) {
-		found = append(found, fleet.Problem{Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since})
+	damage, congested := m.On("hw.port-errors"), m.On("hw.congestion")
+	if !damage && !congested {
+		return found
+	}
+	add := func(rule string, s fleet.Severity, text string, since time.Time) {
+		if m.On(rule) {
+			found = append(found, fleet.Problem{Rule: rule, Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since, Evidence: countersEvidence(p)})
+		}
 	}
 	if text := stoppedText(p); text != "" {
-		add(fleet.Notice, text, time.Time{})
+		add("hw.port-errors", fleet.Notice, text, time.Time{})
 	}
 	if text, since := m.symbolHour(p, i, at); text != "" && !(float64(p.ErrorPerS(telemetry.PortSymbolError)) > portSigns[0].above) {
-		add(fleet.Warning, text, since)
+		add("hw.port-errors", fleet.Warning, text, since)
 	}
 	signs := congestionSigns(p)
 	if !unwell(p) && signs == (congestion{}) {
@@ -94,23 +100,29 @@ func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time,
 		if s.metric == telemetry.PortRNRNakRetryErr && lasts >= keepsGrowing {
 			level = fleet.Critical
 		}
-		add(level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
+		add("hw.port-errors", level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
 	}
 	for k := range portEvents {
 		e := &portEvents[k]
 		last, level, text := m.lastly(numFixed+fabricCondition(len(portSigns)+k), i, p.ErrorPerS(e.metric) > 0, e.level, at)
 		if marked = marked || !last.IsZero(); level > fleet.Fine {
-			add(level, e.text+text, last)
+			add("hw.port-errors", level, e.text+text, last)
 		}
 	}
 	for k, text := range signs {
 		lasts := m.held(numFixed+fabricCondition(len(portSigns)+len(portEvents)+k), i, text != "", at)
 		if marked = marked || text != ""; text != "" && lasts >= congestionFor {
-			add(fleet.Notice, "congestion: "+text, at.Add(-lasts))
+			add("hw.congestion", fleet.Notice, "congestion: "+text, at.Add(-lasts))
 		}
 	}
 	m.held(portMarked, i, marked, at)
 	return found
+}
+
+// countersEvidence are the totals that say most of a link.
+func countersEvidence(p *fleet.Port) []string {
+	return []string{fmt.Sprintf("totals: symbol_error %s, link_error_recovery %s, link_downed %s, port_rcv_errors %s, port_xmit_discards %s, out_of_sequence %s", counted(p.SymbolError),
+		counted(p.LinkErrorRecovery), counted(p.LinkDowned), counted(p.RcvErrors), counted(p.XmitDiscards), counted(p.OutOfSequence))}
 }
 
 // unwell says whether any counter of damage grows.

@@ -32,11 +32,16 @@ const (
 
 // scheduledProblems says what a node's scheduler says of it, and where that differs from what is seen. Whether there is such a node for a scheduler that is asked is
 // known only where the node is joined; where that is not sure, it is not checked.
-func scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
+func (set Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 	for i := range n.Scheduled {
 		s := &n.Scheduled[i]
 		if s.Node == nil {
-			found = append(found, problem(fleet.Notice, s.Kind+": not checked, "+s.Why))
+			if set.On("scheduler.unjoined") {
+				found = append(found, problem("scheduler.unjoined", fleet.Notice, s.Kind+": not checked, "+s.Why))
+			}
+			continue
+		}
+		if !set.On("scheduler.node") {
 			continue
 		}
 		lives := m.Since(rememberLives+s.Kind, n.State == fleet.Live && s.Node.Condition >= schedulers.Unreachable, at)
@@ -44,13 +49,16 @@ func scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fle
 			found = append(found, p)
 		}
 	}
+	if !set.On("waste.strangers") {
+		return found
+	}
 	return strangers(found, n, at, m)
 }
 
 // conditionProblem is what a node's condition in its scheduler means to somebody who looks for the reason why nothing starts there.
 // lives is for how long it has been live here though its scheduler does not use it.
 func conditionProblem(s *fleet.ScheduledNode, lives time.Duration, at time.Time) (fleet.Problem, bool) {
-	p := problem(fleet.Notice, s.Kind+": "+s.Node.Condition.String())
+	p := problem("scheduler.node", fleet.Notice, s.Kind+": "+s.Node.Condition.String())
 	switch s.Node.Condition {
 	case schedulers.Draining, schedulers.Drained:
 	case schedulers.Down, schedulers.Unreachable:
@@ -64,7 +72,7 @@ func conditionProblem(s *fleet.ScheduledNode, lives time.Duration, at time.Time)
 	if why := reasonWords(s.Node, at); why != "" {
 		p.Text += ": " + why
 	}
-	p.Since = s.Node.ReasonAt
+	p.Since, p.Evidence = s.Node.ReasonAt, []string{short(s.Node.State+" "+s.Node.Reason, maxEvidence)}
 	return p, true
 }
 
@@ -120,8 +128,8 @@ func strangers(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memor
 	if who == "" {
 		who = "somebody"
 	}
-	p := problem(fleet.Warning, fmt.Sprintf("%s by %s with no job of %s", held(len(gpus)), who, kind))
-	p.Since = at.Add(-since)
+	p := problem("waste.strangers", fleet.Warning, fmt.Sprintf("%s by %s with no job of %s", held(len(gpus)), who, kind))
+	p.Since, p.Evidence = at.Add(-since), []string{"their processes: " + thoseOf(n, func(p *fleet.Process) bool { return len(p.Held) > 0 && p.Scheduler == "" && p.GetUser() != "root" })}
 	return append(found, p)
 }
 
@@ -143,37 +151,41 @@ func scheduled(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fle
 	}
 	absent := m.Since(rememberUnseen, !seen && t != nil && t.Phase == schedulers.Running, at)
 	var out []fleet.Verdict
-	say := func(state fleet.JobState, s fleet.Severity, format string, args ...any) {
-		out = append(out, fleet.Verdict{State: state, Severity: s, Text: fmt.Sprintf(format, args...)})
+	say := func(rule string, state fleet.JobState, s fleet.Severity, format string, args ...any) {
+		out = append(out, fleet.Verdict{Rule: rule, State: state, Severity: s, Text: fmt.Sprintf(format, args...)})
 	}
 	if gone && seen && over >= leftoverFor {
 		what := j.Scheduler + " knows of no such job"
 		if t != nil {
 			what = fmt.Sprintf("%s says that it ended (%s)", t.Kind, endWords(t))
 		}
-		say(fleet.JobSuspect, fleet.Warning, "left over: %s, its processes hold %d GPUs", what, len(j.GPUs))
+		say("scheduler.leftover", fleet.JobSuspect, fleet.Warning, "left over: %s, its processes hold %d GPUs", what, len(j.GPUs))
 	}
 	if t == nil {
 		return out
 	}
 	switch t.Phase {
 	case schedulers.Suspended:
-		say(fleet.JobSuspect, fleet.Notice, "suspended by %s%s", t.Kind, inBrackets(t.Reason))
+		say("scheduler.suspended", fleet.JobSuspect, fleet.Notice, "suspended by %s%s", t.Kind, inBrackets(t.Reason))
 	case schedulers.Completing:
 		if d := at.Sub(t.EndAt); !t.EndAt.IsZero() && d >= completingFor {
-			say(fleet.JobSuspect, fleet.Warning, "completing for %s: an epilog that does not end, or a process that cannot be killed?", long(d))
+			say("scheduler.completing", fleet.JobSuspect, fleet.Warning, "completing for %s: an epilog that does not end, or a process that cannot be killed?", long(d))
 		} else if !seen {
-			say(fleet.JobRunning, fleet.Notice, "completing")
+			say("scheduler.completing", fleet.JobRunning, fleet.Notice, "completing")
 		}
 	}
-	if v := downBelow(t, nodes); v.Text != "" {
+	as := func(rule string, v fleet.Verdict) {
+		v.Rule = rule
 		out = append(out, v)
 	}
+	if v := downBelow(t, nodes); v.Text != "" {
+		as("scheduler.node-down", v)
+	}
 	if t.Phase == schedulers.Running && !seen {
-		out = append(out, unseen(j, nodes, at, m, absent))
+		as("scheduler.unseen", unseen(j, nodes, at, m, absent))
 	}
 	if len(t.Elsewhere) > 0 && len(t.Watched) > 0 {
-		out = append(out, elsewhere(j))
+		as("scheduler.elsewhere", elsewhere(j))
 	}
 	return out
 }

@@ -31,6 +31,7 @@ type simNode struct {
 	enc      telemetry.Encoder
 	version  uint64
 	sequence uint64
+	noted    uint64 // version of what its sources say
 }
 
 func newSim(t testing.TB, nodes int, seed uint64, scenario string) *sim {
@@ -80,7 +81,7 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 		if n.boot != n.BootID(at) {
 			n.sequence = 0
 		}
-		n.up, n.boot, n.version, n.enc = true, n.BootID(at), 0, telemetry.Encoder{}
+		n.up, n.boot, n.version, n.noted, n.enc = true, n.BootID(at), 0, 0, telemetry.Encoder{}
 		s.fleet.SetStatus(n.Name(), fleet.Status{State: fleet.Live})
 		s.say(n, telemetry.KindHello, n.Hello(at), at)
 		s.say(n, telemetry.KindInventory, n.Inventory(), at)
@@ -92,6 +93,10 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 		version, list := n.Processes(at)
 		n.version = version
 		s.say(n, telemetry.KindProcesses, &facts.Processes{Whole: true, Set: list}, at)
+	}
+	if version, notes := n.Notes(at); version != n.noted {
+		n.noted = version
+		s.say(n, telemetry.KindSourceNotes, &facts.SourceNotes{Notes: notes}, at)
 	}
 	if lines := n.KernelLog(at, n.sequence); len(lines) > 0 {
 		n.sequence = lines[len(lines)-1].Sequence

@@ -42,10 +42,10 @@ func (p *Port) Kind() string {
 	return f.Driver + " " + f.HcaType + " " + f.BoardId + " " + p.LinkLayer
 }
 
-// SameKind says that two ports are of one Kind.
-func (p *Port) SameKind(q *Port) bool {
+// Like says that two ports are of one Kind.
+func (p *Port) Like(q *Port) bool {
 	f, g := p.fact(), q.fact()
-	return p.LinkLayer == q.LinkLayer && (f == g || f.Driver == g.Driver && f.HcaType == g.HcaType && f.BoardId == g.BoardId)
+	return p.LinkLayer == q.LinkLayer && f.BoardId == g.BoardId && f.HcaType == g.HcaType && f.Driver == g.Driver
 }
 
 // RateMaxFrom says whence RateMaxMbps is known: "ethtool" for the adapter's own word, "kind of device" for that of its fastest make.

@@ -55,16 +55,17 @@ type Fleet struct {
 	generation uint64  // of the set of nodes
 	size       atomic.Int64
 
-	publish  sync.Mutex // one publication at a time
-	sequence uint64
-	schedule scheduleBook
-	jobs     jobBook
-	users    userBook
-	logs     logBook
-	current  atomic.Pointer[Snapshot]
-	empty    atomic.Pointer[string]   // why there is no node
-	afar     atomic.Pointer[Overview] // what a metrics server said last; nil: none is asked
-	afarBook afarBook
+	publish    sync.Mutex // one publication at a time
+	sequence   uint64
+	schedule   scheduleBook
+	jobs       jobBook
+	users      userBook
+	comparison comparison
+	logs       logBook
+	current    atomic.Pointer[Snapshot]
+	empty      atomic.Pointer[string]   // why there is no node
+	afar       atomic.Pointer[Overview] // what a metrics server said last; nil: none is asked
+	afarBook   afarBook
 	// questions are those that are open beside host keys.
 	questions atomic.Pointer[[]Question]
 }

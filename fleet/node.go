@@ -57,6 +57,8 @@ type node struct {
 	viewAt      time.Time
 	heardAt     time.Time // when something of it last changed
 	jobsVersion uint64    // of the job book that the view was made with
+	unlike      []Problem // what the comparison with other nodes found
+	clock       clockSight
 
 	portErrorsMS int64 // the node's clock
 
@@ -88,7 +90,7 @@ func (g *groupTime) age(now time.Time) time.Duration {
 func (g *groupTime) stale(now time.Time) bool { return g.age(now) > max(staleAfter, 3*g.period) }
 
 func newNode(name string, now time.Time) *node {
-	return &node{name: name, since: now, changed: true, memory: Memory{}}
+	return &node{name: name, since: now, changed: true, memory: Memory{}, clock: clockSight{way: None()}}
 }
 
 func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time) (Reply, error) {
@@ -96,6 +98,7 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 	defer n.mu.Unlock()
 	n.lastFrame = at
 	n.changed, n.heardAt = true, at
+	n.clock.heard(at)
 	if !n.greeted && kind != telemetry.KindHello {
 		return Reply{}, &telemetry.Malformed{What: "a frame before hello"}
 	}
@@ -145,6 +148,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.hello, n.greeted = h, true
 	n.boot = at.Add(-time.Duration(h.MonoMs) * time.Millisecond)
 	n.pace = linkPace{}
+	n.clock.restart()
 	n.decoder = telemetry.Decoder{}
 	n.rates = telemetry.Rates{}
 	n.portErrors = nil
@@ -229,6 +233,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	}
 	n.rates.Update(&n.decoder)
 	n.lastData = at
+	n.clock.sample(n.decoder.State().Get(telemetry.WallOffsetMS, 0))
 	n.fresh.note(&n.decoder)
 	st := n.decoder.State()
 	if n.decoder.TouchedGroup(telemetry.GroupGPUSlow) {

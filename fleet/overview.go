@@ -101,6 +101,7 @@ func (n *node) leave(now time.Time) {
 	n.decoder, n.rates, n.fresh, n.slow, n.slowTold = fresh.decoder, fresh.rates, allFresh, nil, false
 	n.processes, n.kernel, n.xidEvents, n.notes, n.top = fresh.processes, fresh.kernel, false, nil, nil
 	n.groupAt, n.idleSince, n.busyFor, n.past, n.memory, n.shown, n.view = fresh.groupAt, nil, nil, nil, fresh.memory, nil, nil
+	n.unlike, n.clock = nil, clockSight{way: None()}
 	n.portErrors, n.counterDefs, n.nearest, n.nearBy, n.partAt, n.linkAt = nil, nil, nil, nil, nil, nil
 	n.processes.version, n.processes.dirty = processes+1, true
 	n.changed = true
@@ -128,7 +129,8 @@ func (n *node) viewAfar(f *Fleet, now time.Time) *Node {
 	v := &Node{
 		Name: n.name, State: o.State, Since: n.since, Attempt: n.status.Attempt, NextTry: n.status.NextTry, Banner: n.status.Banner,
 		Via: n.overseenBy, LastData: o.At, LastFrame: o.At, Inventory: o.Inventory, Host: o.Host, GPUs: append([]GPU(nil), o.GPUs...),
-		Kernel: n.xidsAfar, XidEvents: o.HearsXids, Scheduled: f.schedule.nodes[n.name], Self: Self{CPUPct: None(), RSSBytes: None(), SentBytesPerS: None()},
+		Kernel: n.xidsAfar, XidEvents: o.HearsXids, Unlike: n.unlike, ClockOffsetS: None(), ClockWayS: None(),
+		Scheduled: f.schedule.nodes[n.name], Self: Self{CPUPct: None(), RSSBytes: None(), SentBytesPerS: None()},
 	}
 	switch age := now.Sub(o.At); {
 	case age > n.overseenOld:
@@ -167,7 +169,7 @@ func AbsentHost() Host {
 		PSICPUSomePct: none, PSIMemorySomePct: none, PSIMemoryFullPct: none, PSIIOSomePct: none, PSIIOFullPct: none,
 		ProcsRunning: none, ProcsBlocked: none, Processes: none, MemTotalBytes: none, MemAvailableBytes: none, MemUsedBytes: none,
 		MemFreeBytes: none, MemCachedBytes: none, MemBuffersBytes: none, MemShmemBytes: none, MemDirtyBytes: none, MemSlabBytes: none,
-		SwapTotalBytes: none, SwapUsedBytes: none, HugePagesTotal: none, HugePagesFree: none, HugePageBytes: none, UptimeS: none,
+		SwapTotalBytes: none, SwapUsedBytes: none, HugePagesTotal: none, HugePagesFree: none, HugePageBytes: none, UptimeS: none, MemCorrected: none, MemUncorrected: none,
 	}
 }
 

@@ -26,6 +26,7 @@ func (f *Fleet) Publish() *Snapshot {
 		s.byName[n.name] = s.Nodes[i]
 	}
 	s.Jobs = f.withAfar(f.jobs.views(f, s, now), s, now)
+	f.compare(s, live, now)
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
 	s.Questions = f.questionsOf(s.Nodes)

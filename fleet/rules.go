@@ -11,6 +11,8 @@ type Rules struct {
 	Node func(n *Node, at time.Time, m Memory) []Problem
 	// Job says how a job does, and puts all that it finds into j.Findings. j's ranks, devices and means are filled in; nodes are found by name.
 	Job func(j *Job, nodes func(name string) *Node, at time.Time, m Memory) Verdict
+	// Fleet holds nodes against one another, every few seconds, and lists by node what is unlike its peers. Node is given it as Node.Unlike.
+	Fleet func(s *Snapshot, at time.Time, m Memory) map[string][]Problem
 }
 
 // KernelClass is what a kernel line says.

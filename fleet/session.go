@@ -88,6 +88,7 @@ func (s *session) answer(n *node, reply Reply, now time.Time) error {
 			return err
 		}
 		n.mu.Lock()
+		n.clock.ask(now)
 		s.greeted, s.detail = true, false
 		tell := n.detail && !s.telling
 		s.telling = s.telling || tell

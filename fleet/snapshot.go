@@ -187,9 +187,12 @@ type Node struct {
 	KernelUntold  uint64                // records of a flood that were only counted: too many kinds of them
 	XidEvents     bool                  // the driver tells Xids by itself, whether or not the kernel log may be read
 	Problems      []Problem             // worst first
-	Jobs          []string              // keys of jobs with ranks here
-	Scheduled     []ScheduledNode       // as schedulers know it; nearly always at most one
-	Self          Self
+	Unlike        []Problem             // of those, what the comparison with other nodes found: see Rules.Fleet
+	// ClockOffsetS is how far its wall clock is ahead of ours, at least, in seconds: what its samples took to come here makes it seem behind, by ClockWayS at most.
+	ClockOffsetS, ClockWayS Reading
+	Jobs                    []string        // keys of jobs with ranks here
+	Scheduled               []ScheduledNode // as schedulers know it; nearly always at most one
+	Self                    Self
 }
 
 // Age is how old the node's data is at the snapshot's time; negative: it has none.
@@ -221,6 +224,8 @@ type Host struct {
 	SwapTotalBytes, SwapUsedBytes                                                 Reading
 	HugePagesTotal, HugePagesFree, HugePageBytes                                  Reading
 	UptimeS                                                                       Reading
+	// Memory errors that the memory controllers counted since the machine started (EDAC).
+	MemCorrected, MemUncorrected Reading
 }
 
 // Disk is one block device.
@@ -236,6 +241,7 @@ type Disk struct {
 type Filesystem struct {
 	Mount, Device, Type       string
 	SizeBytes, AvailableBytes Reading
+	Files, FilesFree          Reading // inodes
 }
 
 // Core is one logical CPU, in percent of it.

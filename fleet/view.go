@@ -78,6 +78,8 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		Kernel: n.kernel.view(), KernelLost: n.kernel.lost, KernelUntold: n.kernel.untold, XidEvents: n.xidEvents,
 	}
 	n.viewState(v, f, now)
+	v.Unlike = n.unlike
+	v.ClockOffsetS, v.ClockWayS = n.clockOffset(), n.clock.way
 	v.Host = n.viewHost(st, now)
 	if n.inventory != nil {
 		v.GPUs = n.viewGPUs(f, st, shown.holders, now)
@@ -151,7 +153,7 @@ func (n *node) viewHost(st *telemetry.State, now time.Time) Host {
 		MemShmemBytes: get(telemetry.MemShmemBytes), MemDirtyBytes: get(telemetry.MemDirtyBytes), MemSlabBytes: get(telemetry.MemSlabBytes),
 		SwapTotalBytes: get(telemetry.SwapTotalBytes), SwapUsedBytes: get(telemetry.SwapTotalBytes) - get(telemetry.SwapFreeBytes),
 		HugePagesTotal: get(telemetry.HugePagesTotal), HugePagesFree: get(telemetry.HugePagesFree), HugePageBytes: get(telemetry.HugePageBytes),
-		UptimeS: get(telemetry.UptimeMS) / 1000,
+		UptimeS: get(telemetry.UptimeMS) / 1000, MemCorrected: get(telemetry.MemCorrectedErrors), MemUncorrected: get(telemetry.MemUncorrectedErrors),
 	}
 }
 

@@ -136,7 +136,8 @@ func (n *node) viewFS(st *telemetry.State) []Filesystem {
 	out := make([]Filesystem, len(n.inventory.Filesystems))
 	for i, inv := range n.inventory.Filesystems {
 		out[i] = Filesystem{Mount: inv.Mount, Device: inv.Device, Type: inv.Type,
-			SizeBytes: Reading(gauge(st, telemetry.FSSizeBytes, i)), AvailableBytes: Reading(gauge(st, telemetry.FSAvailableBytes, i))}
+			SizeBytes: Reading(gauge(st, telemetry.FSSizeBytes, i)), AvailableBytes: Reading(gauge(st, telemetry.FSAvailableBytes, i)),
+			Files: Reading(gauge(st, telemetry.FSFiles, i)), FilesFree: Reading(gauge(st, telemetry.FSFilesFree, i))}
 	}
 	return out
 }

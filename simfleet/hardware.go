@@ -75,6 +75,7 @@ const (
 	sourceNet
 	sourceDisk
 	sourceFilesystem
+	sourceEDAC
 	sourceRDMA
 	sourceNVIDIA
 	sourceAMD
@@ -96,7 +97,7 @@ var sourceTable = [numSources]struct {
 	every  int64 // ms
 	callUS int64 // what a read costs
 }{
-	{"cpu", 1000, 45}, {"memory", 1000, 60}, {"net", 1000, 40}, {"disk", 1000, 40}, {"filesystem", 30_000, 140}, {"rdma", 1000, 310}, {"nvidia", 1000, 5200},
+	{"cpu", 1000, 45}, {"memory", 1000, 60}, {"net", 1000, 40}, {"disk", 1000, 40}, {"filesystem", 30_000, 140}, {"edac", 30_000, 60}, {"rdma", 1000, 310}, {"nvidia", 1000, 5200},
 	{"amd", 1000, 190}, {"intel", 1000, 3}, {"google", 1000, 900}, {"aws", 1000, 3}, {"habana", 1000, 3}, {"huawei", 1000, 3},
 	{"kernel_log", 1000, 20}, {"process", 5000, 900}, {"usage", 2000, 400}, {"host", 60_000, 90}, {"self", 1000, 20},
 }
@@ -116,6 +117,7 @@ func (n *Node) Inventory() *facts.Inventory {
 	for i := range n.gpuCount() {
 		inv.Gpus = append(inv.Gpus, n.gpuFacts(i))
 	}
+	n.outdate(inv)
 	for i := n.gpuCount(); i < gpusPerNode; i++ {
 		inv.UnseenGpus = append(inv.UnseenGpus, &facts.UnseenGPU{Pci: gpuPCI[i], Vendor: k.gpu.Vendor, Why: "not visible to this user"})
 	}

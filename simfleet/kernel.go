@@ -126,6 +126,8 @@ func (s *strike) says(n *Node, start, moment time.Duration) []line {
 			{at, 3, fmt.Sprintf("NVRM: Xid (PCI:%s): 94, pid=%d, name=python3, Contained: CE User Channel (0x9). RST: No, D-RST: No", pci[:10], pid)},
 			{at + 40*time.Millisecond, 3, fmt.Sprintf("NVRM: Xid (PCI:%s): 63, pid=%d, name=python3, Row Remapper: New row marked for remapping, reset gpu to activate.", pci[:10], pid)},
 		}
+	case MemoryErrors:
+		return []line{{at, 3, "EDAC MC3: 1 CE memory read error on CPU_SrcID#1_MC#1_Chan#0_DIMM#0 (channel:0 slot:0 page:0x3a5 offset:0x0 grain:32 syndrome:0x0 - err_code:0x0101:0x0090)"}}
 	case RowRemap:
 		return []line{{at, 3, fmt.Sprintf("NVRM: Xid (PCI:%s): 63, pid='<unknown>', name=<unknown>, Row Remapper: New row marked for remapping, reset gpu to activate.", gpuPCI[s.GPU][:10])}}
 	case RecoveryAction:

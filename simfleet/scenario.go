@@ -55,6 +55,13 @@ var kinds = map[Kind]struct {
 	Straggler:  {gpu: true, factor: true, job: true},
 	Hang:       {gpu: true, restart: true, job: true},
 	OOMKill:    {job: true},
+
+	PCIeNarrow: {gpu: true},
+	SlowClock:  {gpu: true, factor: true},
+	OldDriver:  {always: true},
+	PortSlow:   {port: true},
+	WrongNIC:   {job: true},
+	ClockSkew:  {}, MemoryErrors: {}, FSHung: {}, DiskFull: {},
 }
 
 // Fault is one thing that goes wrong.

@@ -127,6 +127,8 @@ func (s *strike) unfold() {
 				s.moments = append(s.moments, at)
 			}
 		}
+	case MemoryErrors:
+		s.wearOut()
 	case OOMKill:
 		s.moments = []time.Duration{s.from + oomClimb}
 	case ECC, RowRemap:
@@ -174,6 +176,9 @@ func (s *strike) effect(sl slot) (effect, bool) {
 	case Straggler:
 		e.slow = s.Factor
 		return e, mine
+	case SlowClock:
+		e.slow = s.Factor
+		return e, index >= 0
 	case Hang:
 		e.mode, e.hang = stalled, true
 		if s.Restart {

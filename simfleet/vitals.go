@@ -77,6 +77,7 @@ func (v *vitals) advance(n *Node, at time.Duration) {
 		l.add(n, s, s.job.during(at-window, at), at)
 	}
 	v.doings = l.slots
+	v.misroute(n, &l, local)
 	for g := range gpusPerNode {
 		v.gpu(n, g, &l, local)
 	}
@@ -104,6 +105,7 @@ func (v *vitals) advance(n *Node, at time.Duration) {
 		v.state.Set(telemetry.ReadMS, int(g), (v.read[g] - v.boot).Milliseconds())
 	}
 	v.sources(n, local)
+	v.wear(n, at, local)
 }
 
 // add takes in what one job did on the node.

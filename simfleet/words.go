@@ -19,7 +19,7 @@ func (n *Node) Hello(at time.Duration) *facts.Hello {
 	return &facts.Hello{
 		ProtocolMajor: telemetry.ProtocolMajor, ProtocolMinor: telemetry.ProtocolMinor, Build: "simulated",
 		BootId: n.BootID(at), MachineId: machineID(n.id(word("machine"))), Hostname: n.name, Os: "Ubuntu 24.04.2 LTS", Kernel: "6.8.0-57-generic", Arch: "amd64",
-		Uid: collectorUID, User: collectorUser, MonoMs: n.mono(at).Milliseconds(), WallMs: n.wall(at).UnixMilli(), Pid: collectorPID, PidNamespace: 4026531836,
+		Uid: collectorUID, User: collectorUser, MonoMs: n.mono(at).Milliseconds(), WallMs: n.wall(at).Add(n.skew(at)).UnixMilli(), Pid: collectorPID, PidNamespace: 4026531836,
 	}
 }
 
@@ -27,14 +27,27 @@ func (n *Node) Hello(at time.Duration) *facts.Hello {
 func (n *Node) Notes(at time.Duration) (version uint64, notes []*facts.SourceNote) {
 	_, local := n.model.cycle(at)
 	for i := range n.strikes {
-		if s := &n.strikes[i]; s.Kind == KernelLogDenied && s.on(local) {
-			return 1, []*facts.SourceNote{{
+		s := &n.strikes[i]
+		if !s.on(local) {
+			continue
+		}
+		since := n.mono(max(0, at-local+s.from)).Milliseconds()
+		switch s.Kind {
+		case KernelLogDenied:
+			version |= 1
+			notes = append(notes, &facts.SourceNote{
 				Source: sourceKernelLog, State: facts.SourceState_SOURCE_DENIED, Text: "the kernel log may not be read",
-				Remedy: "needs CAP_SYSLOG, or group adm or systemd-journal", SinceMonoMs: n.mono(max(0, at-local+s.from)).Milliseconds(),
-			}}
+				Remedy: "needs CAP_SYSLOG, or group adm or systemd-journal", SinceMonoMs: since,
+			})
+		case FSHung:
+			version |= 2
+			notes = append(notes, &facts.SourceNote{
+				Source: sourceFilesystem, State: facts.SourceState_SOURCE_STUCK, Text: "statfs does not return: /data",
+				Remedy: "the file server may be gone: see the kernel log for its name", SinceMonoMs: since,
+			})
 		}
 	}
-	return 0, nil
+	return version, notes
 }
 
 // Usage is what the told processes, and the busiest others, use at a moment.

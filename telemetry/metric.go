@@ -141,6 +141,10 @@ const (
 	SelfSentBytes
 	UptimeMS
 	ProcessCount
+	WallOffsetMS // by how much the wall clock is ahead of the monotonic one
+	// /sys/devices/system/edac/mc: memory errors that the controllers counted since the machine started
+	MemCorrectedErrors
+	MemUncorrectedErrors
 )
 
 const (
@@ -384,6 +388,8 @@ const (
 	// statfs
 	FSSizeBytes Metric = fs + iota
 	FSAvailableBytes
+	FSFiles // inodes
+	FSFilesFree
 )
 
 const (

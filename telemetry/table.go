@@ -48,6 +48,9 @@ var defs = []Def{
 	{SelfSentBytes, "self_sent_bytes", Counter, GroupSelf, Base, 16},
 	{UptimeMS, "uptime_ms", Gauge, GroupHost, Base, 60_000},
 	{ProcessCount, "process_count", Gauge, GroupHost, Detail, 1},
+	{WallOffsetMS, "wall_offset_ms", Gauge, GroupHost, Base, 1},
+	{MemCorrectedErrors, "mem_corrected_errors", Counter, GroupHost, Base, 1},
+	{MemUncorrectedErrors, "mem_uncorrected_errors", Counter, GroupHost, Base, 1},
 
 	{ReadMS, "read_ms", Gauge, GroupSelf, Base, 1},
 
@@ -237,6 +240,8 @@ var defs = []Def{
 
 	{FSSizeBytes, "fs_size_bytes", Gauge, GroupFS, Base, 16 * mib},
 	{FSAvailableBytes, "fs_available_bytes", Gauge, GroupFS, Base, 16 * mib},
+	{FSFiles, "fs_files", Gauge, GroupFS, Base, 64},
+	{FSFilesFree, "fs_files_free", Gauge, GroupFS, Base, 64},
 
 	{CoreBusyPct, "core_busy_pct", Gauge, GroupHost, Detail, 1},
 	{CoreSystemPct, "core_system_pct", Gauge, GroupHost, Detail, 1},
