@@ -233,11 +233,8 @@ func (b *folder) kernelWords(f *fleet.Finding) {
 	}
 	for i := len(n.Kernel) - 1; i >= 0 && len(f.Evidence) < most; i-- {
 		l := &n.Kernel[i]
-		if l.Class.Severity < fleet.Warning || l.GPU != f.Subject.GPU || l.Class.Kind == "" {
-			continue
-		}
-		if l.GPU < 0 && !strings.Contains(f.Text, l.Class.Text) && !strings.Contains(l.Class.Text, f.Text) {
-			continue // another thing of the node
+		if l.Class.Severity < fleet.Warning || l.GPU != f.Subject.GPU || l.Class.Kind == "" || !strings.HasPrefix(f.Text, kernelSays(l, f.Subject.Part)) {
+			continue // another thing
 		}
 		f.Evidence = append(f.Evidence, l.At.Format("15:04:05 ")+short(l.Text, 240))
 		if f.Remedy == "" {
@@ -245,4 +242,14 @@ func (b *folder) kernelWords(f *fleet.Finding) {
 		}
 	}
 	slices.Reverse(f.Evidence)
+}
+
+// kernelSays is a line's words as a finding has them: without what it is about.
+func kernelSays(l *fleet.KernelLine, part string) string {
+	text := lineText(l)
+	if l.GPU >= 0 {
+		text = withoutGPU(text, l.GPU)
+	}
+	text = strings.TrimPrefix(text, part+": ")
+	return strings.TrimPrefix(text, part+" ")
 }
