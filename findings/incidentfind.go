@@ -24,22 +24,23 @@ func (b *folder) find() {
 			b.add(f, n, known)
 		}
 		for i := range n.Problems {
-			if p := &n.Problems[i]; p.Severity >= fleet.Warning {
-				b.add(b.ofNode(n, p), n, known)
+			if p := &n.Problems[i]; p.Severity >= fleet.Warning || p.Severity == fleet.Notice && strings.HasSuffix(p.Text, deniedWords) {
+				b.add(ofNode(n, p), n, known)
 			}
 		}
 	}
 	for _, j := range b.s.Jobs {
 		if !j.Ended.IsZero() {
-			if j.Severity >= fleet.Warning {
-				f := fleet.Finding{Rule: ruleEnded, Subject: ofJob(j), Severity: j.Severity, Text: endedText(j.StateText), Since: j.Ended}
+			if text, denied := strings.CutSuffix(j.StateText, deniedWords); denied || j.Severity >= fleet.Warning {
+				f := fleet.Finding{Rule: ruleEnded, Subject: ofJob(j), Severity: j.Severity, Text: endedText(text), Since: j.Ended}
 				b.add(f, b.firstOf(j), false)
 			}
 			continue
 		}
 		for i := range j.Findings {
-			if v := &j.Findings[i]; v.Severity >= fleet.Warning {
-				f := fleet.Finding{Rule: ruleOf(v.Rule, v.Text, false), Subject: ofJob(j), Severity: v.Severity, Text: v.Text, Since: v.Since, Evidence: v.Evidence, Remedy: v.Remedy}
+			v := &j.Findings[i]
+			if text, denied := strings.CutSuffix(v.Text, deniedWords); denied || v.Severity >= fleet.Warning {
+				f := fleet.Finding{Rule: ruleOf(v.Rule, text, false), Subject: ofJob(j), Severity: v.Severity, Text: text, Since: v.Since, Evidence: v.Evidence, Remedy: v.Remedy}
 				b.add(f, b.firstOf(j), false)
 			}
 		}
@@ -192,18 +193,20 @@ func causeWords(cause string) string {
 	return ": " + short(cause, 120)
 }
 
-func (b *folder) ofNode(n *fleet.Node, p *fleet.Problem) fleet.Finding {
-	f := fleet.Finding{Rule: ruleOf(p.Rule, p.Text, true), Subject: fleet.Subject{Node: n.Name, GPU: p.GPU, Port: p.Port}, Severity: p.Severity, Text: p.Text, Cause: p.Cause, Since: p.Since, Evidence: p.Evidence, Remedy: p.Remedy}
+// ofNode is a node's problem as a finding.
+func ofNode(n *fleet.Node, p *fleet.Problem) fleet.Finding {
+	text := strings.TrimSuffix(p.Text, deniedWords)
+	f := fleet.Finding{Rule: ruleOf(p.Rule, text, true), Subject: fleet.Subject{Node: n.Name, GPU: p.GPU, Port: p.Port}, Severity: p.Severity, Text: text, Cause: p.Cause, Since: p.Since, Evidence: p.Evidence, Remedy: p.Remedy}
 	switch {
 	case p.GPU >= 0 && p.GPU < len(n.GPUs):
 		f.Subject.UUID = n.GPUs[p.GPU].Info.GetUuid()
-		f.Text = withoutGPU(p.Text, p.GPU)
+		f.Text = withoutGPU(text, p.GPU)
 	case p.Port >= 0 && p.Port < len(n.Ports):
 		f.Subject.Part = n.Ports[p.Port].Name
 	default:
-		f.Subject.Part = partIn(p.Text)
+		f.Subject.Part = partIn(text)
 		for i := range n.Ports { // what the kernel says of its interface is the port's
-			if d := n.Ports[i].Netdev; d != "" && names(p.Text, d) {
+			if d := n.Ports[i].Netdev; d != "" && names(text, d) {
 				f.Subject.Part, f.Subject.Port = n.Ports[i].Name, i
 				break
 			}

@@ -235,7 +235,9 @@ func (m *Model) findingsFoot() string {
 	foot := s.hidden.words()
 	switch {
 	case foot == "":
-	case s.quiet || len(s.filter.terms) > 0:
+	case len(s.filter.terms) > 0:
+		foot = "of these " + foot
+	case s.quiet:
 		foot = "of these " + foot + " (t folds them away)"
 	default:
 		foot = "folded away: " + foot + " (t shows them)"
