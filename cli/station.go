@@ -23,6 +23,7 @@ type station struct {
 	// asker asks on the terminal what nodes ask; nil: nobody does, or a screen.
 	asker *asker
 	logs  *jobLogs // nil: none are read
+	found *incidents
 	box   *blackBox
 	past  ui.Past // what was, for screens; nil: nothing is recorded
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
@@ -48,6 +49,9 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 	}
 	opt.Fold = fold
 	s := &station{}
+	s.found = newIncidents(func(node string) string { return s.pool.Jump(node) })
+	opt.Rules = findings.Quieted(opt.Rules, func(key string) bool { return s.found.Denied(key) })
+	opt.Rules.Incidents = s.found.fold
 	opt.Paced = func(node string, every time.Duration) { s.pool.Paced(node, every) }
 	s.Fleet = fleet.New(opt)
 	s.pool = sshpool.New(ssh, s)
@@ -174,4 +178,5 @@ func (s *station) Close() {
 	s.asker.Close()
 	s.pool.Close()
 	s.tasks.Wait()
+	s.found.Close()
 }

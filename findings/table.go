@@ -87,7 +87,7 @@ func (s Set) On(id string) bool { return len(s.off) == 0 || !s.off[id] }
 
 // Rules are the rules of the set, for fleet.Options.
 func (s Set) Rules() fleet.Rules {
-	return fleet.Rules{Kernel: ClassifyKernel, Node: s.Node, Job: s.Job, Fleet: s.Fleet}
+	return fleet.Rules{Kernel: ClassifyKernel, Node: s.Node, Job: s.Job, Fleet: s.Fleet, Incidents: Incidents}
 }
 
 // State is what a rule answers.

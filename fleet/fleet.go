@@ -57,6 +57,7 @@ type Fleet struct {
 
 	publish    sync.Mutex // one publication at a time
 	sequence   uint64
+	incidents  []Incident // of the last publication
 	schedule   scheduleBook
 	jobs       jobBook
 	users      userBook

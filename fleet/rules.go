@@ -13,6 +13,8 @@ type Rules struct {
 	Job func(j *Job, nodes func(name string) *Node, at time.Time, m Memory) Verdict
 	// Fleet holds nodes against one another, every few seconds, and lists by node what is unlike its peers. Node is given it as Node.Unlike.
 	Fleet func(s *Snapshot, at time.Time, m Memory) map[string][]Problem
+	// Incidents folds what was found in a snapshot into incidents. before are those of the snapshot before it, which nobody may change.
+	Incidents func(s *Snapshot, before []Incident) []Incident
 }
 
 // KernelClass is what a kernel line says.

@@ -36,6 +36,7 @@ type node struct {
 	found  atomic.Pointer[Resolved] // how it is reached; nil: not known yet
 	alone  atomic.Bool              // its server has room for one session a connection
 	away   atomic.Pointer[absence]  // our last one while it was connected
+	jump   atomic.Pointer[string]   // the last jump host before it; nil: not known yet, or none
 	acted  atomic.Int64             // pool.now() when the user's last session over the stream's connection began or ended
 
 	mu      sync.Mutex // guards what follows, and orders the calls of the sink
@@ -186,6 +187,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 		}
 	}
 	n.found.Store(r)
+	n.behind(r)
 	if r.ForwardAgent {
 		traceOf(ctx).note("agent", "not forwarded, although ForwardAgent is set: a node that is only looked at gets no use of your keys; ssh "+r.Alias+" forwards it")
 	}

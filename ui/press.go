@@ -47,6 +47,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 
 // act does what a key asks for.
 func (m *Model) act(do action) tea.Cmd {
+	if do != actSnooze {
+		m.findings.snooze = snoozed{}
+	}
 	switch do {
 	case actUp, actDown, actLeft, actRight, actPageUp, actPageDown, actFirst, actLast:
 		m.move(do)
@@ -64,6 +67,17 @@ func (m *Model) act(do action) tea.Cmd {
 		m.view(screenNodes)
 	case actUsers:
 		m.view(screenUsers)
+	case actFindings:
+		m.openFindings()
+	case actAcknowledge:
+		return m.mark(fleet.Acknowledged)
+	case actSnooze:
+		return m.mark(fleet.Snoozed)
+	case actDeny:
+		return m.mark(fleet.FalseAlarm)
+	case actQuiet:
+		m.findings.quiet = !m.findings.quiet
+		m.rearrange()
 	case actPending:
 		m.togglePending()
 	case actLog:
@@ -136,6 +150,12 @@ func (m *Model) move(do action) {
 		moveList(&m.nodes.list, do, m.nodes.page)
 	case placeUsers:
 		moveList(&m.users.list, do, m.users.page)
+	case placeFindings:
+		moveList(&m.findings.list, do, m.findings.page)
+	case placeIncident:
+		if in := m.incident(); in != nil {
+			m.findings.in.step(do, len(in.Members))
+		}
 	case placeRanks:
 		moveList(&m.job.ranks.list, do, m.job.ranks.page)
 		m.job.reveal = true
@@ -221,43 +241,10 @@ func (m *Model) quit() tea.Cmd {
 		m.goBack()
 		return nil
 	}
+	if m.screen == screenFindings {
+		return tea.Sequence(m.lookedCmd(), tea.Quit)
+	}
 	return tea.Quit
-}
-
-// pane goes on to the next part of the screen: jobs, grid, nodes, round and round; on a node, its sections.
-func (m *Model) pane(d int) {
-	switch m.screen {
-	case screenNode:
-		m.node.focus(d)
-		return
-	case screenGPU:
-		m.gpu.focus(d)
-		return
-	case screenJob:
-		m.job.focus(d)
-		return
-	case screenRun:
-		m.run.switchRun()
-		return
-	}
-	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers {
-		return
-	}
-	at := 0
-	switch m.place() {
-	case placeGrid:
-		at = 1
-	case placeNodes:
-		at = 2
-	case placeUsers:
-		at = 3
-	}
-	at = (at + d + 4) % 4
-	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && (grid == 0 || m.jobs.pending) {
-		at = (at + d + 4) % 4 // there is no room for the grid: Enter shows it alone
-	}
-	m.view([]screen{screenJobs, screenJobs, screenNodes, screenUsers}[at])
-	m.jobs.inGrid = at == 1
 }
 
 // open goes into what is selected.
@@ -271,6 +258,10 @@ func (m *Model) open() {
 		m.openJob()
 	case placeUsers:
 		m.openUser()
+	case placeFindings:
+		m.openIncident()
+	case placeIncident:
+		m.openMember()
 	case placeRanks:
 		m.openRank()
 	case placeRun:
@@ -354,6 +345,8 @@ func (m *Model) kernel() {
 			name = m.jobs.view.nodeName()
 		case placeRanks:
 			name = m.job.ranks.node()
+		case placeFindings, placeIncident:
+			name = m.incidentNode()
 		}
 		if name == "" {
 			m.notice = "no node is selected"
@@ -378,6 +371,7 @@ func (m *Model) refresh() tea.Cmd {
 	}
 	m.jobs.refresh(m.snap, m.touched, true)
 	m.nodes.refresh(m.snap, m.touched, true)
+	m.findings.refresh(m.snap, m.touched, true)
 	switch m.screen {
 	case screenNode, screenGPU, screenKernel:
 		m.notice = "dialling " + m.node.name
