@@ -9,7 +9,7 @@ package findings
 
 import "foretop/fleet"
 
-// Rules are all rules, for fleet.Options.
+// Rules are all rules, for the options of one fleet: those about jobs keep what they learned of each.
 func Rules() fleet.Rules {
-	return fleet.Rules{Kernel: ClassifyKernel, Node: Node, Job: Job}
+	return fleet.Rules{Kernel: ClassifyKernel, Node: Node, Job: newWatches().job}
 }

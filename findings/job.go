@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,44 +15,49 @@ import (
 // startingFor is how long ranks may take to appear.
 const startingFor = time.Minute
 
-// Job says how a job does: the worst of what is found, in words.
-func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+// job says how a job does: the worst of what is found, in words. All that is found is put into j.Findings, and what could not be looked at into j.Unchecked.
+func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
 	if !j.Ended.IsZero() {
-		return ended(j, nodes, at)
+		v := ended(j, nodes, at)
+		v.Rule = cmp.Or(v.Rule, "job.ended")
+		return v
 	}
 	worst := fleet.Verdict{State: fleet.JobRunning, Text: "running"}
-	j.Findings = nil
-	consider := func(v fleet.Verdict) {
+	j.Findings, j.Unchecked = nil, nil
+	consider := func(rule string, v fleet.Verdict) {
+		v.Rule = cmp.Or(v.Rule, rule)
 		if v.Text != "" && v.State != fleet.JobRunning || v.Severity > fleet.Fine {
 			j.Findings = append(j.Findings, v)
 		}
-		if v.Text != "" && (v.Severity > worst.Severity || worst.State == fleet.JobRunning) {
+		if v.Text != "" && (v.Severity > worst.Severity || worst.State == fleet.JobRunning && worst.Severity == fleet.Fine) {
 			worst = v
 		}
 	}
 	reach, live := reached(j, nodes)
-	consider(reach)
+	consider("job.reach", reach)
 	for _, v := range scheduled(j, nodes, at, m) {
-		consider(v)
+		consider("job.scheduled", v)
 	}
 	if live == 0 && len(j.Nodes) > 0 {
 		return worst
 	}
-	seen := look(j)
-	consider(noProgress(seen, at, m))
-	consider(broken(j, nodes))
-	consider(hurt(j, nodes))
-	consider(missing(j, at, m))
-	consider(leftovers(j, at, m))
-	consider(differing(j))
-	consider(unlike(seen, at, m))
-	consider(idle(j))
-	switch {
-	case len(seen.gpus) == 0 || seen.read > 0:
+	c := &jobCase{j, nodes, at, m, w.of(j.Key, at)}
+	c.w.observe(j, nodes, at)
+	for _, r := range jobRules() {
+		a := r.ask(c)
+		for _, v := range a.verdicts {
+			consider(r.id, v)
+		}
+		if a.unchecked != "" {
+			j.Unchecked = append(j.Unchecked, r.id+": "+a.unchecked)
+		}
+	}
+	switch seen := &c.w.seen; {
+	case len(j.GPUs) == 0 || seen.read > 0:
 	case seen.told == 0:
-		consider(fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
+		consider("job.readings", fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
 	default: // a kind that does not tell both use and power, or a part of a GPU
-		consider(fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
+		consider("job.readings", fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
 	}
 	return worst
 }
@@ -187,35 +193,6 @@ func rankOf(ref *fleet.GPURef) string {
 
 func isBroken(ref *fleet.GPURef) bool {
 	return ref.GPU != nil && (ref.GPU.Status > telemetry.GPUOK || ref.GPU.Severity >= fleet.Critical)
-}
-
-// missing says which ranks are not seen. That they were all seen before makes it a warning; else they may run where we do not look.
-func missing(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
-	const complete = "was complete"
-	if j.World == 0 {
-		return fleet.Verdict{}
-	}
-	if j.Told != nil && len(j.Told.Elsewhere) > 0 && j.MissingN > 0 {
-		return fleet.Verdict{} // they are where nobody looks: that is said
-	}
-	if j.MissingN == 0 {
-		m.Since(complete, true, at)
-		return fleet.Verdict{}
-	}
-	if _, was := m[complete]; !was && !j.Start.IsZero() && at.Sub(j.Start) < startingFor {
-		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("starting: %d of %d ranks", len(j.Ranks), j.World)}
-	}
-	if _, was := m[complete]; !was && j.NodesPending > 0 {
-		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("%d of %d ranks so far, %d nodes still connecting", len(j.Ranks), j.World, j.NodesPending)}
-	}
-	if len(j.Unwatched) > 0 {
-		return fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks seen: %s not watched", len(j.Ranks), j.World, j.UnwatchedText)}
-	}
-	v := fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks not seen: %s", j.MissingN, j.World, ranges(j.Missing, j.MissingN))}
-	if _, was := m[complete]; was {
-		v.Severity = fleet.Warning
-	}
-	return v
 }
 
 // leftovers says which of a job's processes hold GPUs on which they have no business any more. That the whole job is over is said elsewhere, and a job's processes

@@ -266,7 +266,7 @@ func TestTheDemosFaultsReachTheirJobs(t *testing.T) {
 	for _, want := range []string{
 		"gemma-9b-sft: gpu035 GPU5 too hot (rank 21)",
 		"llama3-70b-pt: gpu017 GPU3 lost (rank 131)",
-		"llama3-70b-pt: no progress 30 s · rank 131?",
+		"llama3-70b-pt: no progress 30 s · suspect rank 131",
 		"clip-vitl: ended 5 s ago: OOM kill on gpu043 (python3)",
 		"dpo_train.py: rank 11 slower? power ",
 	} {
