@@ -24,7 +24,8 @@ type cpuTrail struct {
 	usual  float64 // the same while it works, smoothed
 }
 
-func (t *cpuTrail) note(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) {
+// note takes in what the ranks do. Of a job whose GPUs are seen to work, only whether their states are told.
+func (t *cpuTrail) note(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, gpus bool) {
 	passed := lookEvery
 	if !t.at.IsZero() {
 		passed = min(at.Sub(t.at), lookGap)
@@ -40,7 +41,7 @@ func (t *cpuTrail) note(j *fleet.Job, nodes func(string) *fleet.Node, at time.Ti
 				continue
 			}
 			t.told = true
-			if len(j.GPUs) > 0 {
+			if gpus {
 				return
 			}
 			t.n++
@@ -48,7 +49,7 @@ func (t *cpuTrail) note(j *fleet.Job, nodes func(string) *fleet.Node, at time.Ti
 				t.idle++
 			}
 		}
-		if len(j.GPUs) == 0 {
+		if !gpus {
 			net := 0.
 			for i := range n.Nets {
 				net += n.Nets[i].RxBytesPerS.Or(0) + n.Nets[i].TxBytesPerS.Or(0)

@@ -58,6 +58,9 @@ func ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) (v fleet.
 		return v
 	}
 	v.Severity = max(fleet.Warning, cause.Class.Severity)
+	s := fleet.SuspectNode(where)
+	s.GPU = cause.GPU
+	v.Suspects, v.Since, v.Evidence = []fleet.Suspect{s}, cause.At, []string{short(cause.Text, 160)}
 	gap := ":"
 	if strings.Contains(v.Text, ": ") {
 		gap = " ·"

@@ -30,7 +30,7 @@ type proof struct {
 // only told when it lasts longer than the job's own pauses do.
 func hang(c *jobCase) answer {
 	w := c.w
-	if len(c.j.GPUs) == 0 {
+	if len(c.j.GPUs) == 0 || !w.usesGPUs() && len(c.stopped()) > 0 {
 		return hangWithoutGPUs(c)
 	}
 	if w.phase == unread || w.seen.n < 2 {

@@ -3,13 +3,13 @@ package findings
 import (
 	"cmp"
 	"fmt"
+	"foretop/telemetry"
 	"strconv"
 	"strings"
 	"time"
 
 	"foretop/fleet"
 	"foretop/jobs"
-	"foretop/telemetry"
 )
 
 // startingFor is how long ranks may take to appear.
@@ -88,6 +88,9 @@ func reached(j *fleet.Job, nodes func(string) *fleet.Node) (v fleet.Verdict, liv
 		case len(names) == len(j.Nodes):
 			v.Text = fmt.Sprintf("all %d nodes %s", len(names), word)
 		}
+		for _, name := range names[:min(len(names), maxSuspects)] {
+			v.Suspects = append(v.Suspects, fleet.SuspectNode(name))
+		}
 		if live == 0 {
 			v.State, v.Text = fleet.JobUnchecked, "not checked: "+v.Text
 		}
@@ -115,25 +118,13 @@ func broken(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 		if !isBroken(ref) || ref.State != fleet.Live {
 			continue
 		}
-		text := fmt.Sprintf("%s GPU%d critical", ref.Node, ref.Index)
-		switch ref.GPU.Status {
-		case telemetry.GPULost:
-			text = fmt.Sprintf("%s GPU%d lost", ref.Node, ref.Index)
-		case telemetry.GPUUnanswered:
-			text = fmt.Sprintf("%s GPU%d not answering", ref.Node, ref.Index)
-		case telemetry.GPUFailing:
-			text = fmt.Sprintf("%s GPU%d failing", ref.Node, ref.Index)
-		default:
-			if n := nodes(ref.Node); n != nil {
-				for k := range n.Problems {
-					if p := &n.Problems[k]; p.GPU == ref.Index && p.Severity == fleet.Critical {
-						text = ref.Node + " " + brief(p.Text)
-						break
-					}
-				}
-			}
+		words := brokenWords(ref, nodes(ref.Node))
+		text := fmt.Sprintf("%s GPU%d %s", ref.Node, ref.Index, words)
+		if problem, ok := strings.CutPrefix(words, "critical: "); ok {
+			text = ref.Node + " " + problem
 		}
-		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: text + rankOf(ref)}
+		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: text + rankOf(ref), Suspects: []fleet.Suspect{ref.Suspect()},
+			Remedy: "restart the job without it, and take its node out"}
 	}
 	return fleet.Verdict{}
 }
@@ -150,13 +141,17 @@ func hurt(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 			if p.Severity < fleet.Warning {
 				break
 			}
-			v := fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: name + " " + brief(p.Text)}
+			v := fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: name + " " + brief(p.Text), Since: p.Since, Evidence: p.Evidence, Remedy: p.Remedy}
 			if p.GPU >= 0 {
 				if ref := device(j, name, p.GPU); ref != nil {
 					v.Text += rankOf(ref)
+					v.Suspects = []fleet.Suspect{ref.Suspect()}
 					return v
 				}
 			} else if p.Port >= 0 && len(j.GPUs) > 0 && len(n.Jobs) == 1 && n.Jobs[0] == j.Key {
+				s := fleet.SuspectNode(name)
+				s.Port = p.Port
+				v.Suspects = []fleet.Suspect{s}
 				return v
 			}
 		}

@@ -121,7 +121,7 @@ func TestJob(t *testing.T) {
 		{"starting", 0, func(w *world) {
 			w.job.MissingN, w.job.Start, w.job.Ranks = 2, noon.Add(-30*time.Second), w.job.Ranks[:14]
 		}, fleet.Verdict{State: fleet.JobStarting, Text: "starting: 14 of 16 ranks"}},
-		{"one slower", time.Minute, func(w *world) { w.slow(11) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower: clock 1005 MHz, peers 1755 MHz"}},
+		{"one slower", time.Minute, func(w *world) { w.slow(11) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower: clock 1006 MHz, peers 1755 MHz"}},
 		{"one works while all wait", time.Minute, func(w *world) {
 			w.each(func(g *fleet.GPU) { g.PowerW, g.TensorActivityPct = 420, 20 })
 			w.job.GPUs[11].GPU.PowerW, w.job.GPUs[11].GPU.TensorActivityPct = 680, 55

@@ -2,6 +2,7 @@ package findings
 
 import (
 	"math"
+	"slices"
 
 	"foretop/fleet"
 )
@@ -41,13 +42,7 @@ func few(n int) int { return max(1, n/8) }
 
 func look(j *fleet.Job, w *watch) seen {
 	s := seen{odd: w.seen.odd[:0], works: w.seen.works[:0]}
-	some := false
-	for i := range w.gpus {
-		if w.gpus[i].worked {
-			some = true
-			break
-		}
-	}
+	some := w.usesGPUs()
 	limit := float64(spinPowerPct)
 	if w.busyPower > 0 {
 		limit = min(limit, spinOfBusy*w.busyPower)
@@ -108,6 +103,11 @@ func look(j *fleet.Job, w *watch) seen {
 	}
 	s.moved = w.seen.held > 0 && math.Abs(s.held-w.seen.held) > movedShare*w.seen.held
 	return s
+}
+
+// usesGPUs says that one of the job's GPUs was seen at work since it started.
+func (w *watch) usesGPUs() bool {
+	return slices.ContainsFunc(w.gpus, func(g gpuTrail) bool { return g.worked })
 }
 
 func doesNothing(g *fleet.GPU) bool {

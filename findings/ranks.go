@@ -82,7 +82,7 @@ func (w *watch) processes(j *fleet.Job, nodes func(string) *fleet.Node, at time.
 			}
 		}
 	}
-	w.cpu.note(j, nodes, at)
+	w.cpu.note(j, nodes, at, w.usesGPUs())
 }
 
 // freed forgets the ranks that run again.

@@ -31,6 +31,7 @@ type simNode struct {
 	enc      telemetry.Encoder
 	version  uint64
 	sequence uint64
+	used     time.Duration // when it last told what processes use
 }
 
 func newSim(t testing.TB, nodes int, seed uint64, scenario string) *sim {
@@ -47,9 +48,17 @@ func newSim(t testing.TB, nodes int, seed uint64, scenario string) *sim {
 }
 
 func playing(t testing.TB, m *simfleet.Model) *sim {
+	return playingSome(t, m, func(string) bool { return true })
+}
+
+// playingSome tells only some of the nodes.
+func playingSome(t testing.TB, m *simfleet.Model, some func(name string) bool) *sim {
 	s := &sim{t: t, model: m}
 	s.fleet = fleet.New(fleet.Options{Now: func() time.Time { return noon.Add(s.at) }, Rules: Rules(), Nodes: len(m.Nodes())})
 	for i, n := range m.Nodes() {
+		if !some(n.Name()) {
+			continue
+		}
 		s.nodes = append(s.nodes, &simNode{Node: n, phase: time.Duration(i*617%1000) * time.Millisecond})
 		s.fleet.Add(n.Name())
 	}
@@ -92,6 +101,10 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 		version, list := n.Processes(at)
 		n.version = version
 		s.say(n, telemetry.KindProcesses, &facts.Processes{Whole: true, Set: list}, at)
+	}
+	if at-n.used >= 6*time.Second || n.used == 0 {
+		n.used = at
+		s.say(n, telemetry.KindUsage, n.ToldUsage(at), at)
 	}
 	if lines := n.KernelLog(at, n.sequence); len(lines) > 0 {
 		n.sequence = lines[len(lines)-1].Sequence
