@@ -19,7 +19,9 @@ const (
 	usualFrom   = 30 * time.Second // of work, to know what is usual
 	saveLeast   = 45 * time.Second
 	saveTimes   = 3
-	saveStalls  = 20 // percent of the time in which all tasks of a node wait for disks or files
+	saveQuiet   = 20 * time.Second // nothing is written
+	saveLong    = 5                // so many times as long as before, though something is written
+	saveStalls  = 20               // percent of the time in which all tasks of a node wait for disks or files
 	saveStalled = 40 * time.Second
 	saveUnknown = 10 * time.Minute
 	saveTwice   = 2
@@ -111,8 +113,8 @@ func checkpoint(c *jobCase) answer {
 		return answer{}
 	}
 	lasts, longest := c.at.Sub(w.save), w.saves.longest(c.at)
-	limit := saveUnknown
-	if longest > 0 {
+	limit := max(saveUnknown, saveLong*longest)
+	if quiet := c.at.Sub(w.wrote); quiet >= saveQuiet && longest > 0 {
 		limit = max(saveLeast, saveTimes*longest)
 	}
 	var stalled []string

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"foretop/fleet"
 	"foretop/simfleet"
 )
 
@@ -64,7 +65,7 @@ func TestHealthyDay(t *testing.T) {
 	said := map[string]bool{}
 	for played.at < length {
 		for _, c := range claims(played.step(), played.at) {
-			if !said[c.key()] {
+			if c.severity > fleet.Notice && !said[c.key()] {
 				said[c.key()] = true
 				t.Errorf("after %s: %s%s %s (%s)", c.at, c.node, c.job, c.text, c.rule)
 			}

@@ -60,20 +60,21 @@ var traits = [numTraits]traitKind{
 
 // When a GPU is a straggler. What is compared are means over smoothOver, so that nodes need not be read at the same moment of a step.
 const (
-	peersLeast  = 4    // GPUs, to speak of peers
-	peersBusy   = 40   // percent of use of the middle: idle jobs have no stragglers
-	madTimes    = 4.4  // so many times the median distance from the middle: 3σ of a normal distribution
-	fewUnlike   = 0.07 // of a job's GPUs may be unlike the others, or those of a node or two
-	steadyFrom  = 12.0 // seconds of work that must have been seen
-	scoreTold   = 10.0 // seconds that speak for it
-	scoreEnd    = 4.0
-	scoreMost   = 30.0
-	accuseHold  = 15 * time.Second
-	wordedFor   = 10 * time.Second // numbers stand still for so long
-	waitsAtMost = 15 * time.Second // that peers wait in one go while they are compared
-	stealPct    = 5                // of all CPUs' time
-	pressurePct = 25               // of the time in which some task waited for a CPU
-	ioWaitPct   = 25
+	peersLeast    = 4    // GPUs, to speak of peers
+	peersBusy     = 40   // percent of use of the middle: idle jobs have no stragglers
+	madTimes      = 4.4  // so many times the median distance from the middle: 3σ of a normal distribution
+	fewUnlike     = 0.07 // of a job's GPUs may be unlike the others, or those of a node or two
+	steadyFrom    = 12.0 // seconds of work that must have been seen
+	scoreTold     = 10.0 // seconds that speak for it
+	scoreEnd      = 4.0
+	scoreMost     = 30.0
+	accuseHold    = 15 * time.Second
+	wordedFor     = 10 * time.Second // numbers stand still for so long
+	twoNodesShare = 0.6              // of a limit: the mean of a node's GPUs is surer than one GPU's
+	waitsAtMost   = 15 * time.Second // that peers wait in one go while they are compared
+	stealPct      = 5                // of all CPUs' time
+	pressurePct   = 25               // of the time in which some task waited for a CPU
+	ioWaitPct     = 25
 )
 
 // accusation is what was last said of a suspect.
@@ -94,10 +95,23 @@ func (w *watch) compare(j *fleet.Job, passed time.Duration) {
 	if passed == 0 || len(w.gpus) < peersLeast {
 		return
 	}
-	stepping := w.phase == working || w.phase == alone && w.solo.lasts(w.at) <= waitsAtMost
-	if !stepping || w.seen.busy == 0 {
-		w.steps = max(0, w.steps-passed.Seconds()/4)
+	switch {
+	case w.phase == alone && w.solo.lasts(w.at) <= waitsAtMost: // perhaps it is a part of a step, perhaps one evaluates while the others wait
+		if len(w.kept) == 0 {
+			for i := range w.gpus {
+				w.kept = append(w.kept, w.gpus[i].mean)
+			}
+		}
+	case w.phase == alone && len(w.kept) == len(w.gpus): // it was no part of a step
+		for i := range w.gpus {
+			w.gpus[i].mean = w.kept[i]
+		}
 		return
+	case w.phase != working || w.seen.busy == 0:
+		w.steps, w.kept = max(0, w.steps-passed.Seconds()/4), w.kept[:0]
+		return
+	default:
+		w.kept = w.kept[:0]
 	}
 	if w.steps == 0 {
 		for i := range w.gpus {
@@ -240,13 +254,13 @@ func (w *watch) judge(c *jobCase) {
 	for _, x := range w.says {
 		x.seen = false
 	}
-	if w.steps >= steadyFrom && (w.phase == working || w.phase == alone) {
+	if w.steps >= steadyFrom && w.phase == working {
 		list, crowds := w.outliers()
 		w.accuseAll(c, list, &crowds, passed)
 	}
 	w.accused = w.accused[:0]
 	for s, x := range w.says {
-		if !x.seen && (w.phase == working || w.phase == alone) {
+		if !x.seen && w.phase == working {
 			x.score -= passed
 		}
 		switch {
@@ -268,10 +282,7 @@ func (w *watch) judge(c *jobCase) {
 
 // accuseAll finds what those that are unlike their peers have in common: a node, a stage of the pipeline, or nothing, and then there may only be few.
 func (w *watch) accuseAll(c *jobCase, list []unlike, crowds *[numTraits]crowd, passed float32) {
-	if len(list) == 0 {
-		if len(c.j.Nodes) >= 2 && len(c.j.Nodes) <= 3 {
-			w.accuseOneOfTwo(c, crowds, passed)
-		}
+	if n := len(c.j.Nodes); n >= 2 && n <= 3 && w.accuseOneOfTwo(c, *crowds, passed) || len(list) == 0 {
 		return
 	}
 	nodes := make(map[string][]unlike)
@@ -344,34 +355,35 @@ func (w *watch) oneStage(j *fleet.Job, list []unlike) (int, bool) {
 }
 
 // accuseOneOfTwo compares the nodes of a job that has only two or three: none is the majority, so that there must be a cause on one of them.
-func (w *watch) accuseOneOfTwo(c *jobCase, crowds *[numTraits]crowd, passed float32) {
+func (w *watch) accuseOneOfTwo(c *jobCase, crowds [numTraits]crowd, passed float32) bool {
 	culprit := ""
 	for _, name := range c.j.Nodes {
 		if w.hostCause(name) == "" {
 			continue
 		}
 		if culprit != "" {
-			return
+			return false
 		}
 		culprit = name
 	}
 	if culprit == "" {
-		return
+		return false
 	}
 	mine, others := w.meansOf(culprit)
 	u := unlike{gpu: -1}
 	for k := range numTraits {
 		t := &traits[k]
-		d := math.Abs(mine[k] - others[k])
 		crowds[k].middle = others[k]
-		if d > max(t.floor, t.share*others[k])*0.6 {
+		if math.Abs(mine[k]-others[k]) > twoNodesShare*max(t.floor, t.share*others[k]) {
 			u.traits |= 1 << k
 			u.senses |= t.sense
 		}
 	}
-	if u.traits != 0 {
-		w.count(c, fleet.SuspectNode(culprit), []unlike{u}, crowds, passed)
+	if u.traits == 0 {
+		return false
 	}
+	w.count(c, fleet.SuspectNode(culprit), []unlike{u}, &crowds, passed)
+	return true
 }
 
 // meansOf are the means of a node's GPUs, and of all others.

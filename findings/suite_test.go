@@ -13,17 +13,16 @@ import (
 	"foretop/simfleet"
 )
 
-// claim is one thing that was said above a notice: on a node, or of a job.
+// claim is one thing that was said: on a node, or of a job.
 type claim struct {
-	at             time.Duration // when it was first said
-	rule, text     string
-	node           string // of a problem; "" a verdict
-	gpu, port      int
-	job            string // the job's name
-	suspects       []fleet.Suspect
-	severity       fleet.Severity
-	explained      bool
-	namedSomething bool
+	at         time.Duration // when it was first said
+	rule, text string
+	node       string // of a problem; "" a verdict
+	gpu, port  int
+	job        string   // the job's name
+	nodes      []string // of the job
+	suspects   []fleet.Suspect
+	severity   fleet.Severity
 }
 
 // first is whom it accuses first.
@@ -44,23 +43,23 @@ func (c *claim) key() string {
 	return fmt.Sprintf("%s %s %s", c.job, c.rule, s)
 }
 
-// claims are what a snapshot says above a notice.
+// claims are what a snapshot says, notices too.
 func claims(s *fleet.Snapshot, at time.Duration) (list []claim) {
 	for _, n := range s.Nodes {
 		for i := range n.Problems {
-			if p := &n.Problems[i]; p.Severity > fleet.Notice {
+			if p := &n.Problems[i]; p.Severity >= fleet.Notice {
 				list = append(list, claim{at: at, rule: p.Rule, text: p.Text, node: n.Name, gpu: p.GPU, port: p.Port, severity: p.Severity})
 			}
 		}
 	}
 	for _, j := range s.Jobs {
 		found := j.Findings
-		if !j.Ended.IsZero() && j.Severity > fleet.Notice {
+		if !j.Ended.IsZero() {
 			found = []fleet.Verdict{{Rule: "job.ended", Text: j.StateText, Severity: j.Severity}}
 		}
 		for _, v := range found {
-			if v.Severity > fleet.Notice {
-				list = append(list, claim{at: at, rule: v.Rule, text: v.Text, gpu: -1, port: -1, job: j.Name, suspects: v.Suspects, severity: v.Severity})
+			if v.Severity >= fleet.Notice {
+				list = append(list, claim{at: at, rule: v.Rule, text: v.Text, gpu: -1, port: -1, job: j.Name, nodes: j.Nodes, suspects: v.Suspects, severity: v.Severity})
 			}
 		}
 	}
@@ -82,18 +81,21 @@ func onGPU(c *claim, a *simfleet.Aim) bool {
 // onRank is a verdict that accuses the rank first.
 func onRank(c *claim, a *simfleet.Aim) bool {
 	s, ok := c.first()
-	return ok && c.job == a.Job && s.Rank == a.Rank && s.Node == a.Node
+	return ok && s.Rank == a.Rank && s.Node == a.Node
 }
 
 func onNode(c *claim, a *simfleet.Aim) bool {
 	s, ok := c.first()
-	return c.node == a.Node && c.gpu < 0 && c.port < 0 || ok && c.job == a.Job && s.Node == a.Node && s.GPU < 0 && s.Rank < 0
+	return c.node == a.Node && c.gpu < 0 && c.port < 0 || ok && s.Node == a.Node && s.GPU < 0 && s.Rank < 0
 }
 
 func onPort(c *claim, a *simfleet.Aim) bool {
 	s, ok := c.first()
 	return c.node == a.Node && c.port == a.Port || ok && s.Node == a.Node && s.Port == a.Port
 }
+
+// ofJob is a verdict about a job that runs where the fault came down.
+func ofJob(c *claim, a *simfleet.Aim) bool { return slices.Contains(c.nodes, a.Node) }
 
 func byRule(id string, culprit func(*claim, *simfleet.Aim) bool) func(*claim, *simfleet.Aim) bool {
 	return func(c *claim, a *simfleet.Aim) bool { return c.rule == id && culprit(c, a) }
@@ -139,10 +141,10 @@ func expectations() map[simfleet.Kind]expected {
 			if a.GPU >= 0 {
 				return onRank(c, a)
 			}
-			return c.job == a.Job && len(c.suspects) == 0
+			return ofJob(c, a) && len(c.suspects) == 0
 		})},
 		simfleet.RankStopped:     {"hang", onRank},
-		simfleet.Dataloader:      {"other", byRule("job.dataloader", func(c *claim, a *simfleet.Aim) bool { return c.job == a.Job })},
+		simfleet.Dataloader:      {"other", byRule("job.dataloader", func(c *claim, a *simfleet.Aim) bool { return ofJob(c, a) })},
 		simfleet.CheckpointStall: {"other", byRule("job.checkpoint", onNode)},
 		simfleet.MemoryCreep: {"other", byRule("job.memory", func(c *claim, a *simfleet.Aim) bool {
 			if a.GPU >= 0 {
@@ -161,10 +163,10 @@ func explains(a *simfleet.Aim, c *claim) bool {
 	if c.node != "" {
 		return c.node == a.Node
 	}
-	if s, ok := c.first(); ok {
+	if s, ok := c.first(); ok && a.Kind != simfleet.Dataloader {
 		return s.Node == a.Node
 	}
-	return c.job == a.Job
+	return ofJob(c, a)
 }
 
 // tally counts one kind of fault, or all.
@@ -232,8 +234,10 @@ func (tr *trial) run(t testing.TB) map[simfleet.Kind]*tally {
 	for s.at < tr.until {
 		snap := s.step()
 		for _, c := range claims(snap, s.at) {
-			if said[c.key()] == nil {
-				said[c.key()] = &c
+			if k := c.key(); said[k] == nil {
+				said[k] = &c
+			} else if said[k].severity < c.severity {
+				said[k].severity, said[k].text = c.severity, c.text
 			}
 		}
 	}
@@ -265,7 +269,7 @@ func (tr *trial) run(t testing.TB) map[simfleet.Kind]*tally {
 		y.times = append(y.times, best-a.From)
 	}
 	for _, c := range said {
-		if !slices.ContainsFunc(aims, func(a simfleet.Aim) bool { return explains(&a, c) }) {
+		if c.severity > fleet.Notice && !slices.ContainsFunc(aims, func(a simfleet.Aim) bool { return explains(&a, c) }) {
 			kind := simfleet.Kind("healthy")
 			if len(aims) > 0 {
 				kind = aims[0].Kind

@@ -69,6 +69,7 @@ type watch struct {
 	rests     rhythm    // GPUs do nothing
 	saves     rhythm    // how long saving takes
 	save      time.Time // since when files are saved; zero: they are not
+	wrote     time.Time // when something was last written there
 	writes    float64   // bytes a second while it works, smoothed
 	busyPower float64   // percent of the limit while it works, smoothed
 
@@ -78,7 +79,8 @@ type watch struct {
 	starv    starvation
 	log      logTrail
 
-	steps    float64 // seconds of work that count for comparing peers
+	steps    float64              // seconds of work that count for comparing peers
+	kept     [][numTraits]float32 // means before a few worked while the others waited; empty: they do not
 	judgedAt time.Time
 	says     map[fleet.Suspect]*accusation
 	accused  []fleet.Suspect // the keys of says, in order
@@ -234,6 +236,9 @@ func (w *watch) learn(j *fleet.Job, passed time.Duration, at time.Time) {
 	w.rests.note(w.phase == resting || w.phase == saving, works, passed, at)
 	if works {
 		w.busyPower = w.typical(w.busyPower, float64(j.PowerPct), passed)
+	}
+	if w.phase == saving {
+		w.wrote = at
 	}
 	switch {
 	case w.phase == working || w.phase == unread:
