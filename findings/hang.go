@@ -43,7 +43,7 @@ func hang(c *jobCase) answer {
 		return says(v)
 	}
 	lasts := w.waits.lasts(c.at)
-	if lasts == 0 || w.phase != waiting {
+	if lasts == 0 {
 		if !w.waits.learned() {
 			return answer{unchecked: "its pauses are not learned yet"}
 		}

@@ -20,14 +20,21 @@ type logTrail struct {
 	last  time.Time // ModTime at the last look
 	pause time.Duration
 	grew  int
+	long  int // pauses that were too long
 }
 
 func (t *logTrail) note(j *fleet.Job, at time.Time) {
 	if j.Log == nil || j.Log.ModTime.IsZero() || j.Log.ModTime.Equal(t.last) {
 		return
 	}
-	if !t.last.IsZero() && t.grew > 0 {
-		t.pause = max(t.pause, j.Log.ModTime.Sub(t.last))
+	if gap := j.Log.ModTime.Sub(t.last); !t.last.IsZero() && t.grew > 0 {
+		if gap > max(logLeast, logTimes*t.pause) { // it was told: it teaches when it comes again and again
+			if t.long++; t.long >= 3 {
+				t.pause = gap
+			}
+		} else {
+			t.pause = max(t.pause, gap)
+		}
 	}
 	if !t.last.IsZero() {
 		t.grew++

@@ -19,6 +19,7 @@ const (
 	stillUtilPct = 20   // below this, with as little power, it does nothing to speak of
 	movedShare   = 1e-3 // of the memory of all GPUs: so much more or less held is work
 	savingBytes  = 50e6 // bytes a second that a node writes, at least, where files are saved
+	savingLooks  = 3    // in a row
 	savingTimes  = 3    // so many times what it writes while it works
 )
 
@@ -138,13 +139,18 @@ func (w *watch) phaseOf(j *fleet.Job, nodes func(string) *fleet.Node) phase {
 		}
 	}
 	if p == working {
+		w.writing = 0
 		w.writes = w.typical(w.writes, most, lookEvery)
 		return p
 	}
-	if most > max(savingBytes, savingTimes*w.writes) {
-		return saving
+	if most <= max(savingBytes, savingTimes*w.writes) {
+		w.writing = 0
+		return p
 	}
-	return p
+	if w.writing++; w.writing < savingLooks {
+		return p // somebody else's, or a log
+	}
+	return saving
 }
 
 // strangers says that those that do nothing while the others wait are few, or all on one node of several, or cannot do anything.

@@ -12,7 +12,8 @@ const (
 	lookEvery  = 900 * time.Millisecond // between two looks at a job: snapshots may come more often
 	lookGap    = 5 * time.Second        // of time without a look, at most so much counts
 	forgetJob  = 15 * time.Minute       // it was not asked for
-	smoothOver = 8 * time.Second        // of readings that are compared with those of peers
+	blipFor    = 3 * time.Second
+	smoothOver = 8 * time.Second // of readings that are compared with those of peers
 )
 
 // watches is the past of jobs, by key, as far as rules need it. It belongs to one fleet.
@@ -60,6 +61,7 @@ const (
 type watch struct {
 	first, at time.Time // of the first look, and of the last
 	start     time.Time // Job.Start at the last look
+	runs      int       // Job.Restarts
 	restarts  []time.Time
 
 	seen      seen
@@ -69,6 +71,7 @@ type watch struct {
 	rests     rhythm    // GPUs do nothing
 	saves     rhythm    // how long saving takes
 	save      time.Time // since when files are saved; zero: they are not
+	writing   int       // looks in a row at which much was written
 	wrote     time.Time // when something was last written there
 	writes    float64   // bytes a second while it works, smoothed
 	busyPower float64   // percent of the limit while it works, smoothed
@@ -173,7 +176,9 @@ func (w *watch) noteStart(j *fleet.Job, at time.Time) {
 	if j.Start.IsZero() || j.MissingN > 0 && w.start.After(j.Start) {
 		return
 	}
-	if d := j.Start.Sub(w.start); !w.start.IsZero() && d > time.Second {
+	again := j.Restarts > w.runs && !w.start.IsZero()
+	w.runs = max(w.runs, j.Restarts)
+	if d := j.Start.Sub(w.start); !w.start.IsZero() && (d > time.Second || again) {
 		w.restarts = append(w.restarts, at)
 		w.restarts = w.restarts[max(0, len(w.restarts)-16):]
 		w.waits.anew()
@@ -231,7 +236,9 @@ func (w *watch) hosts(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time
 // learn takes in the present phase.
 func (w *watch) learn(j *fleet.Job, passed time.Duration, at time.Time) {
 	works := w.phase == working
-	w.waits.note(w.phase == waiting, works, passed, at)
+	// That one of many does something for a moment does not end a hang: somebody looks at its GPU, or measures it.
+	blip := w.phase == alone && !w.waits.since.IsZero() && w.solo.lasts(at) < blipFor
+	w.waits.note(w.phase == waiting || blip, works, passed, at)
 	w.solo.note(w.phase == alone, works, passed, at)
 	w.rests.note(w.phase == resting || w.phase == saving, works, passed, at)
 	if works {
