@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/scripts/testbed"
 	"foretop/sshpool"
 )
 
@@ -80,4 +81,37 @@ func TestBedHang(t *testing.T) {
 			t.Fatal("it is still said to hang")
 		}
 	}
+}
+
+// A file system of a node is filled to the last byte: that is told as critical within two readings of it, and no more once there is room again.
+func TestBedDiskFull(t *testing.T) {
+	t.Parallel()
+	bed := testbed.Nodes(t, 1, testbed.Mount("/dev/shm", "size=4m"))
+	o := observe(t, sshpool.Config{ConfigFile: bed.SSHConfig}, named(bed.Names()...)...)
+	name := bed.Names()[0]
+	o.allLive(2*time.Minute, name)
+	await := func(what string, ok func(full bool, p *fleet.Problem) bool) {
+		t.Helper()
+		for end := time.Now().Add(2 * time.Minute); ; time.Sleep(look) {
+			n := o.Snapshot().Node(name)
+			i := slices.IndexFunc(n.Problems, func(p fleet.Problem) bool { return strings.HasPrefix(p.Text, "/dev/shm ") && strings.Contains(p.Text, "full") })
+			var p *fleet.Problem
+			if i >= 0 {
+				p = &n.Problems[i]
+			}
+			if slices.ContainsFunc(n.FS, func(f fleet.Filesystem) bool { return f.Mount == "/dev/shm" }) && ok(i >= 0, p) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: problems %v, file systems %v", what, n.Problems, n.FS)
+			}
+		}
+	}
+	await("room at first", func(full bool, _ *fleet.Problem) bool { return !full })
+	_, err := bed.Node(name).Exec("sh", "-c", "dd if=/dev/zero of=/dev/shm/rest bs=64k 2>/dev/null; test -s /dev/shm/rest")
+	must(t, err)
+	await("a full file system", func(full bool, p *fleet.Problem) bool { return full && p.Severity == fleet.Critical })
+	_, err = bed.Node(name).Exec("rm", "/dev/shm/rest")
+	must(t, err)
+	await("room again", func(full bool, _ *fleet.Problem) bool { return !full })
 }

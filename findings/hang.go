@@ -122,7 +122,7 @@ func aloneForLong(c *jobCase) fleet.Verdict {
 // convict takes proofs into a verdict: it is critical, and names whom they accuse.
 func convict(v *fleet.Verdict, proofs []proof) {
 	for i, p := range proofs {
-		if v.Severity = fleet.Critical; i < maxEvidence {
+		if v.Severity = fleet.Critical; i < mostEvidence {
 			v.Evidence = append(v.Evidence, p.text)
 		}
 		if p.who.Node != "" || p.who.Rank >= 0 {
@@ -131,10 +131,10 @@ func convict(v *fleet.Verdict, proofs []proof) {
 	}
 }
 
-// maxSuspects bounds Verdict.Suspects, maxEvidence what of one kind is told.
+// maxSuspects bounds Verdict.Suspects, mostEvidence what of one kind is told.
 const (
-	maxSuspects = 4
-	maxEvidence = 4
+	maxSuspects  = 4
+	mostEvidence = 4
 )
 
 func accuse(list []fleet.Suspect, who fleet.Suspect) []fleet.Suspect {

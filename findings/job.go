@@ -34,7 +34,7 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 		}
 	}
 	reach, live := reached(j, nodes)
-	consider("job.reach", reach)
+	consider("job.nodes-lost", reach)
 	for _, v := range scheduled(j, nodes, at, m) {
 		consider("job.scheduled", v)
 	}
@@ -55,9 +55,9 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 	switch seen := &c.w.seen; {
 	case len(j.GPUs) == 0 || seen.read > 0:
 	case seen.told == 0:
-		consider("job.readings", fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
+		consider("job.unchecked", fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
 	default: // a kind that does not tell both use and power, or a part of a GPU
-		consider("job.readings", fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
+		consider("job.unchecked", fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
 	}
 	return worst
 }

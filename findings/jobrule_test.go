@@ -71,7 +71,7 @@ func (f *film) spin() { f.each(spin) }
 func TestJobRulesAreNamed(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range jobRules() {
-		if seen[r.id] || !strings.HasPrefix(r.id, "job.") || r.doc == "" || r.ask == nil || r.severity == fleet.Fine {
+		if seen[r.id] || !strings.Contains(r.id, ".") || r.doc == "" || r.ask == nil || r.severity == fleet.Fine {
 			t.Errorf("rule %+v", r.id)
 		}
 		seen[r.id] = true
@@ -215,7 +215,7 @@ func TestMemoryThatFills(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFilm(t)
-			got := f.play(240, "job.memory", func(s int) {
+			got := f.play(240, "job.memory-creep", func(s int) {
 				f.each(func(g *fleet.GPU) { g.MemUsedBytes, g.MemTotalBytes = 40<<30, 80<<30 })
 				f.job.GPUs[11].GPU.MemUsedBytes = fleet.Reading(tt.used(s) * (1 << 30))
 			})
@@ -242,13 +242,13 @@ func TestUnequalMemory(t *testing.T) {
 			f.job.GPUs[2].GPU.MemUsedBytes = fleet.Reading(share * 80 * (1 << 30))
 		}
 	}
-	if got := f.play(60, "job.imbalance", used(0.94)); len(got) != 1 || got[0].Severity != fleet.Notice || got[0].Suspects[0].Rank != 2 {
+	if got := f.play(60, "job.memory-imbalance", used(0.94)); len(got) != 1 || got[0].Severity != fleet.Notice || got[0].Suspects[0].Rank != 2 {
 		t.Errorf("%+v", got)
 	}
-	if got := f.play(60, "job.imbalance", used(0.98)); len(got) != 1 || got[0].Severity != fleet.Warning {
+	if got := f.play(60, "job.memory-imbalance", used(0.98)); len(got) != 1 || got[0].Severity != fleet.Warning {
 		t.Errorf("%+v", got)
 	}
-	f.silent(60, "job.imbalance", used(0.7))
+	f.silent(60, "job.memory-imbalance", used(0.7))
 }
 
 func TestStarvedForData(t *testing.T) {
@@ -278,15 +278,15 @@ func TestSavingThatStalls(t *testing.T) {
 	}
 	f.nodes["a"].Disks = []fleet.Disk{{Name: "nvme0n1"}}
 	for range 3 {
-		f.silent(60, "job.checkpoint", func(int) { f.nodes["a"].Disks[0].WriteBytesPerS = 0 })
-		f.silent(15, "job.checkpoint", func(int) { disk(2e9) })
+		f.silent(60, "job.checkpoint-stall", func(int) { f.nodes["a"].Disks[0].WriteBytesPerS = 0 })
+		f.silent(15, "job.checkpoint-stall", func(int) { disk(2e9) })
 	}
-	f.silent(60, "job.checkpoint", func(int) { f.nodes["a"].Disks[0].WriteBytesPerS = 0 })
-	f.silent(120, "job.checkpoint", func(int) { disk(2e9) }) // a large one: it goes on
-	f.silent(60, "job.checkpoint", func(int) { f.nodes["a"].Disks[0].WriteBytesPerS = 0 })
-	f.silent(60, "job.checkpoint", func(int) { disk(2e9) })
+	f.silent(60, "job.checkpoint-stall", func(int) { f.nodes["a"].Disks[0].WriteBytesPerS = 0 })
+	f.silent(120, "job.checkpoint-stall", func(int) { disk(2e9) }) // a large one: it goes on
+	f.silent(60, "job.checkpoint-stall", func(int) { f.nodes["a"].Disks[0].WriteBytesPerS = 0 })
+	f.silent(60, "job.checkpoint-stall", func(int) { disk(2e9) })
 	f.nodes["a"].Host.PSIIOFullPct, f.nodes["b"].Host.PSIIOFullPct = 80, 1
-	if got := f.play(300, "job.checkpoint", func(int) { disk(1e3) }); len(got) != 1 || !slices.Contains(got[0].Suspects, fleet.SuspectNode("a")) {
+	if got := f.play(300, "job.checkpoint-stall", func(int) { disk(1e3) }); len(got) != 1 || !slices.Contains(got[0].Suspects, fleet.SuspectNode("a")) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -296,19 +296,19 @@ func TestSilentLog(t *testing.T) {
 	write := func(int) {
 		f.job.Log = &fleet.LogTail{Path: "/logs/8123.out", At: f.at, ModTime: f.at}
 	}
-	f.silent(120, "job.progress", write)
+	f.silent(120, "job.no-progress", write)
 	last := f.at
 	quiet := func(int) { f.job.Log = &fleet.LogTail{Path: "/logs/8123.out", At: f.at, ModTime: last} }
-	if got := f.play(400, "job.progress", quiet); len(got) != 1 || got[0].Severity != fleet.Notice {
+	if got := f.play(400, "job.no-progress", quiet); len(got) != 1 || got[0].Severity != fleet.Notice {
 		t.Errorf("GPUs at work: %+v", got)
 	}
-	f.silent(60, "job.progress", write)
+	f.silent(60, "job.no-progress", write)
 	last = f.at
 	rest := func(s int) { quiet(s); f.each(func(g *fleet.GPU) { g.UtilPct, g.PowerW = 0, 100 }) }
-	if got := f.play(400, "job.progress", rest); len(got) != 1 || got[0].Severity != fleet.Warning {
+	if got := f.play(400, "job.no-progress", rest); len(got) != 1 || got[0].Severity != fleet.Warning {
 		t.Errorf("GPUs at rest: %+v", got)
 	}
-	f.silent(60, "job.progress", write)
+	f.silent(60, "job.no-progress", write)
 	last = f.at
 	if got := f.play(90, "job.hang", func(s int) { quiet(s); f.spin() }); len(got) != 1 || got[0].Severity != fleet.Critical {
 		t.Errorf("a hang with a silent log: %+v", got)

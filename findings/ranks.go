@@ -191,7 +191,7 @@ func stoppedRanks(c *jobCase) answer {
 		v.Text += fmt.Sprintf(", and %d more", len(list)-1)
 	}
 	for i, s := range list {
-		if v.Suspects = accuse(v.Suspects, fleet.SuspectRank(s.node, s.rank)); i < maxEvidence {
+		if v.Suspects = accuse(v.Suspects, fleet.SuspectRank(s.node, s.rank)); i < mostEvidence {
 			v.Evidence = append(v.Evidence, fmt.Sprintf("rank %d: pid %d on %s %s for %s", s.rank, s.pid, s.node, s.words, span(c.at.Sub(s.since))))
 		}
 	}

@@ -133,7 +133,7 @@ func expectations() map[simfleet.Kind]expected {
 		simfleet.Straggler: {"straggler", byRule("job.straggler", onGPU)},
 		simfleet.NodeSlow:  {"straggler", byRule("job.straggler", onNode)},
 		simfleet.CPUSteal:  {"straggler", byRule("job.straggler", onNode)},
-		simfleet.PortSlow: {"straggler", either(onPort, byRule("job.straggler", func(c *claim, a *simfleet.Aim) bool {
+		simfleet.NICSlow: {"straggler", either(onPort, byRule("job.straggler", func(c *claim, a *simfleet.Aim) bool {
 			s, _ := c.first()
 			return s.Node == a.Node && s.GPU == a.Port
 		}))},
@@ -145,8 +145,8 @@ func expectations() map[simfleet.Kind]expected {
 		})},
 		simfleet.RankStopped:     {"hang", onRank},
 		simfleet.Dataloader:      {"other", byRule("job.dataloader", func(c *claim, a *simfleet.Aim) bool { return ofJob(c, a) })},
-		simfleet.CheckpointStall: {"other", byRule("job.checkpoint", onNode)},
-		simfleet.MemoryCreep: {"other", byRule("job.memory", func(c *claim, a *simfleet.Aim) bool {
+		simfleet.CheckpointStall: {"other", byRule("job.checkpoint-stall", onNode)},
+		simfleet.MemoryCreep: {"other", byRule("job.memory-creep", func(c *claim, a *simfleet.Aim) bool {
 			if a.GPU >= 0 {
 				return onGPU(c, a)
 			}

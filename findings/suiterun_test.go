@@ -54,7 +54,7 @@ var spells = []spell{
 	{kind: simfleet.Straggler, gpu: true, factor: true, length: 75 * time.Second, slows: true},
 	{kind: simfleet.NodeSlow, factor: true, length: 75 * time.Second, slows: true},
 	{kind: simfleet.CPUSteal, factor: true, length: 75 * time.Second, slows: true},
-	{kind: simfleet.PortSlow, port: true, factor: true, length: 75 * time.Second, slows: true},
+	{kind: simfleet.NICSlow, port: true, factor: true, length: 75 * time.Second, slows: true},
 	{kind: simfleet.Hang, gpu: true, length: 75 * time.Second, stops: true},
 	{kind: simfleet.Hang, length: 75 * time.Second, stops: true},
 	{kind: simfleet.RankStopped, gpu: true, length: 60 * time.Second, stops: true},

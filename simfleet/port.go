@@ -37,7 +37,7 @@ func (v *vitals) port(n *Node, l *load, local time.Duration) {
 			}
 		}
 		for k := range n.strikes {
-			if s := &n.strikes[k]; s.Kind == PortSlow && s.Port == i && s.on(local) && !down {
+			if s := &n.strikes[k]; s.Kind == NICSlow && s.Port == i && s.on(local) && !down {
 				rate /= 2
 			}
 		}

@@ -35,7 +35,7 @@ const (
 	Straggler          Kind = "straggler"           // one rank is slower, its peers wait
 	NodeSlow           Kind = "node-slow"           // all ranks of a node are slower, their peers wait
 	CPUSteal           Kind = "cpu-steal"           // another machine takes a node's CPUs: its GPUs have gaps
-	PortSlow           Kind = "port-slow"           // a port runs at half its rate: its rank communicates longer
+	NICSlow            Kind = "nic-slow"            // a port runs at half its rate: its rank communicates longer
 	RankStopped        Kind = "rank-stopped"        // a rank's process is stopped as by SIGSTOP; its job hangs
 	Dataloader         Kind = "dataloader"          // the data loaders of a job cannot keep up
 	CheckpointStall    Kind = "checkpoint-stall"    // a checkpoint does not end: one node cannot write
@@ -72,7 +72,7 @@ var kinds = map[Kind]struct {
 	GPUsHidden: {always: true},
 	LinkFlap:   {port: true, flaps: true},
 	Straggler:  {gpu: true, factor: true, job: true},
-	NodeSlow:   {factor: true, job: true}, CPUSteal: {factor: true, job: true}, PortSlow: {port: true, factor: true, job: true},
+	NodeSlow:   {factor: true, job: true}, CPUSteal: {factor: true, job: true}, NICSlow: {port: true, factor: true, job: true},
 	RankStopped: {gpu: true, job: true}, Dataloader: {factor: true, job: true}, CheckpointStall: {job: true},
 	MemoryCreep: {gpu: true, loose: true},
 	Hang:        {gpu: true, restart: true, job: true, loose: true},

@@ -182,7 +182,7 @@ func (s *strike) effect(sl slot) (effect, bool) {
 			e.way = gaps
 		}
 		return e, mine
-	case PortSlow:
+	case NICSlow:
 		for i, g := range sl.job.device {
 			if g == s.Port {
 				e.culprit.gpu, e.guilty = i, true
