@@ -16,6 +16,9 @@ const (
 	hangMore     = 6 * time.Second  // … and so much more
 	hangUnknown  = 5 * time.Minute  // while its pauses are not known yet
 	hangStarting = 10 * time.Minute // the same of a job that started less than this before it was first seen: it may compile, or wait for all ranks to connect
+	hangOld      = 30 * time.Minute // a job that has run for so long before it was first seen neither compiles nor connects any more:
+	hangGlimpse  = 3 * time.Second  // so much work must have been seen of it,
+	hangYoung    = 40 * time.Second // and it may pause for so long until its pauses are known
 	savingMost   = 10 * time.Minute // while files are written
 	aloneLeast   = 10 * time.Minute // while a few ranks work and the others wait for them: they may evaluate, or save
 )
@@ -58,6 +61,8 @@ func hang(c *jobCase) answer {
 		limit = max(hangQuiet, hangTimes*longest+hangMore)
 	case w.waits.learned(): // files were written just before: a checkpoint that does not end is told as that
 		limit = max(hangTimes*max(longest, w.saves.longest(c.at))+hangMore, savingMost)
+	case !c.j.Start.IsZero() && w.first.Sub(c.j.Start) >= hangOld && w.waits.worked >= hangGlimpse:
+		limit = hangYoung
 	default:
 		known = false
 		limit = hangUnknown

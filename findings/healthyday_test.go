@@ -40,12 +40,15 @@ func healthyDay(seed uint64, length time.Duration) string {
 	return b.String()
 }
 
-// TestHealthyDay hears nothing above a notice in a day of 64 nodes on which nothing is wrong; in its short form, half an hour of a part of them.
+// TestHealthyDay hears nothing above a notice in a day of 64 nodes on which nothing is wrong; in its short form, half an hour of a part of them, and less under the race detector.
 func TestHealthyDay(t *testing.T) {
 	t.Parallel()
 	length, seed := 30*time.Minute, uint64(7)
-	if soak() {
+	switch {
+	case soak():
 		length = 24 * time.Hour
+	case slow:
+		length = 12 * time.Minute
 	}
 	s, err := simfleet.Parse("healthy-day", []byte(healthyDay(seed, length)))
 	if err != nil {

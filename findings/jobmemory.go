@@ -114,14 +114,15 @@ func creeping(c *jobCase) answer {
 	}
 	var worst fleet.Verdict
 	soonest := creepLate
-	weigh := func(s fleet.Suspect, what string, t *memoryTrail) {
+	weigh := func(t *memoryTrail, of func() (fleet.Suspect, string)) {
 		rate, full, ok := t.creep()
 		if !ok || full >= soonest {
 			return
 		}
 		soonest = full
+		s, what := of()
 		worst = fleet.Verdict{State: fleet.JobRunning, Severity: fleet.Notice, Suspects: []fleet.Suspect{s},
-			Text:     fmt.Sprintf("%s fills: full in %s", what, span(full)),
+			Text:     fmt.Sprintf("memory of %s fills: full in %s", what, span(full)),
 			Evidence: []string{fmt.Sprintf("%.0f of %.0f GiB used, %.1f GiB more a minute for %s", t.used[t.n-1]/1024, t.total/1024, rate/1024, span(time.Duration(t.n)*memoryEvery))},
 			Since:    c.at.Add(-time.Duration(t.n) * memoryEvery),
 			Remedy:   "save a checkpoint before it is full; look for lists that grow, or data loaders that keep what they read"}
@@ -130,12 +131,14 @@ func creeping(c *jobCase) answer {
 		}
 	}
 	for i := range w.gpus {
-		ref := &c.j.GPUs[i]
-		weigh(ref.Suspect(), fmt.Sprintf("memory of %s GPU%d", ref.Node, ref.Index), &w.gpus[i].memory)
+		weigh(&w.gpus[i].memory, func() (fleet.Suspect, string) {
+			ref := &c.j.GPUs[i]
+			return ref.Suspect(), fmt.Sprintf("%s GPU%d", ref.Node, ref.Index)
+		})
 	}
 	for _, name := range c.j.Nodes {
 		if t := w.nodes[name]; t != nil && t.memory.n >= creepPoints && mostly(c.nodes(name), c.j.Key) {
-			weigh(fleet.SuspectNode(name), "memory of "+name, &t.memory)
+			weigh(&t.memory, func() (fleet.Suspect, string) { return fleet.SuspectNode(name), name })
 		}
 	}
 	return says(worst)

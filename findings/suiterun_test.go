@@ -131,7 +131,11 @@ func trials(t testing.TB, all bool) (list []trial) {
 		return list
 	}
 	for i := range spells {
-		list = append(list, single(t, &spells[i], i%4, uint64(i)%20))
+		shape := i % 4
+		if slow {
+			shape = 1 + i%3 // of few nodes
+		}
+		list = append(list, single(t, &spells[i], shape, uint64(i)%20))
 	}
 	for i, pair := range [][2]simfleet.Kind{{simfleet.ThermalThrottle, simfleet.Hang}, {simfleet.RowRemap, simfleet.Straggler}, {simfleet.MemoryCreep, simfleet.GPULost}} {
 		find := func(k simfleet.Kind) *spell {
@@ -205,7 +209,7 @@ func TestScenarioFilesAreNamed(t *testing.T) {
 	var list []trial
 	for i, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		if small := name == "rank-stopped" || name == "starved" || name == "healthy-phases"; !soak() && !small {
+		if short := name == "rank-stopped" || !slow && (name == "starved" || name == "healthy-phases"); !soak() && !short {
 			continue
 		}
 		text, err := os.ReadFile(file)
