@@ -61,7 +61,8 @@ type proc struct {
 // its lock.
 type procTable struct {
 	mu   sync.Mutex
-	seen []seenProc // by the last walk at detail level
+	seen []seenProc // by the last walk: all at detail level, else those that are told
+	all  bool
 }
 
 // seenProc is a process as a walk saw it. Of proc itself only what does not change is for the source usage, and what only that one uses.
@@ -71,21 +72,23 @@ type seenProc struct {
 	told          bool
 }
 
-// show hands a walk's processes over.
-func (t *procTable) show(procs map[int32]*proc) {
-	list := make([]seenProc, 0, len(procs))
+// show hands a walk's processes over: all, or those that are told.
+func (t *procTable) show(procs map[int32]*proc, all bool) {
+	list := make([]seenProc, 0, 32)
 	for _, p := range procs {
-		list = append(list, seenProc{p, p.comm, p.command, p.fact != nil})
+		if all || p.fact != nil {
+			list = append(list, seenProc{p, p.comm, p.command, p.fact != nil})
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.seen = list
+	t.seen, t.all = list, all
 }
 
-func (t *procTable) last() []seenProc {
+func (t *procTable) last() (list []seenProc, all bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.seen
+	return t.seen, t.all
 }
 
 // processReader walks /proc and tells which processes hold an accelerator, or are ranks or launchers.
@@ -152,9 +155,7 @@ func (r *processReader) read(ctx context.Context) error {
 	r.libs.forget(alive)
 	told, foreign := r.tell()
 	b := r.m.board
-	if b.detail.Load() {
-		r.m.procs.show(r.procs)
-	}
+	r.m.procs.show(r.procs, b.detail.Load())
 	b.mu.Lock()
 	b.state.SetUint(telemetry.ProcessCount, 0, uint64(len(r.list)))
 	if !r.any || !slices.Equal(told, r.last) {

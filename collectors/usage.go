@@ -3,6 +3,8 @@ package collectors
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"hash/fnv"
 	"slices"
 
 	"foretop/telemetry/facts"
@@ -10,15 +12,22 @@ import (
 
 const (
 	topProcesses = 20
-	idleEvery    = 4 // looks between two at a process that used no CPU: a node has thousands of those
+	stateEvery   = 3  // of the looks at base level
+	stateAgain   = 60 // seconds, after which what has not changed is told again at base level
+	busyPermille = 50 // of a core, from which a process does something
+	idleEvery    = 4  // looks between two at a process that used no CPU: a node has thousands of those
 )
 
-// usageReader tells what the told processes and the busiest others use, at detail level only: it reads every process's stat.
+// usageReader tells what processes use. At detail level it reads every process's stat, and tells the told ones and the busiest others; at base level it looks at the told
+// ones alone, seldom, and tells them when one was stopped, went to sleep in the kernel, or began or ceased to do anything: a hang can be told by it.
 type usageReader struct {
 	m    *machine
 	buf  []byte
 	busy []busyProc
 	pass int
+
+	sum  uint64 // of what was told last at base level
+	told int64  // when, by the node's monotonic clock
 }
 
 type busyProc struct {
@@ -34,20 +43,23 @@ func newUsage(m *machine) reader { return &usageReader{m: m} }
 func (r *usageReader) close() {}
 
 func (r *usageReader) read(context.Context) error {
-	if !r.m.board.detail.Load() {
+	r.pass++
+	detail := r.m.board.detail.Load()
+	if !detail && r.pass%stateEvery != 0 {
 		return nil
 	}
-	seen := r.m.procs.last()
-	if seen == nil {
+	seen, all := r.m.procs.last()
+	if detail && !all {
 		r.m.board.moved.Store(true) // a walk shows them
-		return nil
+		if seen == nil {
+			return nil
+		}
 	}
 	u := &facts.Usage{}
-	r.pass++
 	r.busy = r.busy[:0]
 	for _, p := range seen {
 		b := busyProc{p: p.proc, words: p}
-		if p.idle && !p.told && (r.pass+int(p.pid))%idleEvery != 0 || !r.look(&b) {
+		if !p.told && !detail || p.idle && !p.told && (r.pass+int(p.pid))%idleEvery != 0 || !r.look(&b) {
 			continue
 		}
 		if p.told {
@@ -59,6 +71,9 @@ func (r *usageReader) read(context.Context) error {
 		}
 	}
 	slices.SortFunc(u.Told, func(a, b *facts.ProcessUsage) int { return cmp.Compare(a.Pid, b.Pid) })
+	if !detail && !r.news(u) {
+		return nil
+	}
 	for i := range r.busy {
 		b := &r.busy[i]
 		one := usageOf(b)
@@ -75,6 +90,24 @@ func (r *usageReader) read(context.Context) error {
 	r.m.board.usage = u
 	r.m.board.mu.Unlock()
 	return nil
+}
+
+// news says whether what the told processes do is to be told at base level.
+func (r *usageReader) news(u *facts.Usage) bool {
+	sum := fnv.New64a()
+	for _, p := range u.Told {
+		state := p.State
+		if state == "R" || state == "S" {
+			state = "" // these change all the time
+		}
+		fmt.Fprintf(sum, "%d %d %s %t\n", p.Pid, p.StartTicks, state, p.CpuPermille >= busyPermille)
+	}
+	now := r.m.clock.MonoMS()
+	if sum.Sum64() == r.sum && now-r.told < stateAgain*1000 || len(u.Told) == 0 && r.sum == sum.Sum64() {
+		return false
+	}
+	r.sum, r.told = sum.Sum64(), now
+	return true
 }
 
 // busiest puts b among the topProcesses busiest, if it is one of them.

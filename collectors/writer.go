@@ -228,7 +228,7 @@ func (w *writer) writeSample() error {
 			return err
 		}
 	}
-	if usage != nil && usage != w.usage && level == telemetry.Detail {
+	if usage != nil && usage != w.usage {
 		w.usage = usage
 		return w.writeUsage(usage)
 	}

@@ -20,7 +20,7 @@ func BenchmarkIncidents(b *testing.B) {
 				j := y.job(fmt.Sprint(8000+i), 10*i, 10*i+1, 10*i+2, 10*i+3, 10*i+4, 10*i+5, 10*i+6, 10*i+7)
 				if i < of.faults {
 					y.has(10*i+2, fleet.Critical, 3, 0, "Xid 79 GPU3: fell off the bus")
-					says(j, fleet.Critical, 20*time.Second, "no progress 41 s?")
+					judged(j, fleet.Critical, 20*time.Second, "no progress 41 s?")
 				}
 			}
 			for i := range of.lost {

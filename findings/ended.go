@@ -61,7 +61,10 @@ func (s Set) ended(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) (
 	if cause == nil {
 		return v
 	}
-	v.Severity, v.Evidence = max(fleet.Warning, cause.Class.Severity), []string{where + ": " + short(cause.Text, maxEvidence)}
+	v.Severity = max(fleet.Warning, cause.Class.Severity)
+	suspect := fleet.SuspectNode(where)
+	suspect.GPU = cause.GPU
+	v.Suspects, v.Since, v.Evidence = []fleet.Suspect{suspect}, cause.At, []string{where + ": " + short(cause.Text, maxEvidence)}
 	gap := ":"
 	if strings.Contains(v.Text, ": ") {
 		gap = " ·"

@@ -13,13 +13,8 @@ import (
 	"foretop/fleet"
 )
 
-// Rules are all rules, for fleet.Options. What each is stands in [Table]; [Without] leaves some out.
+// Rules are all rules, for the options of one fleet: those about jobs keep what they learned of each. What each is stands in [Table]; [Without] leaves some out.
 func Rules() fleet.Rules { return Set{}.Rules() }
 
 // Node lists what is wrong on a node, by all rules.
 func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem { return Set{}.Node(n, at, m) }
-
-// Job says how a job does, by all rules.
-func Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
-	return Set{}.Job(j, nodes, at, m)
-}

@@ -192,7 +192,7 @@ func (b *folder) incident(set []int) fleet.Incident {
 	open := false
 	for _, i := range set {
 		f := &b.all[i]
-		if f.Since.Before(in.Since) {
+		if f.Since.Before(in.Since) && (f.Subject.Job == "" || root.Since.Sub(f.Since) <= causeSlack) { // what a job suffers may go on from an incident before
 			in.Since = f.Since
 		}
 		holds := f.Until.IsZero()

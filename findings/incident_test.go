@@ -58,7 +58,7 @@ func (y *yard) lose(node int, since time.Duration) {
 	y.nodes[node].State, y.nodes[node].Since, y.nodes[node].Cause = fleet.Lost, noon.Add(since), "no route to host"
 }
 
-func says(j *fleet.Job, s fleet.Severity, since time.Duration, text string) {
+func judged(j *fleet.Job, s fleet.Severity, since time.Duration, text string) {
 	j.Findings = append(j.Findings, fleet.Verdict{State: fleet.JobSuspect, Severity: s, Text: text, Since: noon.Add(since)})
 }
 
@@ -89,45 +89,45 @@ func TestFindingsFold(t *testing.T) {
 			j := y.job("8123", 0, 1, 2, 3)
 			y.has(2, crit, 3, 0, "Xid 79 GPU3: fell off the bus")
 			y.has(2, crit, 3, time.Second, "GPU3 lost: fell off the bus")
-			says(j, crit, 2*time.Second, "gpu003 GPU3 lost (rank 19)")
-			says(j, crit, 41*time.Second, "no progress 41 s · rank 19?")
+			judged(j, crit, 2*time.Second, "gpu003 GPU3 lost (rank 19)")
+			judged(j, crit, 41*time.Second, "no progress 41 s · rank 19?")
 		}, "critical gpu003 GPU3 Xid 79: fell off the bus → probably why job 8123: no progress, 41 s later [4]"},
 		{"the cause is found after what it caused", func(y *yard) {
 			j := y.job("8123", 0, 1)
-			says(j, crit, 0, "no progress 20 s?")
+			judged(j, crit, 0, "no progress 20 s?")
 			y.has(0, crit, 3, 10*time.Second, "Xid 79 GPU3: fell off the bus")
 		}, "critical gpu001 GPU3 Xid 79: fell off the bus → probably why job 8123: no progress [2]"},
 		{"what was there before explains nothing by itself", func(y *yard) {
 			j := y.job("8123", 0, 1)
 			y.has(0, warn, 3, -1, "GPU3 PCIe ×8 of ×16")
 			y.nodes[0].Since = noon.Add(50 * time.Second)
-			says(j, crit, 41*time.Second, "no progress 41 s?")
+			judged(j, crit, 41*time.Second, "no progress 41 s?")
 		}, "critical job 8123: no progress 41 s? [1]\nwarning gpu001 GPU3 PCIe ×8 of ×16 [1]"},
 		{"but it explains what names it", func(y *yard) {
 			j := y.job("8131", 0, 1)
 			y.has(1, warn, 5, -1, "GPU5 slowed: too hot (hardware)")
 			y.nodes[1].Since = noon.Add(50 * time.Second)
-			says(j, warn, 41*time.Second, "gpu002 GPU5 too hot (rank 13)")
-			says(j, warn, 50*time.Second, "rank 13 slower? power 41 % of its limit, the others 88 %")
+			judged(j, warn, 41*time.Second, "gpu002 GPU5 too hot (rank 13)")
+			judged(j, warn, 50*time.Second, "rank 13 slower? power 41 % of its limit, the others 88 %")
 		}, "warning gpu002 GPU5 slowed: too hot (hardware) → probably why job 8131: rank 13 slower? power 41 % of its limit, the others 88 % [3]"},
 		{"two faults of one job are two incidents", func(y *yard) {
 			j := y.job("8123", 0, 1, 2, 3)
 			y.has(0, warn, 1, -30*time.Second, "GPU1 slowed: too hot (hardware)")
 			y.has(3, crit, 3, 0, "Xid 79 GPU3: fell off the bus")
-			says(j, crit, 20*time.Second, "no progress 20 s?")
+			judged(j, crit, 20*time.Second, "no progress 20 s?")
 		}, "critical gpu004 GPU3 Xid 79: fell off the bus → probably why job 8123: no progress, 20 s later [2]\nwarning gpu001 GPU1 slowed: too hot (hardware) [1]"},
 		{"another job's GPU on the same node", func(y *yard) {
 			j := y.job("1", 0)
 			j.GPUs = j.GPUs[:4]
 			y.has(0, crit, 6, 0, "Xid 79 GPU6: fell off the bus")
-			says(j, warn, 20*time.Second, "no progress 20 s?")
+			judged(j, warn, 20*time.Second, "no progress 20 s?")
 		}, "critical gpu001 GPU6 Xid 79: fell off the bus [1]\nwarning job 1: no progress 20 s? [1]"},
 		{"a leaf's nodes go together", func(y *yard) {
 			j := y.job("8140", 4, 5, 6, 7)
 			for i := range 4 {
 				y.lose(4+i, time.Duration(i)*time.Second)
 			}
-			says(j, crit, 5*time.Second, "not checked: all 4 nodes lost")
+			judged(j, crit, 5*time.Second, "not checked: all 4 nodes lost")
 		}, "critical leaf2: 4 of 4 nodes lost within 3 s → probably why job 8140: not checked: all 4 nodes lost, 5 s later [6]"},
 		{"half of a leaf is enough, less is not", func(y *yard) {
 			y.lose(0, 0)
@@ -198,7 +198,7 @@ func TestFindingsFold(t *testing.T) {
 func TestAnIncidentStaysTheSame(t *testing.T) {
 	y := newYard(8)
 	j := y.job("8123", 0, 1)
-	says(j, fleet.Warning, 0, "no progress 20 s?")
+	judged(j, fleet.Warning, 0, "no progress 20 s?")
 	id := one(t, y.look(time.Second)).ID
 	if id != "no progress@slurm/8123" {
 		t.Errorf("id %q", id)

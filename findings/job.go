@@ -3,69 +3,65 @@ package findings
 import (
 	"cmp"
 	"fmt"
+	"foretop/telemetry"
 	"strconv"
 	"strings"
 	"time"
 
 	"foretop/fleet"
 	"foretop/jobs"
-	"foretop/telemetry"
 )
 
 // startingFor is how long ranks may take to appear.
 const startingFor = time.Minute
 
-// Job says how a job does: the worst of what is found, in words.
-func (s Set) Job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+// job says how a job does: the worst of what is found, in words. All that is found is put into j.Findings, and what could not be looked at into j.Unchecked.
+func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
 	if !j.Ended.IsZero() {
-		return s.ended(j, nodes, at)
+		return w.set.ended(j, nodes, at)
 	}
 	worst := fleet.Verdict{State: fleet.JobRunning, Text: "running"}
-	j.Findings = nil
-	consider := func(v fleet.Verdict) {
-		if v.Rule != "" && !s.On(v.Rule) {
+	j.Findings, j.Unchecked = nil, nil
+	consider := func(rule string, v fleet.Verdict) {
+		if v.Rule = cmp.Or(v.Rule, rule); !w.set.On(v.Rule) {
 			return
 		}
 		v = advise(v)
 		if v.Text != "" && v.State != fleet.JobRunning || v.Severity > fleet.Fine {
 			j.Findings = append(j.Findings, v)
 		}
-		if v.Text != "" && (v.Severity > worst.Severity || worst.State == fleet.JobRunning) {
+		if v.Text != "" && (v.Severity > worst.Severity || worst.State == fleet.JobRunning && worst.Severity == fleet.Fine) {
 			worst = v
 		}
 	}
-	ask := func(rule string, eval func() fleet.Verdict) {
-		if s.On(rule) {
-			v := eval()
-			v.Rule = cmp.Or(v.Rule, rule)
-			consider(v)
-		}
-	}
 	reach, live := reached(j, nodes)
-	ask("job.nodes-lost", func() fleet.Verdict { return reach })
+	consider("job.nodes-lost", reach)
 	for _, v := range scheduled(j, nodes, at, m) {
-		consider(v)
+		consider("", v)
 	}
 	if live == 0 && len(j.Nodes) > 0 {
 		return worst
 	}
-	seen := look(j)
-	ask("job.hang", func() fleet.Verdict { return noProgress(seen, at, m) })
-	ask("job.gpu-broken", func() fleet.Verdict { return broken(j, nodes) })
-	ask("job.hurt", func() fleet.Verdict { return hurt(j, nodes) })
-	ask("job.missing", func() fleet.Verdict { return missing(j, at, m) })
-	ask("job.leftovers", func() fleet.Verdict { return leftovers(j, at, m) })
-	ask("job.libraries", func() fleet.Verdict { return differing(j) })
-	ask("job.straggler", func() fleet.Verdict { return unlike(seen, at, m) })
-	ask("waste.idle", func() fleet.Verdict { return idle(j) })
-	ask("waste.partial", func() fleet.Verdict { return partial(j) })
-	ask("waste.wrong-nic", func() fleet.Verdict { return wrongNIC(j, nodes, at, m) })
-	switch {
-	case len(seen.gpus) == 0 || seen.read > 0:
+	c := &jobCase{j, nodes, at, m, w.of(j.Key, at)}
+	c.w.observe(j, nodes, at)
+	for _, r := range jobRules() {
+		if !w.set.On(r.id) {
+			continue
+		}
+		a := r.ask(c)
+		for _, v := range a.verdicts {
+			consider(r.id, v)
+		}
+		if a.unchecked != "" {
+			j.Unchecked = append(j.Unchecked, r.id+": "+a.unchecked)
+		}
+	}
+	switch seen := &c.w.seen; {
+	case len(j.GPUs) == 0 || seen.read > 0:
 	case seen.told == 0:
-		consider(fleet.Verdict{Rule: "job.unchecked", State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
+		consider("job.unchecked", fleet.Verdict{State: fleet.JobUnchecked, Severity: fleet.Notice, Text: "not checked: no GPU readings"})
 	default: // a kind that does not tell both use and power, or a part of a GPU
-		consider(fleet.Verdict{Rule: "job.unchecked", State: fleet.JobRunning, Text: "running · progress not checked"})
+		consider("job.unchecked", fleet.Verdict{State: fleet.JobRunning, Text: "running · progress not checked"})
 	}
 	return worst
 }
@@ -96,6 +92,9 @@ func reached(j *fleet.Job, nodes func(string) *fleet.Node) (v fleet.Verdict, liv
 		case len(names) == len(j.Nodes):
 			v.Text = fmt.Sprintf("all %d nodes %s", len(names), word)
 		}
+		for _, name := range names[:min(len(names), maxSuspects)] {
+			v.Suspects = append(v.Suspects, fleet.SuspectNode(name))
+		}
 		if live == 0 {
 			v.State, v.Text = fleet.JobUnchecked, "not checked: "+v.Text
 		}
@@ -123,25 +122,13 @@ func broken(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 		if !isBroken(ref) || ref.State != fleet.Live {
 			continue
 		}
-		text := fmt.Sprintf("%s GPU%d critical", ref.Node, ref.Index)
-		switch ref.GPU.Status {
-		case telemetry.GPULost:
-			text = fmt.Sprintf("%s GPU%d lost", ref.Node, ref.Index)
-		case telemetry.GPUUnanswered:
-			text = fmt.Sprintf("%s GPU%d not answering", ref.Node, ref.Index)
-		case telemetry.GPUFailing:
-			text = fmt.Sprintf("%s GPU%d failing", ref.Node, ref.Index)
-		default:
-			if n := nodes(ref.Node); n != nil {
-				for k := range n.Problems {
-					if p := &n.Problems[k]; p.GPU == ref.Index && p.Severity == fleet.Critical {
-						text = ref.Node + " " + brief(p.Text)
-						break
-					}
-				}
-			}
+		words := brokenWords(ref, nodes(ref.Node))
+		text := fmt.Sprintf("%s GPU%d %s", ref.Node, ref.Index, words)
+		if problem, ok := strings.CutPrefix(words, "critical: "); ok {
+			text = ref.Node + " " + problem
 		}
-		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: text + rankOf(ref)}
+		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: text + rankOf(ref), Suspects: []fleet.Suspect{ref.Suspect()},
+			Remedy: "restart the job without it, and take its node out"}
 	}
 	return fleet.Verdict{}
 }
@@ -158,13 +145,17 @@ func hurt(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 			if p.Severity < fleet.Warning {
 				break
 			}
-			v := fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: name + " " + brief(p.Text)}
+			v := fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: name + " " + brief(p.Text), Since: p.Since, Evidence: p.Evidence, Remedy: p.Remedy}
 			if p.GPU >= 0 {
 				if ref := device(j, name, p.GPU); ref != nil {
 					v.Text += rankOf(ref)
+					v.Suspects = []fleet.Suspect{ref.Suspect()}
 					return v
 				}
 			} else if p.Port >= 0 && len(j.GPUs) > 0 && len(n.Jobs) == 1 && n.Jobs[0] == j.Key {
+				s := fleet.SuspectNode(name)
+				s.Port = p.Port
+				v.Suspects = []fleet.Suspect{s}
 				return v
 			}
 		}
@@ -201,35 +192,6 @@ func rankOf(ref *fleet.GPURef) string {
 
 func isBroken(ref *fleet.GPURef) bool {
 	return ref.GPU != nil && (ref.GPU.Status > telemetry.GPUOK || ref.GPU.Severity >= fleet.Critical)
-}
-
-// missing says which ranks are not seen. That they were all seen before makes it a warning; else they may run where we do not look.
-func missing(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
-	const complete = "was complete"
-	if j.World == 0 {
-		return fleet.Verdict{}
-	}
-	if j.Told != nil && len(j.Told.Elsewhere) > 0 && j.MissingN > 0 {
-		return fleet.Verdict{} // they are where nobody looks: that is said
-	}
-	if j.MissingN == 0 {
-		m.Since(complete, true, at)
-		return fleet.Verdict{}
-	}
-	if _, was := m[complete]; !was && !j.Start.IsZero() && at.Sub(j.Start) < startingFor {
-		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("starting: %d of %d ranks", len(j.Ranks), j.World)}
-	}
-	if _, was := m[complete]; !was && j.NodesPending > 0 {
-		return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("%d of %d ranks so far, %d nodes still connecting", len(j.Ranks), j.World, j.NodesPending)}
-	}
-	if len(j.Unwatched) > 0 {
-		return fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks seen: %s not watched", len(j.Ranks), j.World, j.UnwatchedText)}
-	}
-	v := fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: fmt.Sprintf("%d of %d ranks not seen: %s", j.MissingN, j.World, ranges(j.Missing, j.MissingN))}
-	if _, was := m[complete]; was {
-		v.Severity = fleet.Warning
-	}
-	return v
 }
 
 // leftovers says which of a job's processes hold GPUs on which they have no business any more. That the whole job is over is said elsewhere, and a job's processes

@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -16,10 +17,15 @@ type world struct {
 	job   *fleet.Job
 	nodes map[string]*fleet.Node
 	was   bool // its processes were seen before
+	rules *watches
+}
+
+func (w *world) judge(at time.Time, m fleet.Memory) fleet.Verdict {
+	return w.rules.job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, at, m)
 }
 
 func newWorld() *world {
-	w := &world{job: &fleet.Job{Key: "job", World: 16, Nodes: []string{"a", "b"}, Start: noon.Add(-time.Hour)}, nodes: map[string]*fleet.Node{}}
+	w := &world{job: &fleet.Job{Key: "job", World: 16, Nodes: []string{"a", "b"}, Start: noon.Add(-time.Hour)}, nodes: map[string]*fleet.Node{}, rules: newWatches(Set{})}
 	for i, name := range w.job.Nodes {
 		n := &fleet.Node{Name: name, State: fleet.Live, Jobs: []string{"job"}}
 		for g := range 8 {
@@ -40,16 +46,26 @@ func (w *world) each(f func(g *fleet.GPU)) {
 	}
 }
 
+// work lets the job be seen at work for a minute, until a moment.
+func (w *world) work(until time.Time, m fleet.Memory) {
+	for s := 60; s > 0; s-- {
+		w.judge(until.Add(-time.Duration(s)*time.Second), m)
+	}
+}
+
+// slow lets a GPU run at a low clock, so that it draws less power.
+func (w *world) slow(i int) { w.job.GPUs[i].GPU.SMClockMHz, w.job.GPUs[i].GPU.PowerW = 1005, 430 }
+
 // trouble gives a node a problem.
 func (w *world) trouble(node string, s fleet.Severity, gpu, port int, text string) {
 	n := w.nodes[node]
 	n.Problems = append(n.Problems, fleet.Problem{Severity: s, GPU: gpu, Port: port, Text: text})
 }
 
-func hang(g *fleet.GPU) { g.UtilPct, g.PowerW, g.NetRxBytesPerS, g.NetTxBytesPerS = 100, 140, 0, 0 }
+func spin(g *fleet.GPU) { g.UtilPct, g.PowerW, g.NetRxBytesPerS, g.NetTxBytesPerS = 100, 140, 0, 0 }
 
 // said compares what a verdict says, and not what it says it by.
-var said = cmpopts.IgnoreFields(fleet.Verdict{}, "Rule", "Since", "Evidence", "Remedy")
+var said = cmpopts.IgnoreFields(fleet.Verdict{}, "Rule", "Since", "Evidence", "Remedy", "Suspects")
 
 func TestJob(t *testing.T) {
 	for _, tt := range []struct {
@@ -59,19 +75,19 @@ func TestJob(t *testing.T) {
 		want   fleet.Verdict
 	}{
 		{"well", time.Hour, func(*world) {}, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
-		{"hung", 41 * time.Second, func(w *world) { w.each(hang) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s?"}},
-		{"hung for long", 3 * time.Minute, func(w *world) { w.each(hang) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 180 s?"}},
-		{"waiting for a moment", 15 * time.Second, func(w *world) { w.each(hang) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
-		{"little power but traffic", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { hang(g); g.NetTxBytesPerS = 4e9 }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
-		{"little power but tensor cores at work", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { hang(g); g.TensorActivityPct = 20 }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"hung", 41 * time.Second, func(w *world) { w.each(spin) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s, no rank differs"}},
+		{"hung for long", 3 * time.Minute, func(w *world) { w.each(spin) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 180 s, no rank differs"}},
+		{"waiting for a moment", 15 * time.Second, func(w *world) { w.each(spin) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"little power but traffic", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { spin(g); g.NetTxBytesPerS = 4e9 }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"little power but tensor cores at work", time.Hour, func(w *world) { w.each(func(g *fleet.GPU) { spin(g); g.TensorActivityPct = 20 }) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 		{"hung on a lost GPU", 41 * time.Second, func(w *world) {
-			w.each(hang)
+			w.each(spin)
 			w.job.GPUs[11].GPU.Status, w.job.GPUs[11].GPU.UtilPct = telemetry.GPULost, fleet.None()
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 41 s · rank 11?"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 41 s · suspect rank 11"}},
 		{"hung on a rank that does nothing", 41 * time.Second, func(w *world) {
-			w.each(hang)
+			w.each(spin)
 			w.job.GPUs[3].GPU.UtilPct, w.job.GPUs[3].GPU.PowerW = 0, 90
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s · rank 3?"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s · suspect rank 3"}},
 		{"a GPU with a critical problem", 0, func(w *world) { w.job.GPUs[3].GPU.Severity = fleet.Critical }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "a GPU3 critical (rank 3)"}},
 		{"a GPU with a critical Xid", 0, func(w *world) {
 			w.job.GPUs[3].GPU.Severity = fleet.Critical
@@ -94,9 +110,9 @@ func TestJob(t *testing.T) {
 		{"a node's own warning", 0, func(w *world) { w.trouble("a", fleet.Warning, -1, -1, "/ 99 % full") },
 			fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 		{"hung, and a GPU too hot", 41 * time.Second, func(w *world) {
-			w.each(hang)
+			w.each(spin)
 			w.trouble("b", fleet.Warning, 5, -1, "GPU5 slowed: too hot (hardware)")
-		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s?"}},
+		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "no progress 41 s, no rank differs"}},
 		{"ranks not seen", 0, func(w *world) { w.job.MissingN, w.job.Missing = 2, []int{4, 5} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "2 of 16 ranks not seen: 4, 5"}},
 		{"many ranks not seen", 0, func(w *world) { w.job.World, w.job.MissingN, w.job.Missing = 80, 66, []int{0, 1, 2, 8, 11, 13, 15} }, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "66 of 80 ranks not seen: 0-2, 8, 11, 13, …"}},
 		{"nodes still connecting", 0, func(w *world) {
@@ -105,12 +121,12 @@ func TestJob(t *testing.T) {
 		{"starting", 0, func(w *world) {
 			w.job.MissingN, w.job.Start, w.job.Ranks = 2, noon.Add(-30*time.Second), w.job.Ranks[:14]
 		}, fleet.Verdict{State: fleet.JobStarting, Text: "starting: 14 of 16 ranks"}},
-		{"one slower", time.Minute, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower: clock 1005 MHz, peers 1755"}},
+		{"one slower", time.Minute, func(w *world) { w.slow(11) }, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower: clock 1006 MHz, peers 1755 MHz"}},
 		{"one works while all wait", time.Minute, func(w *world) {
-			w.each(func(g *fleet.GPU) { g.PowerW = 420 })
-			w.job.GPUs[11].GPU.PowerW = 680
+			w.each(func(g *fleet.GPU) { g.PowerW, g.TensorActivityPct = 420, 20 })
+			w.job.GPUs[11].GPU.PowerW, w.job.GPUs[11].GPU.TensorActivityPct = 680, 55
 		}, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 11 slower? power 97 %, peers 60 %"}},
-		{"one slower, not for long", 10 * time.Second, func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
+		{"one slower, not for long", 10 * time.Second, func(w *world) { w.slow(11) }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 		{"two kinds of ranks", time.Hour, func(w *world) {
 			for i := range 8 {
 				w.job.GPUs[i].GPU.PowerW = 300
@@ -132,12 +148,14 @@ func TestJob(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, m := newWorld(), fleet.Memory{}
-			tt.change(w)
-			find := func(name string) *fleet.Node { return w.nodes[name] }
-			for ago := tt.after; ago > 0; ago -= max(time.Second, tt.after/100) {
-				Job(w.job, find, noon.Add(-ago), m)
+			if tt.after > 0 {
+				w.work(noon.Add(-tt.after), m)
 			}
-			if diff := cmp.Diff(tt.want, Job(w.job, find, noon, m), said); diff != "" {
+			tt.change(w)
+			for ago := tt.after; ago > 0; ago -= max(time.Second, tt.after/100) {
+				w.judge(noon.Add(-ago), m)
+			}
+			if diff := cmp.Diff(tt.want, w.judge(noon, m), said); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -169,7 +187,7 @@ func TestJobEnded(t *testing.T) {
 			w := newWorld()
 			w.job.Ended, w.job.GPUs = noon.Add(-12*time.Second), nil
 			w.nodes["b"].Kernel = tt.lines
-			if diff := cmp.Diff(tt.want, Job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, noon, fleet.Memory{}), said); diff != "" {
+			if diff := cmp.Diff(tt.want, w.judge(noon, fleet.Memory{}), said); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -178,17 +196,21 @@ func TestJobEnded(t *testing.T) {
 
 func TestARankThatWentAwayIsAWarning(t *testing.T) {
 	w, m := newWorld(), fleet.Memory{}
-	find := func(name string) *fleet.Node { return w.nodes[name] }
-	Job(w.job, find, noon, m)
+	w.judge(noon, m)
 	w.job.MissingN, w.job.Missing, w.job.Start = 1, []int{7}, noon
-	if got := Job(w.job, find, noon.Add(time.Second), m); got.State != fleet.JobPartial || got.Severity != fleet.Warning {
-		t.Errorf("%+v", got)
+	for s := range 20 { // nodes tell one after another that a job is over
+		got := w.judge(noon.Add(time.Duration(1+s)*time.Second), m)
+		if want := s >= 12; got.State != fleet.JobPartial || (got.Severity == fleet.Warning) != want {
+			t.Fatalf("after %d s: %+v", s, got)
+		}
+		if s >= 12 && !cmp.Equal(got.Suspects, []fleet.Suspect{fleet.SuspectRank("a", 7)}) {
+			t.Fatalf("suspects: %v", got.Suspects)
+		}
 	}
 }
 
 func TestAStragglerIsTheOneThatIsOddMostOfTheTime(t *testing.T) {
-	slow := func(w *world) { w.job.GPUs[11].GPU.SMClockMHz = 1005 }
-	other := func(w *world) { w.job.GPUs[3].GPU.SMClockMHz = 1005 }
+	slow := func(w *world) { w.slow(11) }
 	for _, tt := range []struct {
 		name   string
 		second func(s int) func(*world)
@@ -201,38 +223,36 @@ func TestAStragglerIsTheOneThatIsOddMostOfTheTime(t *testing.T) {
 			}
 			return slow
 		}, true},
-		{"every other second", func(s int) func(*world) {
-			if s%2 == 0 {
-				return nil
+		{"in one second of six", func(s int) func(*world) {
+			if s%6 == 0 {
+				return slow
 			}
-			return slow
+			return nil
 		}, false},
-		{"another each second", func(s int) func(*world) {
-			if s%2 == 0 {
-				return other
-			}
-			return slow
+		{"each in turn", func(s int) func(*world) {
+			return func(w *world) { w.slow(s % 16) }
 		}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m, told := fleet.Memory{}, 0
+			m, told, rules := fleet.Memory{}, 0, newWatches(Set{})
 			for s := range 120 {
 				w := newWorld()
+				w.rules = rules
 				if change := tt.second(s); change != nil {
 					change(w)
 				}
-				v := Job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, noon.Add(time.Duration(s)*time.Second), m)
+				v := w.judge(noon.Add(time.Duration(s)*time.Second), m)
 				if told > 0 && v.State == fleet.JobRunning {
 					t.Fatalf("taken back after %d s", s)
 				}
-				if v.Text == "rank 11 slower: clock 1005 MHz, peers 1755" {
+				if strings.HasPrefix(v.Text, "rank 11 slower: clock ") {
 					told++
 				} else if v.State != fleet.JobRunning {
 					t.Fatalf("after %d s: %+v", s, v)
 				}
 			}
 			if (told > 0) != tt.told {
-				t.Errorf("told in %d seconds", said)
+				t.Errorf("told in %d seconds", told)
 			}
 		})
 	}
@@ -240,15 +260,14 @@ func TestAStragglerIsTheOneThatIsOddMostOfTheTime(t *testing.T) {
 
 func TestProgressEndsAHang(t *testing.T) {
 	w, m := newWorld(), fleet.Memory{}
-	find := func(name string) *fleet.Node { return w.nodes[name] }
 	for s := range 300 {
 		w.each(func(g *fleet.GPU) {
 			*g = fineGPU(g.Index)
 			if s%19 != 0 { // a step every 19 s
-				hang(g)
+				spin(g)
 			}
 		})
-		if got := Job(w.job, find, noon.Add(time.Duration(s)*time.Second), m); got.State != fleet.JobRunning {
+		if got := w.judge(noon.Add(time.Duration(s)*time.Second), m); got.State != fleet.JobRunning {
 			t.Fatalf("after %d s: %+v", s, got)
 		}
 	}
@@ -256,9 +275,8 @@ func TestProgressEndsAHang(t *testing.T) {
 
 func BenchmarkJob(b *testing.B) {
 	w, m := newWorld(), fleet.Memory{}
-	find := func(name string) *fleet.Node { return w.nodes[name] }
 	b.ReportAllocs()
 	for b.Loop() {
-		Job(w.job, find, noon, m)
+		w.judge(noon, m)
 	}
 }

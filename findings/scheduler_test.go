@@ -126,8 +126,8 @@ func TestJobAgainstItsScheduler(t *testing.T) {
 				m.Since(rememberSeen, true, noon)
 			}
 			nodes := func(name string) *fleet.Node { return w.nodes[name] }
-			Job(w.job, nodes, noon, m)
-			got := Job(w.job, nodes, noon.Add(tt.after), m)
+			newWatches(Set{}).job(w.job, nodes, noon, m)
+			got := newWatches(Set{}).job(w.job, nodes, noon.Add(tt.after), m)
 			if d := cmp.Diff(tt.want, got, said); d != "" {
 				t.Errorf("-want +got:\n%s", d)
 			}
@@ -157,11 +157,11 @@ func TestHowAJobEnded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := &fleet.Job{Ended: noon, Told: &fleet.Told{Job: &c.job, Kind: "slurm"}}
-			v := Job(j, func(string) *fleet.Node { return nil }, noon.Add(time.Minute), nil)
+			v := newWatches(Set{}).job(j, func(string) *fleet.Node { return nil }, noon.Add(time.Minute), nil)
 			if v.Text != c.want || v.Severity != c.severe {
 				t.Errorf("%s, %q; want %s, %q", v.Severity, v.Text, c.severe, c.want)
 			}
-			if v = Job(j, func(string) *fleet.Node { return nil }, noon.Add(30*time.Minute), nil); v.Severity > fleet.Notice {
+			if v = newWatches(Set{}).job(j, func(string) *fleet.Node { return nil }, noon.Add(30*time.Minute), nil); v.Severity > fleet.Notice {
 				t.Errorf("half an hour later it is still %s", v.Severity)
 			}
 		})

@@ -31,7 +31,8 @@ type simNode struct {
 	enc      telemetry.Encoder
 	version  uint64
 	sequence uint64
-	noted    uint64 // version of what its sources say
+	noted    uint64        // version of what its sources say
+	used     time.Duration // when it last told what processes use
 }
 
 func newSim(t testing.TB, nodes int, seed uint64, scenario string) *sim {
@@ -48,9 +49,17 @@ func newSim(t testing.TB, nodes int, seed uint64, scenario string) *sim {
 }
 
 func playing(t testing.TB, m *simfleet.Model) *sim {
+	return playingSome(t, m, func(string) bool { return true })
+}
+
+// playingSome tells only some of the nodes.
+func playingSome(t testing.TB, m *simfleet.Model, some func(name string) bool) *sim {
 	s := &sim{t: t, model: m}
 	s.fleet = fleet.New(fleet.Options{Now: func() time.Time { return noon.Add(s.at) }, Rules: Rules(), Nodes: len(m.Nodes())})
 	for i, n := range m.Nodes() {
+		if !some(n.Name()) {
+			continue
+		}
 		s.nodes = append(s.nodes, &simNode{Node: n, phase: time.Duration(i*617%1000) * time.Millisecond})
 		s.fleet.Add(n.Name())
 	}
@@ -97,6 +106,10 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 	if version, notes := n.Notes(at); version != n.noted {
 		n.noted = version
 		s.say(n, telemetry.KindSourceNotes, &facts.SourceNotes{Notes: notes}, at)
+	}
+	if at-n.used >= 6*time.Second || n.used == 0 {
+		n.used = at
+		s.say(n, telemetry.KindUsage, n.ToldUsage(at), at)
 	}
 	if lines := n.KernelLog(at, n.sequence); len(lines) > 0 {
 		n.sequence = lines[len(lines)-1].Sequence
@@ -271,7 +284,7 @@ func TestTheDemosFaultsReachTheirJobs(t *testing.T) {
 	for _, want := range []string{
 		"gemma-9b-sft: gpu035 GPU5 too hot (rank 21)",
 		"llama3-70b-pt: gpu017 GPU3 lost (rank 131)",
-		"llama3-70b-pt: no progress 30 s · rank 131?",
+		"llama3-70b-pt: no progress 30 s · suspect rank 131",
 		"clip-vitl: ended 5 s ago: OOM kill on gpu043 (python3)",
 		"dpo_train.py: rank 11 slower? power ",
 	} {

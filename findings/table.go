@@ -85,9 +85,9 @@ func Without(ids ...string) (Set, error) {
 // On says whether a rule is asked. One that is not is never evaluated.
 func (s Set) On(id string) bool { return len(s.off) == 0 || !s.off[id] }
 
-// Rules are the rules of the set, for fleet.Options.
+// Rules are the rules of the set, for the options of one fleet.
 func (s Set) Rules() fleet.Rules {
-	return fleet.Rules{Kernel: ClassifyKernel, Node: s.Node, Job: s.Job, Fleet: s.Fleet, Incidents: Incidents}
+	return fleet.Rules{Kernel: ClassifyKernel, Node: s.Node, Job: newWatches(s).job, Fleet: s.Fleet, Incidents: Incidents}
 }
 
 // State is what a rule answers.
@@ -146,7 +146,14 @@ func (s Set) AnswersOfJob(j *fleet.Job, nodes func(string) *fleet.Node) []Answer
 				a.State, a.Severity, a.Text = Yes, v.Severity, v.Text
 			}
 		}
-		s.qualify(&a, func() string { return r.job(j, nodes) })
+		s.qualify(&a, func() string {
+			for _, u := range j.Unchecked {
+				if why, ok := strings.CutPrefix(u, r.ID+": "); ok {
+					return why
+				}
+			}
+			return r.job(j, nodes)
+		})
 		out = append(out, a)
 	}
 	return out

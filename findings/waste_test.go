@@ -103,9 +103,8 @@ func TestJobsOnTheWrongNIC(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w, m := newWorld(), fleet.Memory{}
 			tt.change(w)
-			nodes := func(name string) *fleet.Node { return w.nodes[name] }
-			Job(w.job, nodes, noon.Add(-tt.after), m)
-			Job(w.job, nodes, noon, m)
+			w.judge(noon.Add(-tt.after), m)
+			w.judge(noon, m)
 			got := fleet.Verdict{}
 			for _, v := range w.job.Findings {
 				if v.Rule == "waste.wrong-nic" {
@@ -129,7 +128,7 @@ func TestHeldAndIdle(t *testing.T) {
 		for i := range tt.idle {
 			w.job.GPUs[i].GPU.IdleSince = noon.Add(-time.Duration(10+i) * time.Minute)
 		}
-		v := Job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, noon, fleet.Memory{})
+		v := w.judge(noon, fleet.Memory{})
 		if v.Rule != tt.rule || v.Text != tt.text || tt.idle > 0 && (v.Severity != fleet.Notice || len(v.Evidence) == 0 || v.Remedy == "") {
 			t.Errorf("%d idle: %+v", tt.idle, v)
 		}

@@ -63,6 +63,7 @@ type Verdict struct {
 	Since    time.Time // zero when unknown
 	Evidence []string  // numbers and lines that show it, at most a few; clean
 	Remedy   string    // what to do about it; may be ""
+	Suspects []Suspect // whom it accuses, the likeliest first; nil: nobody
 }
 
 // Memory holds, for one subject, since when conditions have held: a rule that needs "for 20 s" asks Since. Conditions not asked for with

@@ -318,6 +318,7 @@ type Job struct {
 	StateText     string // in words: the worst finding, or "running"; inference worded as inference
 	Severity      Severity
 	Findings      []Verdict // all that was found, in no order; StateText is the worst of it
+	Unchecked     []string  // what rules could not look at, and why: "job.hang: its period is not learned yet"
 
 	// Means over its GPUs, of those that are known; sums for traffic and memory.
 	PowerPct, UtilPct, TensorPct, SMPct, MemPct, TempC, ClockPct Reading

@@ -49,7 +49,7 @@ func (v *vitals) use(n *Node, g int, l *load) use {
 	}
 	s, d := n.slots[o.slot], &l.slots[o.slot]
 	u := use{shares: d.all, pattern: &s.job.pattern, held: s.job.held(o.place)}
-	if d.guilty && d.at == (place{s.member, o.place}) {
+	if d.guilty && d.at.is(s.member, o.place) {
 		u.shares = d.culprit
 	}
 	if !s.job.uses(o.place) {
@@ -106,7 +106,7 @@ func (v *vitals) gpu(n *Node, g int, l *load, local time.Duration) {
 		}
 		self.pcie = 1e9 * (0.4*u.compute + 5*u.comm*u.pattern.netGBs/38 + 6*u.load + 2*u.checkpoint)
 	}
-	v.memory(n.machine, g, &u)
+	v.memory(n.machine, g, &u, n.strikeOn(MemoryCreep, g, local), local)
 	if fresh {
 		v.gpuStatic(n.machine, g)
 	}
@@ -183,10 +183,13 @@ func (v *vitals) clocks(k *machine, g int, u *use, watts, clockShare float64, ho
 }
 
 // memory of a GPU: what its processes hold, less while they load.
-func (v *vitals) memory(k *machine, g int, u *use) {
+func (v *vitals) memory(k *machine, g int, u *use, creep *strike, local time.Duration) {
 	used := 4*float64(mib) + float64(k.tenantBytes(g))
 	if u.pattern != nil {
 		used += float64(u.held) * (1 - u.down) * (1 - 0.62*u.load)
+	}
+	if creep != nil && used > float64(gib) {
+		used += creep.filled(local) * (float64(k.gpuMemory) - used)
 	}
 	v.state.Set(telemetry.GPUMemUsedBytes, g, int64(used))
 }

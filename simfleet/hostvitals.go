@@ -10,6 +10,7 @@ import (
 // hostVitals is what lasts from one reading of the host to the next. Times are milliseconds, or microseconds where the name says so.
 type hostVitals struct {
 	user, nice, system, irq, softirq, idle, iowait float64
+	steal                                          float64
 	load                                           [3]float64
 	psiCPU, psiMemory, psiMemoryFull, psiIO        float64 // µs
 	psiIOFull                                      float64
@@ -58,9 +59,9 @@ func (v *vitals) backdate(n *Node, up time.Duration) {
 
 // hostReadings reads CPU, memory, pressure, disks and networks.
 func (v *vitals) hostReadings(n *Node, l *load, at, local time.Duration) {
-	v.cpu(l)
+	v.cpu(n, l, local)
 	v.hostMemory(n, l, local)
-	v.pressure(l, n.strikeOOM(local), local)
+	v.pressure(n, l, n.strikeOOM(local), local)
 	v.io(n, l, at, local)
 	st := &v.state
 	h := &v.host
@@ -72,7 +73,7 @@ func (v *vitals) hostReadings(n *Node, l *load, at, local time.Duration) {
 	st.Set(telemetry.UptimeMS, 0, (at - v.boot).Milliseconds())
 }
 
-func (v *vitals) cpu(l *load) {
+func (v *vitals) cpu(n *Node, l *load, local time.Duration) {
 	h, st := &v.host, &v.state
 	base := 0.7 + 0.3*v.noise.unit()
 	h.cores = min(numThreads-1, (l.cores*(1+0.06*v.noise.about()))+base)
@@ -84,7 +85,12 @@ func (v *vitals) cpu(l *load) {
 	h.irq += 0.009 * ms
 	h.softirq += h.cores * 0.02 * ms
 	h.iowait += h.iowaiting * ms
-	h.idle += (numThreads - h.cores - h.iowaiting) * ms
+	stolen := 0.0
+	if n.struckAny(CPUSteal, local) {
+		stolen = (numThreads - h.cores - h.iowaiting) * 0.3 * (1 + 0.1*v.noise.about())
+		h.steal += stolen * ms
+	}
+	h.idle += (numThreads - h.cores - h.iowaiting - stolen) * ms
 	h.switches += (6000 + 3100*h.cores) * l.seconds
 	h.forks += (2 + 9*l.reading) * l.seconds
 	runnable := h.cores + 4*h.iowaiting
@@ -98,7 +104,7 @@ func (v *vitals) cpu(l *load) {
 	st.Set(telemetry.CPUSystemMS, 0, int64(h.system+h.irq+h.softirq))
 	st.Set(telemetry.CPUIdleMS, 0, int64(h.idle))
 	st.Set(telemetry.CPUIowaitMS, 0, int64(h.iowait))
-	st.Set(telemetry.CPUStealMS, 0, 0)
+	st.Set(telemetry.CPUStealMS, 0, int64(h.steal))
 	st.Set(telemetry.Load1Milli, 0, round(h.load[0]*1000))
 	st.Set(telemetry.Load5Milli, 0, round(h.load[1]*1000))
 	st.Set(telemetry.Load15Milli, 0, round(h.load[2]*1000))
@@ -112,6 +118,9 @@ func (v *vitals) hostMemory(n *Node, l *load, local time.Duration) {
 		climb := float64(local-s.from) / float64(oomClimb)
 		used += (float64(n.machine.hostMemory) - used - 1.2*float64(gib)) * climb
 	}
+	if s := n.strikeOn(MemoryCreep, -1, local); s != nil {
+		used += s.filled(local) * (float64(n.machine.hostMemory) - used)
+	}
 	h.dirty += (l.saveMBs*1e6*0.5 - h.dirty*0.2) * min(l.seconds, 2)
 	h.memoryUsed = used
 	st.Set(telemetry.MemTotalBytes, 0, n.machine.hostMemory)
@@ -124,12 +133,20 @@ func (v *vitals) hostMemory(n *Node, l *load, local time.Duration) {
 	st.Set(telemetry.HugePageBytes, 0, 2*mib)
 }
 
-func (v *vitals) pressure(l *load, oom *strike, local time.Duration) {
+func (v *vitals) pressure(n *Node, l *load, oom *strike, local time.Duration) {
 	h, st := &v.host, &v.state
 	us := l.seconds * 1e6
 	h.psiCPU += us * 0.0006 * (1 + h.cores/numThreads)
 	h.psiIO += us * (0.001 + 0.22*l.saving + 0.04*l.reading)
 	h.psiIOFull += us * (0.0004 + 0.06*l.saving + 0.01*l.reading)
+	if n.struckAny(CheckpointStall, local) {
+		h.psiIO += us * (0.86 + 0.05*v.noise.about())
+		h.psiIOFull += us * (0.71 + 0.05*v.noise.about())
+	}
+	if l.starving > 0 {
+		h.psiIO += us * l.starving * (0.55 + 0.1*v.noise.about())
+		h.psiIOFull += us * l.starving * 0.08
+	}
 	if oom != nil && local < oom.moments[0] {
 		share := float64(local-oom.from) / float64(oomClimb)
 		h.psiMemory += us * 0.7 * share

@@ -84,7 +84,17 @@ func (p *scenarioParser) scenario(s *Scenario, n ast.Node) {
 				return
 			}
 			for _, item := range list.Values {
-				s.Faults = append(s.Faults, p.fault(item))
+				s.Faults = append(s.Faults, p.fault(item, "fault"))
+			}
+		},
+		"phases": func(v ast.Node) {
+			list, ok := v.(*ast.SequenceNode)
+			if !ok {
+				p.fail(v, "phases must be a list")
+				return
+			}
+			for _, item := range list.Values {
+				s.Faults = append(s.Faults, p.fault(item, "phase"))
 			}
 		},
 	})
@@ -95,16 +105,17 @@ func (p *scenarioParser) scenario(s *Scenario, n ast.Node) {
 	}
 }
 
-func (p *scenarioParser) fault(n ast.Node) Fault {
+// fault reads one fault, or one phase: word is the key that says which.
+func (p *scenarioParser) fault(n ast.Node, word string) Fault {
 	f := Fault{GPU: -1, Port: 0, Factor: 1.7, Flaps: 3, BytesPerSecond: 2000, Line: n.GetToken().Position.Line}
 	given := make(map[string]ast.Node)
 	note := func(key string, set func(ast.Node)) func(ast.Node) {
 		return func(v ast.Node) { given[key] = v; set(v) }
 	}
-	p.fields(n, "a fault", map[string]func(ast.Node){
+	p.fields(n, "a "+word, map[string]func(ast.Node){
 		"at":               note("at", func(v ast.Node) { f.At = p.duration(v) }),
 		"for":              note("for", func(v ast.Node) { f.For = p.duration(v) }),
-		"fault":            note("fault", func(v ast.Node) { f.Kind = Kind(p.text(v)) }),
+		word:               note(word, func(v ast.Node) { f.Kind = Kind(p.text(v)) }),
 		"node":             note("node", func(v ast.Node) { f.Node = p.text(v) }),
 		"job":              note("job", func(v ast.Node) { f.Job = p.text(v) }),
 		"member":           note("member", func(v ast.Node) { f.Member = p.number(v, 0, MaxNodes) }),
@@ -116,12 +127,12 @@ func (p *scenarioParser) fault(n ast.Node) Fault {
 		"restart":          note("restart", func(v ast.Node) { f.Restart = p.truth(v) }),
 		"reboot":           note("reboot", func(v ast.Node) { f.Reboot = p.truth(v) }),
 	})
-	p.check(n, &f, given)
+	p.check(n, &f, given, word)
 	return f
 }
 
 // check says whether the fault makes sense.
-func (p *scenarioParser) check(n ast.Node, f *Fault, given map[string]ast.Node) {
+func (p *scenarioParser) check(n ast.Node, f *Fault, given map[string]ast.Node, word string) {
 	at := func(key string) ast.Node {
 		if v := given[key]; v != nil {
 			return v
@@ -130,16 +141,22 @@ func (p *scenarioParser) check(n ast.Node, f *Fault, given map[string]ast.Node) 
 	}
 	k, known := kinds[f.Kind]
 	switch {
-	case given["fault"] == nil:
+	case given[word] == nil && word == "fault":
 		p.fail(n, "a fault needs the key \"fault\": what goes wrong")
-	case !known:
+	case given[word] == nil:
+		p.fail(n, "a phase needs the key \"phase\": what the job does")
+	case !known || k.phase != (word == "phase"):
 		var words []string
-		for k := range kinds {
-			words = append(words, string(k))
+		for kind, k := range kinds {
+			if k.phase == (word == "phase") {
+				words = append(words, string(kind))
+			}
 		}
-		p.fail(at("fault"), "no fault is called %q%s", f.Kind, nearest(string(f.Kind), slices.Sorted(slices.Values(words))))
+		p.fail(at(word), "no %s is called %q%s", word, f.Kind, nearest(string(f.Kind), slices.Sorted(slices.Values(words))))
 	case given["at"] == nil:
-		p.fail(n, "a fault needs the key \"at\": when it comes")
+		p.fail(n, "a %s needs the key \"at\": when it comes", word)
+	case k.phase && given["for"] == nil:
+		p.fail(n, "a phase needs the key \"for\": how long it lasts")
 	case (f.Node == "") == (f.Job == ""):
 		p.fail(n, "a fault needs either \"node\" or \"job\": where it comes")
 	case f.Job == "" && given["member"] != nil:
@@ -158,7 +175,7 @@ func (p *scenarioParser) check(n ast.Node, f *Fault, given map[string]ast.Node) 
 	if k.always && (f.At != 0 || f.For != 0) {
 		p.fail(n, "%s lasts from 0s to the end: it takes no \"for\"", f.Kind)
 	}
-	if k.gpu && f.GPU < 0 && f.Kind != Hang {
+	if k.gpu && f.GPU < 0 && !k.loose {
 		f.GPU = 0
 	}
 	if f.Reboot && f.For < rebootLength+5*time.Second {

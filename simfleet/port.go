@@ -36,6 +36,11 @@ func (v *vitals) port(n *Node, l *load, local time.Duration) {
 				rate = 10_000 // what the kernel says of a link that is down: 10 Gb/sec (4X SDR)
 			}
 		}
+		for k := range n.strikes {
+			if s := &n.strikes[k]; s.Kind == NICSlow && s.Port == i && s.on(local) && !down {
+				rate /= 2
+			}
+		}
 		st.Set(telemetry.PortState, i, state)
 		st.Set(telemetry.PortPhysState, i, phys)
 		st.Set(telemetry.PortRateMbps, i, rate)

@@ -9,7 +9,7 @@ import (
 type Scenario struct {
 	Name   string
 	Repeat time.Duration // after which it starts again, everything healed; 0: it happens once
-	Faults []Fault
+	Faults []Fault       // and phases
 }
 
 // Kind is what goes wrong.
@@ -33,8 +33,25 @@ const (
 	GPUsHidden         Kind = "gpus-hidden"         // the collector's user is shown half of the GPUs
 	LinkFlap           Kind = "link-flap"           // a port goes down and up again, some times
 	Straggler          Kind = "straggler"           // one rank is slower, its peers wait
+	NodeSlow           Kind = "node-slow"           // all ranks of a node are slower, their peers wait
+	CPUSteal           Kind = "cpu-steal"           // another machine takes a node's CPUs: its GPUs have gaps
+	NICSlow            Kind = "nic-slow"            // a port runs at half its rate: its rank communicates longer
+	RankStopped        Kind = "rank-stopped"        // a rank's process is stopped as by SIGSTOP; its job hangs
+	Dataloader         Kind = "dataloader"          // the data loaders of a job cannot keep up
+	CheckpointStall    Kind = "checkpoint-stall"    // a checkpoint does not end: one node cannot write
+	MemoryCreep        Kind = "memory-creep"        // memory fills, of a GPU or of the host
 	Hang               Kind = "hang"                // a job stops for no cause that can be seen
 	OOMKill            Kind = "oom-kill"            // host memory runs out, the kernel kills a rank, the job starts again
+)
+
+// Kinds of phases: what jobs do on a healthy day beside their steps.
+const (
+	Evaluation     Kind = "evaluation"      // all ranks evaluate: less power, no traffic
+	SoloEvaluation Kind = "solo-evaluation" // one rank evaluates, the others wait for it in a collective
+	Compilation    Kind = "compilation"     // all ranks compile: CPUs work, GPUs do nothing
+	Checkpoint     Kind = "checkpoint"      // all ranks save
+	SoloCheckpoint Kind = "solo-checkpoint" // one rank saves, the others wait for it in a collective
+	Away           Kind = "away"            // the job's processes are gone; then they start anew
 )
 
 // kinds lists what each kind of fault needs and takes beside at, for and a target.
@@ -42,6 +59,8 @@ var kinds = map[Kind]struct {
 	gpu, port, factor, rate, flaps, restart, reboot bool
 	job                                             bool // it needs a job to fall upon
 	always                                          bool // it lasts from the beginning to the end
+	phase                                           bool // it is no fault
+	loose                                           bool // gpu may be left out, and then it is of none in particular
 }{
 	NodeDies: {}, NodeFreezes: {}, HalfOpen: {}, KernelLogDenied: {},
 	SlowLink:        {rate: true},
@@ -53,8 +72,13 @@ var kinds = map[Kind]struct {
 	GPUsHidden: {always: true},
 	LinkFlap:   {port: true, flaps: true},
 	Straggler:  {gpu: true, factor: true, job: true},
-	Hang:       {gpu: true, restart: true, job: true},
-	OOMKill:    {job: true},
+	NodeSlow:   {factor: true, job: true}, CPUSteal: {factor: true, job: true}, NICSlow: {port: true, factor: true, job: true},
+	RankStopped: {gpu: true, job: true}, Dataloader: {factor: true, job: true}, CheckpointStall: {job: true},
+	MemoryCreep: {gpu: true, loose: true},
+	Hang:        {gpu: true, restart: true, job: true, loose: true},
+	OOMKill:     {job: true},
+	Evaluation:  {job: true, phase: true}, SoloEvaluation: {job: true, phase: true}, Compilation: {job: true, phase: true},
+	Checkpoint: {job: true, phase: true}, SoloCheckpoint: {job: true, phase: true}, Away: {job: true, phase: true},
 
 	PCIeNarrow: {gpu: true},
 	SlowClock:  {gpu: true, factor: true},
@@ -64,7 +88,7 @@ var kinds = map[Kind]struct {
 	ClockSkew:  {}, MemoryErrors: {}, FSHung: {}, DiskFull: {},
 }
 
-// Fault is one thing that goes wrong.
+// Fault is one thing that goes wrong, or a phase of a job.
 type Fault struct {
 	At   time.Duration // since the scenario started, or started again
 	For  time.Duration // 0: until the scenario ends or starts again
@@ -75,7 +99,7 @@ type Fault struct {
 	Job    string // the job's role or name
 	Member int
 
-	GPU            int     // index on the node; -1: none in particular (hang)
+	GPU            int     // index on the node; -1: none in particular (hang, memory-creep)
 	Port           int     // index in the inventory's ports
 	Factor         float64 // straggler, thermal-throttle: how many times as long a step takes
 	Flaps          int     // link-flap: how often

@@ -19,6 +19,8 @@ const (
 	wholeEvery   = time.Minute
 	scanEvery    = 2 * time.Second // how often it looks for new processes
 	usageEvery   = 2 * time.Second
+	stateEvery   = 6 * time.Second // looks at told processes alone, at base level: told when one is stopped, or goes on
+	statesAgain  = time.Minute
 	fastest      = 20 * time.Millisecond
 	jitter       = 12 * time.Millisecond
 )
@@ -51,6 +53,8 @@ type stream struct {
 	lastWhole  time.Time
 	lastScan   time.Time
 	lastUsage  time.Time
+	lastStates time.Time // of told processes, at base level
+	stopped    int       // of them
 }
 
 func newStream(h *host, channel ssh.Channel, nonce string) *stream {
@@ -172,9 +176,23 @@ func (s *stream) tell(now time.Time, o orders, tick bool) {
 		s.lastScan = now
 		s.sayProcesses(at, false)
 	}
-	if o.detail && now.Sub(s.lastUsage) >= usageEvery {
+	switch {
+	case o.detail && now.Sub(s.lastUsage) >= usageEvery:
 		s.lastUsage = now
 		s.say(telemetry.KindUsage, s.node.Usage(at))
+	case !o.detail && now.Sub(s.lastUsage) >= stateEvery:
+		s.lastUsage = now
+		u := s.node.ToldUsage(at)
+		stopped := 0
+		for _, p := range u.Told {
+			if p.State == "T" {
+				stopped++
+			}
+		}
+		if stopped != s.stopped || now.Sub(s.lastStates) >= statesAgain {
+			s.stopped, s.lastStates = stopped, now
+			s.say(telemetry.KindUsage, u)
+		}
 	}
 	if o.started != nil || now.After(s.kernelFrom) {
 		s.sayKernel(at, o.started)

@@ -28,6 +28,8 @@ const (
 	hotAfter    = 3 * time.Second // until an overheating GPU clocks down
 	startAfter  = 2 * time.Second // from the end of a fault until a job's processes start anew
 	rowsRemapAt = 500 * time.Millisecond
+	creepFills  = 12 * time.Minute // memory that fills would be full after so long
+	jamsAfter   = 8 * time.Second  // of a checkpoint, until it does not go on
 )
 
 // strike finds each fault's node and works out what the jobs do.
@@ -179,6 +181,36 @@ func (s *strike) effect(sl slot) (effect, bool) {
 	case SlowClock:
 		e.slow = s.Factor
 		return e, index >= 0
+	case NodeSlow, CPUSteal:
+		e.slow, e.culprit.gpu, e.guilty = s.Factor, -1, true
+		if s.Kind == CPUSteal {
+			e.way = gaps
+		}
+		return e, mine
+	case NICSlow:
+		for i, g := range sl.job.device {
+			if g == s.Port {
+				e.culprit.gpu, e.guilty = i, true
+			}
+		}
+		e.slow, e.way = s.Factor, communicates
+		return e, mine && e.guilty && len(sl.job.member) > 1
+	case Dataloader:
+		e.slow, e.way, e.guilty = s.Factor, starves, false
+		return e, mine
+	case CheckpointStall:
+		e.mode, e.guilty = jammed, false
+		return e, mine
+	case RankStopped:
+		e.mode = stalled
+		return e, mine && e.guilty
+	case Evaluation, SoloEvaluation, Compilation, Checkpoint, SoloCheckpoint:
+		e.mode = map[Kind]mode{Evaluation: evaluating, SoloEvaluation: evaluatingOne, Compilation: compiling, Checkpoint: savingAll, SoloCheckpoint: savingOne}[s.Kind]
+		e.culprit, e.guilty = place{sl.member, 0}, true
+		return e, mine
+	case Away:
+		e.mode, e.restart, e.guilty = gone, end, false
+		return e, mine
 	case Hang:
 		e.mode, e.hang = stalled, true
 		if s.Restart {
@@ -217,6 +249,27 @@ func (n *Node) count(kind Kind, index int, at time.Duration) (c int64) {
 		}
 	}
 	return c
+}
+
+// filled is how much of the memory that was free is taken at a moment of a creep.
+func (s *strike) filled(local time.Duration) float64 {
+	return min(0.97, float64(local-s.from)/float64(creepFills))
+}
+
+// jams says whether a job's checkpoint does not go on at a moment: for a few seconds it does.
+func (n *Node) jams(j *job, local time.Duration) bool {
+	span, _, _ := j.span(local)
+	return span.mode == jammed && local-span.from > jamsAfter
+}
+
+// struckAny says whether a fault of that kind is upon the node.
+func (n *Node) struckAny(k Kind, local time.Duration) bool {
+	for i := range n.strikes {
+		if s := &n.strikes[i]; s.Kind == k && s.on(local) {
+			return true
+		}
+	}
+	return false
 }
 
 // subject is the index of the GPU or port that a fault is about.

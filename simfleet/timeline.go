@@ -9,10 +9,16 @@ import (
 type mode uint8
 
 const (
-	running mode = iota
-	stalled      // all ranks wait in a collective
-	loading      // processes start, weights are read
-	gone         // no processes
+	running       mode = iota
+	evaluating         // all ranks
+	evaluatingOne      // one; the others wait for it
+	compiling
+	savingAll
+	savingOne // one rank saves, the others wait for it
+	jammed    // saving does not go on
+	stalled   // all ranks wait in a collective
+	loading   // processes start, weights are read
+	gone      // no processes
 )
 
 const forever = time.Duration(1<<63 - 1)
@@ -27,17 +33,32 @@ type span struct {
 	work     time.Duration // progress since the cycle began, in the time that a healthy job needs for it, at from
 	culprit  place         // the GPU that the others wait for
 	guilty   bool          // there is a culprit
+	way      way           // how what is slow is slow
 	hung     bool          // it stands still for no other reason than that it hangs: starting it anew helps
 }
 
-// place is a GPU of a job.
+// place is a GPU of a job; gpu -1: all of a node.
 type place struct{ member, gpu int }
+
+// is says whether the place is that GPU, or has it.
+func (p place) is(member, gpu int) bool { return p.member == member && (p.gpu == gpu || p.gpu < 0) }
+
+// way is how a step takes longer.
+type way uint8
+
+const (
+	computes     way = iota // the culprit computes longer, the others wait
+	gaps                    // the culprit's kernels start late
+	communicates            // the culprit communicates longer
+	starves                 // all wait for data
+)
 
 // effect is what a fault does to its job.
 type effect struct {
 	from, to time.Duration
 	mode     mode // stalled or gone; running: slower
 	slow     float64
+	way      way
 	culprit  place
 	guilty   bool
 	restart  time.Duration // when it starts anew; 0: it does not
@@ -88,10 +109,12 @@ func spanAt(effects []effect, load, at time.Duration) span {
 		}
 		s.mode = max(s.mode, e.mode)
 		s.hung, helpless = s.hung || e.hang, helpless || e.mode == stalled && !e.hang
-		if e.guilty && (e.slow > s.slow || e.mode == stalled) {
+		if e.guilty && (e.slow > s.slow || e.mode != running) {
 			s.culprit, s.guilty = e.culprit, true
 		}
-		s.slow = max(s.slow, e.slow)
+		if e.slow > s.slow {
+			s.slow, s.way = e.slow, e.way
+		}
 	}
 	s.hung = s.hung && s.mode == stalled && !helpless
 	return s
@@ -103,6 +126,7 @@ type doing struct {
 	culprit shares
 	at      place // the culprit
 	guilty  bool
+	starved float64 // share of the window in which it waited for data though it should not
 }
 
 // during says what the job does between two moments.
@@ -125,6 +149,9 @@ func (j *job) during(from, to time.Duration) doing {
 		all, culprit := j.inSpan(&s, from, until, base, work)
 		d.all.add(all, weight)
 		d.culprit.add(culprit, weight)
+		if s.mode == running && s.way == starves {
+			d.starved += weight * (1 - 1/s.slow)
+		}
 		if s.guilty {
 			d.at, d.guilty = s.culprit, true
 		}
@@ -164,6 +191,16 @@ func (j *job) inSpan(s *span, from, to, base, work time.Duration) (all, culprit 
 		return shares{load: 1}, shares{load: 1}
 	case stalled:
 		return shares{stall: 1}, shares{idle: 1}
+	case evaluating:
+		return shares{compute: 0.62, data: 0.38}, shares{compute: 0.62, data: 0.38}
+	case evaluatingOne:
+		return shares{stall: 1}, shares{compute: 0.8, data: 0.2}
+	case compiling:
+		return shares{idle: 1}, shares{idle: 1}
+	case savingAll, jammed:
+		return shares{checkpoint: 1}, shares{checkpoint: 1}
+	case savingOne:
+		return shares{stall: 1}, shares{checkpoint: 1}
 	}
 	p := &j.pattern
 	a := j.age + work + s.work + time.Duration(float64(from-base-s.from)/s.slow)
@@ -171,7 +208,17 @@ func (j *job) inSpan(s *span, from, to, base, work time.Duration) (all, culprit 
 	compute, comm := p.stepShares(a, b)
 	all = shares{compute: compute / s.slow, comm: comm / s.slow, wait: 1 - 1/s.slow, data: max(0, 1-compute-comm) / s.slow}
 	culprit = all
-	culprit.compute += culprit.wait
+	switch s.way {
+	case computes:
+		culprit.compute += culprit.wait
+	case gaps:
+		culprit.data += culprit.wait
+	case communicates:
+		culprit.comm += culprit.wait
+	case starves:
+		all.data, all.wait = all.data+all.wait, 0
+		culprit = all
+	}
 	culprit.wait = 0
 	save := windows(j.key^1, p.checkpointEvery, p.checkpointFor, from, to)
 	dip := windows(j.key^2, p.dipEvery, p.dipFor, from, to) * (1 - save)

@@ -52,16 +52,17 @@ func newVitals(n *Node, boot time.Duration, boots int, at time.Duration) *vitals
 
 // load is what the jobs of a node did in a window, added up.
 type load struct {
-	slots   []doing
-	seconds float64 // the window, as long as counters have to grow
-	cores   float64 // busy
-	memory  float64 // bytes
-	shm     float64
-	readMBs float64
-	saveMBs float64
-	netGBs  [gpusPerNode]float64 // of each RDMA port, each way
-	saving  float64              // share of the window in which a checkpoint was written
-	reading float64              // … in which data was waited for
+	slots    []doing
+	seconds  float64 // the window, as long as counters have to grow
+	cores    float64 // busy
+	memory   float64 // bytes
+	shm      float64
+	readMBs  float64
+	saveMBs  float64
+	netGBs   [gpusPerNode]float64 // of each RDMA port, each way
+	saving   float64              // share of the window in which a checkpoint was written
+	reading  float64              // … in which data was waited for
+	starving float64              // … in which GPUs waited for it for longer than a healthy job's do
 }
 
 // advance brings the readings up to a moment.
@@ -119,12 +120,24 @@ func (l *load) add(n *Node, s slot, d doing, at time.Duration) {
 	work := d.all.compute + d.all.comm + d.all.wait + d.all.data
 	ramp := 1 - 0.55*d.all.load
 	l.cores += p.cores * (work + 0.6*d.all.load + 0.3*d.all.checkpoint) * up
+	l.cores += p.cores * 0.9 * d.all.idle * up         // compilers
 	l.cores += float64(s.job.ranks) * d.all.stall * up // a rank that waits spins on one core
 	l.memory += p.hostGiB * float64(gib) * ramp * up
 	l.shm += p.shmGiB * float64(gib) * ramp * up
 	l.readMBs += (p.readMBs*(d.all.compute+d.all.comm) + (p.memGiB*40)*d.all.load) * up
-	l.saveMBs += p.writeMBs * d.all.checkpoint * up
-	l.saving += d.all.checkpoint * up
+	saves := d.all.checkpoint
+	if d.all.stall > 0 && d.guilty && d.at.member == s.member {
+		saves += d.culprit.checkpoint
+	}
+	if _, local := n.model.cycle(at); n.jams(s.job, local) {
+		saves *= 0.004
+	}
+	l.saveMBs += p.writeMBs * saves * up
+	l.saving += saves * up
+	if d.starved > 0 {
+		l.starving = max(l.starving, d.starved*up)
+		l.readMBs += 2 * p.readMBs * d.starved * up
+	}
 	l.reading += (d.all.data*0.4 + d.all.load) * up
 	if len(s.job.member) > 1 {
 		for _, g := range s.job.device {

@@ -1,6 +1,7 @@
 package simfleet
 
 import (
+	"slices"
 	"time"
 
 	"foretop/telemetry"
@@ -52,18 +53,7 @@ func (n *Node) Notes(at time.Duration) (version uint64, notes []*facts.SourceNot
 
 // Usage is what the told processes, and the busiest others, use at a moment.
 func (n *Node) Usage(at time.Duration) *facts.Usage {
-	_, list := n.Processes(at)
-	u := &facts.Usage{}
-	for i, p := range list {
-		cores := uint32(4)
-		state := "S"
-		if len(p.Held) > 0 {
-			cores, state = 900+uint32(n.id(uint64(p.Pid), uint64(at/time.Second))%200), "R"
-		}
-		u.Told = append(u.Told, &facts.ProcessUsage{
-			Pid: p.Pid, StartTicks: p.StartTicks, CpuMs: p.CpuMs, RssBytes: p.RssBytes, Threads: 24 + 40*uint32(len(p.Held)) + uint32(i), State: state, CpuPermille: cores,
-		})
-	}
+	u := n.ToldUsage(at)
 	for i, other := range [...]struct {
 		comm, user, command string
 		permille            uint32
@@ -82,6 +72,32 @@ func (n *Node) Usage(at time.Duration) *facts.Usage {
 		})
 	}
 	return u
+}
+
+// ToldUsage is what the told processes use: what a collector tells at every level.
+func (n *Node) ToldUsage(at time.Duration) *facts.Usage {
+	_, list := n.Processes(at)
+	_, local := n.model.cycle(at)
+	u := &facts.Usage{}
+	for i, p := range list {
+		cores := uint32(4)
+		state := "S"
+		if len(p.Held) > 0 {
+			cores, state = 900+uint32(n.id(uint64(p.Pid), uint64(at/time.Second))%200), "R"
+			if n.stops(p, local) {
+				cores, state = 0, "T"
+			}
+		}
+		u.Told = append(u.Told, &facts.ProcessUsage{
+			Pid: p.Pid, StartTicks: p.StartTicks, CpuMs: p.CpuMs, RssBytes: p.RssBytes, Threads: 24 + 40*uint32(len(p.Held)) + uint32(i), State: state, CpuPermille: cores,
+		})
+	}
+	return u
+}
+
+// stops says whether a process is stopped.
+func (n *Node) stops(p *facts.Process, local time.Duration) bool {
+	return slices.ContainsFunc(p.Held, func(h *facts.Held) bool { return n.struck(RankStopped, int(h.Gpu), local) })
 }
 
 func machineID(h uint64) string {

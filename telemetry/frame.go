@@ -17,7 +17,7 @@ const (
 	KindInventory   Kind = 2  // node → front: facts.Inventory, whole, whenever it changed; a whole sample follows
 	KindSample      Kind = 3  // node → front: a sample
 	KindProcesses   Kind = 4  // node → front: facts.Processes
-	KindUsage       Kind = 5  // node → front: facts.Usage, detail level only
+	KindUsage       Kind = 5  // node → front: facts.Usage: all of it at detail level; at base level of told processes alone, and seldom
 	KindKernelLog   Kind = 6  // node → front: facts.KernelLog
 	KindSourceNotes Kind = 7  // node → front: facts.SourceNotes, whenever a source's words change
 	KindBye         Kind = 8  // node → front: facts.Bye, why the collector ends

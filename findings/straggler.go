@@ -1,0 +1,408 @@
+package findings
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"foretop/fleet"
+	"foretop/jobs/layout"
+)
+
+// trait is a quantity by which a GPU is compared with its peers.
+type trait uint8
+
+const (
+	traitPower trait = iota
+	traitUse
+	traitTensor
+	traitSM
+	traitClock
+	traitDRAM
+	traitNet
+	traitNVLink
+	numTraits
+)
+
+// sense is what of a GPU traits are about. Those of one sense go up and down together: they confirm nothing of one another.
+type sense uint8
+
+const (
+	senseLoad sense = 1 << iota
+	senseCompute
+	senseClock
+	senseTraffic
+	senseCause // something else is wrong with it, or with its node
+)
+
+// traitKind says from how far from the middle of its peers a GPU is unlike them.
+type traitKind struct {
+	name   string
+	unit   string
+	floor  float64 // in its own unit, at least
+	share  float64 // of the middle, at least
+	sense  sense
+	scale  float64 // of what is printed
+	higher string  // what it means that it is higher
+}
+
+var traits = [numTraits]traitKind{
+	{"power", "%", 8, 0, senseLoad, 1, "slower?"},
+	{"use", "%", 12, 0, senseLoad, 1, "slower?"},
+	{"tensor work", "%", 4, 0.2, senseCompute, 1, "slower?"},
+	{"SM activity", "%", 7, 0.15, senseCompute, 1, "slower?"},
+	{"clock", "MHz", 60, 0.07, senseClock, 1, "unlike its peers:"},
+	{"memory activity", "%", 5, 0.2, senseCompute, 1, "slower?"},
+	{"network", "GB/s", 2e8, 0.3, senseTraffic, 1e-9, "unlike its peers:"},
+	{"NVLink", "GB/s", 2e9, 0.3, senseTraffic, 1e-9, "unlike its peers:"},
+}
+
+// When a GPU is a straggler. What is compared are means over smoothOver, so that nodes need not be read at the same moment of a step.
+const (
+	peersLeast    = 4    // GPUs, to speak of peers
+	peersBusy     = 40   // percent of use of the middle: idle jobs have no stragglers
+	madTimes      = 4.4  // so many times the median distance from the middle: 3σ of a normal distribution
+	fewUnlike     = 0.07 // of a job's GPUs may be unlike the others, or those of a node or two
+	steadyFrom    = 12.0 // seconds of work that must have been seen
+	scoreTold     = 10.0 // seconds that speak for it
+	scoreEnd      = 4.0
+	scoreMost     = 30.0
+	accuseHold    = 15 * time.Second
+	wordedFor     = 10 * time.Second // numbers stand still for so long
+	twoNodesShare = 0.6              // of a limit: the mean of a node's GPUs is surer than one GPU's
+	waitsAtMost   = 15 * time.Second // that peers wait in one go while they are compared
+	stealPct      = 5                // of all CPUs' time
+	pressurePct   = 25               // of the time in which some task waited for a CPU
+	ioWaitPct     = 25
+)
+
+// accusation is what was last said of a suspect.
+type accusation struct {
+	since  time.Time
+	score  float32 // seconds that speak for it, where it is no single GPU
+	told   bool
+	held   time.Time // from when it was told
+	worded time.Time // when its words were last made anew
+	seen   bool      // in this round
+	text   string
+	facts  []string
+	cause  string
+}
+
+// compare takes in how each GPU does, and lets what is unlike its peers count for it, what is like them against it.
+func (w *watch) compare(j *fleet.Job, passed time.Duration) {
+	if passed == 0 || len(w.gpus) < peersLeast {
+		return
+	}
+	switch {
+	case w.phase == alone && w.solo.lasts(w.at) <= waitsAtMost: // perhaps it is a part of a step, perhaps one evaluates while the others wait
+		if len(w.kept) == 0 {
+			for i := range w.gpus {
+				w.kept = append(w.kept, w.gpus[i].mean)
+			}
+		}
+	case w.phase == alone && len(w.kept) == len(w.gpus): // it was no part of a step
+		for i := range w.gpus {
+			w.gpus[i].mean = w.kept[i]
+		}
+		return
+	case w.phase != working || w.seen.busy == 0:
+		w.steps, w.kept = max(0, w.steps-passed.Seconds()/4), w.kept[:0]
+		return
+	default:
+		w.kept = w.kept[:0]
+	}
+	if w.steps == 0 {
+		for i := range w.gpus {
+			for k := range w.gpus[i].mean {
+				w.gpus[i].mean[k] = float32(math.NaN())
+			}
+		}
+	}
+	w.steps = min(w.steps+passed.Seconds(), 3600)
+	share := float32(min(1, passed.Seconds()/smoothOver.Seconds()))
+	for i := range w.gpus {
+		g := j.GPUs[i].GPU
+		if g == nil || j.GPUs[i].State != fleet.Live || g.Stale > 0 || !w.gpus[i].worked {
+			continue
+		}
+		mean := &w.gpus[i].mean
+		for k, v := range [numTraits]float64{float64(g.PowerPct()), float64(g.UtilPct), float64(g.TensorActivityPct), float64(g.SMActivityPct), float64(g.SMClockMHz),
+			float64(g.DRAMActivityPct), float64(g.NetRxBytesPerS + g.NetTxBytesPerS), float64(g.NVLinkBytesPerS())} {
+			switch {
+			case v != v:
+				mean[k] = float32(v)
+			case mean[k] != mean[k]:
+				mean[k] = float32(v)
+			default:
+				mean[k] += (float32(v) - mean[k]) * share
+			}
+		}
+	}
+}
+
+// crowd is how the peers of a job's GPUs do in one trait.
+type crowd struct {
+	middle, limit float64
+	apart         bool // some may be further away than limit
+}
+
+// crowdOf finds the middle of a trait and from where on one is unlike it, by the median distance from it.
+func (w *watch) crowdOf(k trait, room []float32) (crowd, []float32) {
+	room = room[:0]
+	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
+	for i := range w.gpus {
+		if v := w.gpus[i].mean[k]; v == v && w.gpus[i].worked {
+			room = append(room, v)
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	if len(room) < peersLeast {
+		return crowd{middle: math.NaN()}, room
+	}
+	t := &traits[k]
+	if k != traitUse && float64(high-low) <= max(t.floor, t.share*float64(low)) {
+		return crowd{middle: float64(low+high) / 2}, room // all alike: sorting is for the few jobs where they are not
+	}
+	slices.Sort(room)
+	middle := float64(room[len(room)/2])
+	for i, v := range room {
+		room[i] = float32(math.Abs(float64(v) - middle))
+	}
+	slices.Sort(room)
+	mad := float64(room[len(room)/2])
+	return crowd{middle, max(t.floor, t.share*middle, madTimes*mad), true}, room
+}
+
+// unlike is one GPU that is apart from its peers.
+type unlike struct {
+	gpu    int
+	senses sense
+	far    float64 // by how many limits, at most
+	traits uint16  // a bit each
+}
+
+// outliers are the GPUs that are apart in at least one trait.
+func (w *watch) outliers() (list []unlike, crowds [numTraits]crowd) {
+	var room []float32
+	any := false
+	for k := range numTraits {
+		crowds[k], room = w.crowdOf(k, room)
+		any = any || crowds[k].apart
+	}
+	if use := crowds[traitUse].middle; !any || !(use >= peersBusy) {
+		return nil, crowds
+	}
+	for i := range w.gpus {
+		u := unlike{gpu: i}
+		if !w.gpus[i].worked {
+			continue
+		}
+		for k := range numTraits {
+			c := &crowds[k]
+			if v := float64(w.gpus[i].mean[k]); c.apart && v == v && math.Abs(v-c.middle) > c.limit {
+				u.traits |= 1 << k
+				u.senses |= traits[k].sense
+				u.far = max(u.far, math.Abs(v-c.middle)/c.limit)
+			}
+		}
+		if u.traits != 0 {
+			list = append(list, u)
+		}
+	}
+	return list, crowds
+}
+
+// stragglers tells ranks, GPUs, nodes, stages or ports that are persistently unlike their peers in more than one way.
+func stragglers(c *jobCase) answer {
+	w := c.w
+	switch {
+	case len(w.gpus) < peersLeast || w.seen.n < peersLeast:
+		return answer{unchecked: "fewer than four GPUs at work have no peers"}
+	case w.seen.read < peersLeast:
+		return answer{unchecked: "its GPUs do not tell their use and power"}
+	case w.steps < steadyFrom && len(w.says) == 0:
+		return answer{unchecked: "it has not been seen at work for long enough"}
+	}
+	if w.judgedAt != w.at {
+		w.judge(c)
+		w.judgedAt = w.at
+	}
+	var a answer
+	for _, s := range w.accused {
+		x := w.says[s]
+		if !x.told {
+			continue
+		}
+		v := fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Since: x.since, Text: x.text, Evidence: x.facts, Suspects: []fleet.Suspect{s},
+			Remedy: "the whole job runs at its pace: exchange it for a spare, or look for what slows it"}
+		if s.Stage >= 0 {
+			v.State, v.Severity, v.Remedy = fleet.JobRunning, fleet.Notice, "stages are not equally heavy: move layers, where that is not meant"
+		}
+		a.verdicts = append(a.verdicts, v)
+	}
+	return a
+}
+
+// judge lets what is seen now count.
+func (w *watch) judge(c *jobCase) {
+	passed := float32(min(w.at.Sub(w.judgedAt), lookGap).Seconds())
+	if w.judgedAt.IsZero() {
+		passed = 1
+	}
+	for _, x := range w.says {
+		x.seen = false
+	}
+	if w.steps >= steadyFrom && w.phase == working {
+		list, crowds := w.outliers()
+		w.accuseAll(c, list, &crowds, passed)
+	}
+	w.accused = w.accused[:0]
+	for s, x := range w.says {
+		if !x.seen && w.phase == working {
+			x.score -= passed
+		}
+		switch {
+		case !x.told && x.score >= scoreTold:
+			x.told, x.held = true, c.at
+		case x.told && x.score < scoreEnd && c.at.Sub(x.held) >= accuseHold:
+			x.told = false
+		}
+		if x.score <= 0 && !x.told {
+			delete(w.says, s)
+			continue
+		}
+		w.accused = append(w.accused, s)
+	}
+	slices.SortFunc(w.accused, func(a, b fleet.Suspect) int {
+		return strings.Compare(a.Node+a.String(), b.Node+b.String())
+	})
+}
+
+// accuseAll finds what those that are unlike their peers have in common: a node, a stage of the pipeline, or nothing, and then there may only be few.
+func (w *watch) accuseAll(c *jobCase, list []unlike, crowds *[numTraits]crowd, passed float32) {
+	if n := len(c.j.Nodes); n >= 2 && n <= 3 && w.accuseOneOfTwo(c, *crowds, passed) || len(list) == 0 {
+		return
+	}
+	nodes := make(map[string][]unlike)
+	for _, u := range list {
+		nodes[w.gpus[u.gpu].node] = append(nodes[w.gpus[u.gpu].node], u)
+	}
+	whole, single := 0, 0
+	size := w.sizes()
+	isWhole := func(name string) bool {
+		n := len(nodes[name])
+		return n >= 3 && 4*n >= 3*size[name] && len(c.j.Nodes) > 2
+	}
+	for name, of := range nodes {
+		if isWhole(name) {
+			whole++
+		} else {
+			single += len(of)
+		}
+	}
+	if stage, ok := w.oneStage(c.j, list); ok {
+		w.count(c, fleet.SuspectStage(stage), list, crowds, passed)
+		return
+	}
+	if most := max(2, int(fewUnlike*float64(len(w.gpus)))); single > most || whole > max(1, len(c.j.Nodes)/8) {
+		return
+	}
+	for name, of := range nodes {
+		if isWhole(name) {
+			w.count(c, fleet.SuspectNode(name), of, crowds, passed)
+			continue
+		}
+		for _, u := range of {
+			w.count(c, c.j.GPUs[u.gpu].Suspect(), []unlike{u}, crowds, passed)
+		}
+	}
+}
+
+func (w *watch) sizes() map[string]int {
+	size := make(map[string]int)
+	for i := range w.gpus {
+		if w.gpus[i].worked {
+			size[w.gpus[i].node]++
+		}
+	}
+	return size
+}
+
+// oneStage says that all that are unlike the others are of one stage of a pipeline, and are most of it.
+func (w *watch) oneStage(j *fleet.Job, list []unlike) (int, bool) {
+	l := j.Layout
+	if l == nil || l.Size(layout.PP) < 2 || len(list) < 3 {
+		return 0, false
+	}
+	stageOf := func(i int) int {
+		if l.PerGPU {
+			return l.Coord(i, layout.PP)
+		}
+		if j.GPUs[i].Rank < 0 {
+			return -1
+		}
+		return l.Coord(j.GPUs[i].Rank, layout.PP)
+	}
+	stage := stageOf(list[0].gpu)
+	for _, u := range list {
+		if s := stageOf(u.gpu); s != stage || s < 0 {
+			return 0, false
+		}
+	}
+	return stage, 4*len(list) >= 3*len(w.gpus)/l.Size(layout.PP) && len(w.gpus)/l.Size(layout.PP) > 8
+}
+
+// accuseOneOfTwo compares the nodes of a job that has only two or three: none is the majority, so that there must be a cause on one of them.
+func (w *watch) accuseOneOfTwo(c *jobCase, crowds [numTraits]crowd, passed float32) bool {
+	culprit := ""
+	for _, name := range c.j.Nodes {
+		if w.hostCause(name) == "" {
+			continue
+		}
+		if culprit != "" {
+			return false
+		}
+		culprit = name
+	}
+	if culprit == "" {
+		return false
+	}
+	mine, others := w.meansOf(culprit)
+	u := unlike{gpu: -1}
+	for k := range numTraits {
+		t := &traits[k]
+		crowds[k].middle = others[k]
+		if math.Abs(mine[k]-others[k]) > twoNodesShare*max(t.floor, t.share*others[k]) {
+			u.traits |= 1 << k
+			u.senses |= t.sense
+		}
+	}
+	if u.traits == 0 {
+		return false
+	}
+	w.count(c, fleet.SuspectNode(culprit), []unlike{u}, &crowds, passed)
+	return true
+}
+
+// meansOf are the means of a node's GPUs, and of all others.
+func (w *watch) meansOf(name string) (mine, others [numTraits]float64) {
+	var a, b [numTraits]int
+	for i := range w.gpus {
+		g := &w.gpus[i]
+		for k, v := range g.mean {
+			switch {
+			case v != v || !g.worked:
+			case g.node == name:
+				mine[k], a[k] = mine[k]+float64(v), a[k]+1
+			default:
+				others[k], b[k] = others[k]+float64(v), b[k]+1
+			}
+		}
+	}
+	for k := range numTraits {
+		mine[k], others[k] = mine[k]/float64(a[k]), others[k]/float64(b[k])
+	}
+	return mine, others
+}

@@ -1,0 +1,268 @@
+package findings
+
+import (
+	"sync"
+	"time"
+
+	"foretop/fleet"
+)
+
+// How rules about jobs look back.
+const (
+	lookEvery  = 900 * time.Millisecond // between two looks at a job: snapshots may come more often
+	lookGap    = 5 * time.Second        // of time without a look, at most so much counts
+	forgetJob  = 15 * time.Minute       // it was not asked for
+	blipFor    = 3 * time.Second
+	smoothOver = 8 * time.Second // of readings that are compared with those of peers
+)
+
+// watches is the past of jobs, by key, as far as rules need it. It belongs to one fleet.
+type watches struct {
+	set   Set // which rules are asked
+	mu    sync.Mutex
+	jobs  map[string]*watch
+	swept time.Time
+}
+
+func newWatches(set Set) *watches { return &watches{set: set, jobs: map[string]*watch{}} }
+
+// of is a job's past. One whose time went back, as when a recording is played from an earlier moment, begins anew.
+func (w *watches) of(key string, at time.Time) *watch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at.Sub(w.swept) > time.Minute || at.Before(w.swept) {
+		w.swept = at
+		for k, one := range w.jobs {
+			if d := at.Sub(one.at); d > forgetJob || d < -time.Minute {
+				delete(w.jobs, k)
+			}
+		}
+	}
+	one := w.jobs[key]
+	if one == nil || at.Before(one.at) {
+		one = &watch{first: at}
+		w.jobs[key] = one
+	}
+	return one
+}
+
+// phase is what a job as a whole does at a moment, as far as its GPUs show it.
+type phase uint8
+
+const (
+	unread  phase = iota // its GPUs do not tell what they do
+	working              // some compute, or move data
+	alone                // all wait but a few that work
+	waiting              // all wait in a collective, but a few that do nothing
+	saving               // GPUs do nothing, or wait, while much is written
+	resting              // GPUs do nothing
+)
+
+// watch is what is kept of one job from one look to the next.
+type watch struct {
+	first, at time.Time // of the first look, and of the last
+	start     time.Time // Job.Start at the last look
+	runs      int       // Job.Restarts
+	restarts  []time.Time
+
+	seen      seen
+	phase     phase
+	waits     rhythm    // all wait for one another
+	solo      rhythm    // all wait for a few
+	rests     rhythm    // GPUs do nothing
+	saves     rhythm    // how long saving takes
+	save      time.Time // since when files are saved; zero: they are not
+	writing   int       // looks in a row at which much was written
+	wrote     time.Time // when something was last written there
+	writes    float64   // bytes a second while it works, smoothed
+	busyPower float64   // percent of the limit while it works, smoothed
+
+	gpus     []gpuTrail // as in Job.GPUs
+	nodes    map[string]*nodeTrail
+	memoryAt time.Time
+	starv    starvation
+	log      logTrail
+
+	steps    float64              // seconds of work that count for comparing peers
+	kept     [][numTraits]float32 // means before a few worked while the others waited; empty: they do not
+	judgedAt time.Time
+	says     map[fleet.Suspect]*accusation
+	accused  []fleet.Suspect // the keys of says, in order
+
+	cpu   cpuTrail
+	pids  pidTrail
+	stops map[int]time.Time // ranks that are stopped, since when
+	lost  time.Time         // since when ranks are missing; zero: none is
+}
+
+// gpuTrail is what is kept of one GPU of a job.
+type gpuTrail struct {
+	node   string
+	index  int
+	worked bool // it was seen at work since the job started
+	mean   [numTraits]float32
+	memory memoryTrail
+}
+
+// nodeTrail is what is kept of one node of a job, or of what the job does there.
+type nodeTrail struct {
+	seen                           time.Time
+	steal, pressure, iowait, stall float64 // percent, smoothed
+	memory                         memoryTrail
+}
+
+// observe takes in how the job is now, at most once a second.
+func (w *watch) observe(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) {
+	passed := at.Sub(w.at)
+	same := w.follows(j)
+	if passed < lookEvery && same && !w.at.IsZero() {
+		return
+	}
+	if w.at.IsZero() {
+		passed = 0
+	}
+	w.at = at
+	passed = min(passed, lookGap)
+	if !same {
+		w.follow(j)
+	}
+	w.noteStart(j, at)
+	w.hosts(j, nodes, at, passed)
+	w.seen = look(j, w)
+	w.phase = w.phaseOf(j, nodes)
+	w.learn(j, passed, at)
+	w.compare(j, passed)
+	w.memory(j, nodes, at)
+	w.processes(j, nodes, at)
+	w.starve(j, nodes, at)
+	w.log.note(j, at)
+}
+
+// follows says that the job's GPUs are those that are followed.
+func (w *watch) follows(j *fleet.Job) bool {
+	if len(w.gpus) != len(j.GPUs) {
+		return false
+	}
+	for i := range w.gpus {
+		if w.gpus[i].index != j.GPUs[i].Index || w.gpus[i].node != j.GPUs[i].Node {
+			return false
+		}
+	}
+	return true
+}
+
+// follow begins to follow the job's GPUs; of those that it had before, the past is kept.
+func (w *watch) follow(j *fleet.Job) {
+	type place struct {
+		node  string
+		index int
+	}
+	old := make(map[place]gpuTrail, len(w.gpus))
+	for _, g := range w.gpus {
+		old[place{g.node, g.index}] = g
+	}
+	w.gpus = make([]gpuTrail, len(j.GPUs))
+	for i := range j.GPUs {
+		ref := &j.GPUs[i]
+		g, ok := old[place{ref.Node, ref.Index}]
+		if !ok {
+			g = gpuTrail{node: ref.Node, index: ref.Index}
+		}
+		w.gpus[i] = g
+	}
+}
+
+// noteStart sees that the job's processes started anew: it will load and compile before it works again.
+func (w *watch) noteStart(j *fleet.Job, at time.Time) {
+	if j.Start.IsZero() || j.MissingN > 0 && w.start.After(j.Start) {
+		return
+	}
+	again := j.Restarts > w.runs && !w.start.IsZero()
+	w.runs = max(w.runs, j.Restarts)
+	if d := j.Start.Sub(w.start); !w.start.IsZero() && (d > time.Second || again) {
+		w.restarts = append(w.restarts, at)
+		w.restarts = w.restarts[max(0, len(w.restarts)-16):]
+		w.waits.anew()
+		w.solo.anew()
+		w.rests.anew()
+		w.save, w.steps, w.says = time.Time{}, 0, nil
+		for i := range w.gpus {
+			g := &w.gpus[i]
+			g.worked, g.memory = false, memoryTrail{}
+		}
+	}
+	w.start = j.Start
+}
+
+// smooth moves a mean towards a value.
+func smooth(mean, value float64, passed, over time.Duration) float64 {
+	if value != value {
+		return mean
+	}
+	share := passed.Seconds() / over.Seconds()
+	return mean + (value-mean)*min(1, share)
+}
+
+// hosts takes in what the job's nodes say of themselves.
+func (w *watch) hosts(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, passed time.Duration) {
+	if w.nodes == nil {
+		w.nodes = make(map[string]*nodeTrail, len(j.Nodes))
+	}
+	for _, name := range j.Nodes {
+		n := nodes(name)
+		if n == nil || n.State != fleet.Live {
+			continue
+		}
+		t := w.nodes[name]
+		if t == nil {
+			t = new(nodeTrail)
+			w.nodes[name] = t
+		}
+		t.seen = at
+		h := &n.Host
+		t.steal = smooth(t.steal, float64(h.CPUStealPct), passed, smoothOver)
+		t.pressure = smooth(t.pressure, float64(h.PSICPUSomePct), passed, smoothOver)
+		t.iowait = smooth(t.iowait, float64(h.PSIIOSomePct), passed, smoothOver)
+		t.stall = smooth(t.stall, float64(h.PSIIOFullPct), passed, smoothOver)
+	}
+	if len(w.nodes) > len(j.Nodes) {
+		for name, t := range w.nodes {
+			if at.Sub(t.seen) > forgetJob {
+				delete(w.nodes, name)
+			}
+		}
+	}
+}
+
+// learn takes in the present phase.
+func (w *watch) learn(j *fleet.Job, passed time.Duration, at time.Time) {
+	works := w.phase == working
+	// That one of many does something for a moment does not end a hang: somebody looks at its GPU, or measures it.
+	blip := w.phase == alone && !w.waits.since.IsZero() && w.solo.lasts(at) < blipFor
+	w.waits.note(w.phase == waiting || blip, works, passed, at)
+	w.solo.note(w.phase == alone, works, passed, at)
+	w.rests.note(w.phase == resting || w.phase == saving, works, passed, at)
+	if works {
+		w.busyPower = w.typical(w.busyPower, float64(j.PowerPct), passed)
+	}
+	if w.phase == saving {
+		w.wrote = at
+	}
+	switch {
+	case w.phase == working || w.phase == unread:
+		if !w.save.IsZero() {
+			w.saves.learn(at.Sub(w.save), at)
+		}
+		w.save = time.Time{}
+	case w.phase == saving && w.save.IsZero():
+		w.save, w.saves.told = at, false
+	}
+}
+
+// typical is a smoothed mean over minutes that starts with the first value.
+func (w *watch) typical(mean, value float64, passed time.Duration) float64 {
+	if mean == 0 && value == value {
+		return value
+	}
+	return smooth(mean, value, passed, time.Minute)
+}
