@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"foretop/fleet"
 	"foretop/schedulers"
 )
 
@@ -68,12 +67,12 @@ func TestOutputsFindRoom(t *testing.T) {
 // A process whose number is not known is never a command's: pid 0 is this program's own group to kill(1).
 func TestCommandOfUnknownProcess(t *testing.T) {
 	l := &Planner{User: "ann", Door: &limits{}, Quote: func(argv ...string) string { return strings.Join(argv, " ") }}
-	in := Intent{Kind: Command, Argv: []string{"kill", "{pid}"}, Processes: []Process{{Node: "a", PID: 0, Rank: 3}, {Node: "a", PID: 41, Rank: 4}}}
-	p := l.Preview(&fleet.Snapshot{}, in)
+	in := Intent{Kind: Custom, Argv: []string{"kill", "{pid}"}, Processes: []Process{{Node: names(2)[0], PID: 0, Rank: 3}, {Node: names(2)[1], PID: 41, Rank: 4}}}
+	p := l.Preview(fleetOf(t, 2), in)
 	if len(p.Steps) != 2 || p.Steps[0].Refused == "" || p.Steps[0].Commands != nil {
 		t.Errorf("%+v", p.Steps)
 	}
-	if len(p.Steps[1].Commands) > 0 && strings.Contains(p.Steps[1].Commands[0], "kill 0") {
+	if p.Steps[1].Refused != "" || len(p.Steps[1].Commands) != 1 || p.Steps[1].Commands[0] != "kill 41" {
 		t.Errorf("%+v", p.Steps[1])
 	}
 }

@@ -60,14 +60,14 @@ func (j *masters) through(ctx context.Context, r *Resolved, via []string) (sshWa
 	return sshWay{args: []string{"-o", "ProxyCommand=" + j.command(l.socket, l.alias)}, done: func() { left.Do(func() { one.leave(l) }) }}, nil
 }
 
-// command is what ssh runs to get to its host over the connection at a socket.
+// command is what ssh has the shell exec to get to its host over the connection at a socket.
 func (j *masters) command(socket, alias string) string {
 	words := []string{j.pool.resolver.program}
 	if j.pool.cfg.ConfigFile != "" {
 		words = append(words, "-F", j.pool.cfg.ConfigFile)
 	}
 	words = append(words, "-o", "ControlMaster=no", "-o", "ControlPath="+strings.ReplaceAll(socket, "%", "%%"), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR")
-	return "exec " + strings.ReplaceAll(Quote(words...), "%", "%%") + " -W '[%h]:%p' -- " + strings.ReplaceAll(Quote(alias), "%", "%%")
+	return strings.ReplaceAll(Quote(words...), "%", "%%") + " -W '[%h]:%p' -- " + strings.ReplaceAll(Quote(alias), "%", "%%")
 }
 
 // connect logs in to the last hop, through those before it.
