@@ -1,7 +1,6 @@
 package findings
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,16 +34,16 @@ func (b *folder) foldPlaces() {
 		if len(list) < fewestOfPlace {
 			continue
 		}
-		if places == nil {
-			places = make(map[string][]string, len(b.s.Nodes))
-			for _, n := range b.s.Nodes {
-				places[n.Name] = b.placesOf(n)
-				for _, p := range places[n.Name] {
-					size[p]++
+		for _, burst := range b.bursts(list) {
+			if places == nil { // of all nodes: it is asked for in bad times only
+				places = make(map[string][]string, len(b.s.Nodes))
+				for _, n := range b.s.Nodes {
+					places[n.Name] = b.placesOf(n)
+					for _, p := range places[n.Name] {
+						size[p]++
+					}
 				}
 			}
-		}
-		for _, burst := range b.bursts(list) {
 			b.foldBurst(burst, places, size)
 		}
 	}
@@ -156,12 +155,13 @@ func (b *folder) group(place string, of, nodes int, from []int) {
 		f.Remedy = "look first at what they share: " + place
 		f.Evidence = []string{fmt.Sprintf("%d of the %d nodes of %s", nodes, of, place)}
 	}
-	if at, ok := b.was[head.Key()]; ok {
+	head.key = f.Key()
+	if at, ok := b.was[head.key]; ok {
 		head.was = at.incident
 		f.Past = b.before[at.incident].Members[at.member].Past
 	}
 	b.groups = append(b.groups, group1{place, of, from})
-	b.at[head.Key()] = len(b.all)
+	b.at[head.key] = len(b.all)
 	b.all = append(b.all, head)
 	b.parent = append(b.parent, len(b.all)-1)
 	for _, i := range from {
@@ -185,8 +185,11 @@ func (b *folder) placesOf(n *fleet.Node) (out []string) {
 	if b.Places != nil {
 		out = append(out, b.Places(n.Name)...)
 	}
-	slices.SortFunc(out, cmp.Compare[string])
-	return slices.Compact(out)
+	if len(out) > 1 {
+		slices.Sort(out)
+		out = slices.Compact(out)
+	}
+	return out
 }
 
 // placeOf is what a scheduler's label says of where a node is; "" nothing. Slurm's is "TOPOLOGY:SWITCH:NODE", of which the switch may be a way through several, from
