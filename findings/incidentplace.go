@@ -67,48 +67,63 @@ func (b *folder) bursts(list []int) (out [][]int) {
 
 // foldBurst finds what most nodes of a burst share, then what most of the others do. A place counts where half of its nodes are in the burst.
 func (b *folder) foldBurst(burst []int, places map[string][]string, size map[string]int) {
-	rest := slices.Clone(burst)
-	for {
-		in := map[string]map[string]bool{} // nodes by place
-		for _, i := range rest {
-			name := b.all[i].Subject.Node
-			for _, p := range places[name] {
-				if in[p] == nil {
-					in[p] = map[string]bool{}
-				}
-				in[p][name] = true
-			}
+	of := make(map[string][]int, len(burst)) // findings by node
+	in := map[string][]string{}              // nodes by place
+	left := map[string]int{}                 // how many of these have found no place yet
+	var names []string                       // of places, as they came
+	for _, i := range burst {
+		node := b.all[i].Subject.Node
+		if of[node] = append(of[node], i); len(of[node]) > 1 {
+			continue
 		}
+		for _, p := range places[node] {
+			if left[p] == 0 {
+				names = append(names, p)
+			}
+			in[p] = append(in[p], node)
+			left[p]++
+		}
+	}
+	for {
 		best := ""
-		for p, nodes := range in {
-			n := len(nodes)
+		for _, p := range names {
+			n := left[p]
 			if n < fewestOfPlace || 2*n < size[p] {
 				continue
 			}
-			if best == "" || n > len(in[best]) || n == len(in[best]) && (size[p] < size[best] || size[p] == size[best] && p < best) {
+			if best == "" || n > left[best] || n == left[best] && (size[p] < size[best] || size[p] == size[best] && p < best) {
 				best = p
 			}
 		}
 		if best == "" {
 			break
 		}
-		var here, others []int
-		for _, i := range rest {
-			if in[best][b.all[i].Subject.Node] {
-				here = append(here, i)
-			} else {
-				others = append(others, i)
+		var here []int
+		nodes := left[best]
+		for _, node := range in[best] {
+			if of[node] == nil {
+				continue // it has found its place
+			}
+			here = append(here, of[node]...)
+			of[node] = nil
+			for _, p := range places[node] {
+				left[p]--
 			}
 		}
-		b.group(best, size[best], len(in[best]), here)
-		rest = others
+		slices.SortStableFunc(here, func(i, k int) int { return b.all[i].Since.Compare(b.all[k].Since) })
+		b.group(best, size[best], nodes, here)
 	}
-	nodes := map[string]bool{}
-	for _, i := range rest {
-		nodes[b.all[i].Subject.Node] = true
+	var rest []int
+	nodes := 0
+	for _, i := range burst {
+		if list := of[b.all[i].Subject.Node]; list != nil {
+			if rest = append(rest, i); list[0] == i {
+				nodes++
+			}
+		}
 	}
-	if len(nodes) >= fewestAnyhow {
-		b.group(anywhere, 0, len(nodes), rest)
+	if nodes >= fewestAnyhow {
+		b.group(anywhere, 0, nodes, rest)
 	}
 }
 
