@@ -19,8 +19,8 @@ func BenchmarkIncidents(b *testing.B) {
 			for i := range 100 {
 				j := y.job(fmt.Sprint(8000+i), 10*i, 10*i+1, 10*i+2, 10*i+3, 10*i+4, 10*i+5, 10*i+6, 10*i+7)
 				if i < of.faults {
-					y.has(10*i+2, fleet.Critical, 3, 0, "Xid 79 GPU3: fell off the bus")
-					judged(j, fleet.Critical, 20*time.Second, "no progress 41 s?")
+					y.has(10*i+2, fleet.Critical, 3, -time.Duration(i)*time.Minute, "Xid 79 GPU3: fell off the bus")
+					judged(j, fleet.Critical, 20*time.Second-time.Duration(i)*time.Minute, "no progress 41 s?")
 				}
 			}
 			for i := range of.lost {

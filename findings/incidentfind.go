@@ -12,6 +12,7 @@ import (
 const (
 	ruleLost      = "node.lost"
 	ruleUnreached = "node.unreached"
+	ruleHostKey   = "node.hostkey"
 	ruleEnded     = "job.ended"
 )
 
@@ -57,7 +58,7 @@ func (b *folder) firstOf(j *fleet.Job) *fleet.Node {
 	if len(j.Nodes) == 0 {
 		return nil
 	}
-	return b.s.Node(j.Nodes[0])
+	return b.node(j.Nodes[0])
 }
 
 // add takes a finding in, of a node, or of a job on it. Of two with one key the worse counts, and the earlier beginning.
@@ -74,7 +75,7 @@ func (b *folder) add(f fleet.Finding, n *fleet.Node, known bool) {
 		old.Evidence = append(old.Evidence[:len(old.Evidence):len(old.Evidence)], f.Evidence...)
 		return
 	}
-	d := found1{Finding: f, known: known, was: -1}
+	d := found1{Finding: f, key: key, known: known, was: -1}
 	if at, ok := b.was[key]; ok { // it goes on, or comes back before it was over
 		old := &b.before[at.incident].Members[at.member]
 		d.was, d.Past, d.Began = at.incident, old.Past, old.Began
@@ -125,7 +126,7 @@ func (b *folder) keepGone() {
 			if _, there := b.at[key]; there || f.Subject.Many != "" {
 				continue
 			}
-			n := b.s.Node(f.Subject.Node)
+			n := b.node(f.Subject.Node)
 			if f.Subject.Node != "" && n == nil {
 				continue // it is watched no more
 			}
@@ -140,7 +141,7 @@ func (b *folder) keepGone() {
 			} else if !f.Until.IsZero() && b.s.At.Sub(f.Until) >= goneFor {
 				continue
 			}
-			d := found1{Finding: f, known: known, was: i, denied: b.Denied != nil && b.Denied(key)}
+			d := found1{Finding: f, key: key, known: known, was: i, denied: b.Denied != nil && b.Denied(key)}
 			b.at[key] = len(b.all)
 			b.all = append(b.all, d)
 		}
@@ -165,6 +166,12 @@ func absent(n *fleet.Node) (f fleet.Finding, ok bool) {
 	f = fleet.Finding{Rule: ruleLost, Subject: fleet.Subject{Node: n.Name, GPU: -1, Port: -1}, Severity: fleet.Critical, Text: n.State.String(), Since: n.Since, Remedy: n.Remedy}
 	switch n.State {
 	case fleet.Lost, fleet.Misbehaving:
+	case fleet.NeedsTrust: // a key that is only not known yet is a question, one that has changed or is revoked an alarm, which begins with these words
+		if !strings.HasPrefix(n.Cause, "HOST KEY") {
+			return f, false
+		}
+		f.Rule, f.Text = ruleHostKey, causeWords(n.Cause)[len(": "):]
+		return f, true
 	case fleet.Stale:
 		f.Severity = fleet.Warning
 		if n.LastData.After(f.Since) {
@@ -230,7 +237,7 @@ func ofJob(j *fleet.Job) fleet.Subject {
 // kernelWords adds the kernel's lines of a finding, and what to do about it, where the rule that found it told neither.
 func (b *folder) kernelWords(f *fleet.Finding) {
 	const most = 3
-	n := b.s.Node(f.Subject.Node)
+	n := b.node(f.Subject.Node)
 	if n == nil {
 		return
 	}
