@@ -32,6 +32,8 @@ type Options struct {
 	Fold func(names []string) string
 	// Layouts are parallel layouts that were given by hand; the first whose name fits holds.
 	Layouts []LayoutRule
+	// NoRAS forbids to ask the NCCL libraries of jobs (RAS).
+	NoRAS bool
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -54,6 +56,7 @@ type Fleet struct {
 	jobs     jobBook
 	users    userBook
 	logs     logBook
+	ras      rasBook
 	current  atomic.Pointer[Snapshot]
 	empty    atomic.Pointer[string] // why there is no node
 	// questions are those that are open beside host keys.

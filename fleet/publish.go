@@ -25,6 +25,7 @@ func (f *Fleet) Publish() *Snapshot {
 		s.byName[n.name] = s.Nodes[i]
 	}
 	s.Jobs = f.jobs.views(f, s, now)
+	f.askRAS(s)
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
 	s.Questions = f.questionsOf(s.Nodes)
