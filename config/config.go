@@ -31,6 +31,7 @@ type Config struct {
 	Layouts     Layouts      `yaml:"layouts"`  // parallel layouts by job name
 	ReadOnly    bool         `yaml:"readonly"` // nothing can be done from here, only seen
 	Actions     Actions      `yaml:"actions"`
+	NCCLRAS     bool         `yaml:"nccl_ras"` // the NCCL libraries of a job are asked how it does
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -78,6 +79,7 @@ func Default() Config {
 		Refresh: 500 * time.Millisecond,
 		Metric:  "power",
 		Theme:   "auto",
+		NCCLRAS: true,
 	}
 }
 
