@@ -87,6 +87,7 @@ func New(opt Options) *Fleet {
 		opt.StaleAfter = 2500 * time.Millisecond
 	}
 	f := &Fleet{opt: opt, past: shapeOf(opt.Nodes), nodes: map[string]*node{}}
+	f.ras.off = opt.NoRAS
 	f.jobs.layoutRules, f.jobs.fold = opt.Layouts, opt.Fold
 	f.current.Store(&Snapshot{At: opt.Now()})
 	return f

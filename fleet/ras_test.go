@@ -204,7 +204,7 @@ func TestRASIsAskedSeldom(t *testing.T) {
 	c := newClock()
 	suspects := false
 	f := rasFleet(t, c, 40, func(string) bool { return suspects })
-	f.opt.NoRAS = true // publications ask nothing: the test does
+	f.ras.off = true // publications ask nothing: the test does
 	s := f.Publish()
 	if len(s.Jobs) != 40 {
 		t.Fatalf("%d jobs", len(s.Jobs))
@@ -248,9 +248,6 @@ func TestRASIsAskedSeldom(t *testing.T) {
 	if n := questions(10*time.Minute, closed(false)); n < 19 || n > 21 {
 		t.Errorf("%d questions in 10 min about the job on screen, want one each 30 s", n)
 	}
-	if j := s.Job(s.Jobs[3].Key); j == nil {
-		t.Error("the job is gone")
-	}
 	f.FollowJob(s.Jobs[4].Key)
 	if n := questions(time.Hour, closed(true)); n < 11 || n > 13 {
 		t.Errorf("%d questions in an hour where nothing is offered, want one each 5 min", n)
@@ -273,6 +270,21 @@ func TestRASIsAskedSeldom(t *testing.T) {
 		closed(false)(node, sequence)
 	}); n > 600 || len(at) != 40 {
 		t.Errorf("%d questions to %d nodes of 40 jobs under suspicion", n, len(at))
+	}
+}
+
+// TestRASSwitchedOff holds that it is said.
+func TestRASSwitchedOff(t *testing.T) {
+	c := newClock()
+	f := New(Options{Now: c.now, NoRAS: true})
+	join(t, f, "a", newFakeNode(2), c.now())
+	s := tells(t, f, c, "a", rankOf(100, "0", "2", 0), rankOf(101, "1", "2", 1))
+	if s.Jobs[0].RAS != nil {
+		t.Errorf("%+v", s.Jobs[0].RAS)
+	}
+	f.FollowJob(s.Jobs[0].Key)
+	if r := f.Publish().Jobs[0].RAS; r.Told() || !strings.Contains(r.Error, "nccl_ras: false") || len(f.ras.asked) != 0 {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -30,6 +30,7 @@ var rasSince = [2]int{2, 24}
 
 // rasBook keeps what was asked, and what was said.
 type rasBook struct {
+	off      bool // nobody is asked
 	mu       sync.Mutex
 	follow   string // key of the job on screen
 	sequence uint64
@@ -101,7 +102,7 @@ func (b *rasBook) take(a rasAnswer, unasked bool) {
 func (b *rasBook) join(s *Snapshot, jobs []*Job, now time.Time) map[string]*RAS {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.arrived) == 0 && len(b.asked) == 0 && len(b.reports) == 0 {
+	if len(b.arrived) == 0 && len(b.asked) == 0 && len(b.reports) == 0 && !b.off {
 		return nil
 	}
 	if b.reports == nil {
@@ -140,6 +141,9 @@ func (b *rasBook) join(s *Snapshot, jobs []*Job, now time.Time) map[string]*RAS 
 			delete(b.reports, key)
 		}
 	}
+	if j := byKey[b.follow]; b.off && j != nil && asksRAS(j) && b.reports[j.Key] == nil {
+		b.reports[j.Key] = &RAS{At: now, Error: "switched off: nccl_ras: false is in the configuration file", Absent: true}
+	}
 	for name, at := range b.nodes {
 		if now.Sub(at) > rasNodePause {
 			delete(b.nodes, name)
@@ -163,7 +167,7 @@ func jobOf(n *Node, pid int32, start uint64) string {
 
 // askRAS asks of the jobs that are due. It is called once a publication.
 func (f *Fleet) askRAS(s *Snapshot) {
-	if f.opt.NoRAS {
+	if f.ras.off {
 		return
 	}
 	for _, q := range f.ras.due(s, s.At) {
@@ -273,10 +277,18 @@ func suspected(j *Job) bool {
 	return false
 }
 
-// asksRAS says that a job may offer RAS: it runs, has ranks, and its NCCL, where its version is known, is not older.
+// asksRAS says that a job may offer RAS: it runs, has ranks, its GPUs are NVIDIA's, and its NCCL, where its version is known, is not older.
 func asksRAS(j *Job) bool {
 	if !j.Ended.IsZero() || len(j.Ranks) == 0 {
 		return false
+	}
+	for i := range j.GPUs {
+		if g := j.GPUs[i].GPU; g != nil && g.Info.GetVendor() != "" {
+			if g.Info.GetVendor() != "nvidia" {
+				return false
+			}
+			break
+		}
 	}
 	old := false
 	for _, l := range j.Libraries {
@@ -308,7 +320,7 @@ func (j *Job) NoRAS() string {
 		return "no rank of it is seen"
 	case !asksRAS(j):
 		for _, l := range j.Libraries {
-			if l.Name == "nccl" {
+			if l.Name == "nccl" && olderNCCL(l.Version) {
 				return "its NCCL " + l.Version + " does not offer it: from 2.24.3 on it does"
 			}
 		}
