@@ -23,10 +23,11 @@ var mayImport = map[string][]string{
 	"telemetry/facts/gen":          {},
 	"telemetry/facts/protofacts":   {}, // for tests
 	"telemetry/protosample":        {}, // for a benchmark
-	"collectors":                   {"telemetry", "telemetry/facts", "collectors/kernfs", "collectors/nvml", "collectors/accelerators"},
+	"collectors":                   {"telemetry", "telemetry/facts", "collectors/kernfs", "collectors/nvml", "collectors/accelerators", "collectors/ras"},
 	"collectors/kernfs":            {},
 	"collectors/accelerators":      {"telemetry", "telemetry/facts", "collectors/kernfs"},
 	"collectors/nvml":              {"telemetry", "collectors/nvml/pipe"},
+	"collectors/ras":               {"telemetry", "telemetry/facts"},
 	"collectors/nvml/pipe":         {"telemetry"},
 	"collectors/foretop-collector": {"telemetry", "collectors"},
 	"collectors/foretop-nvml":      {"telemetry", "collectors/nvml/pipe"},

@@ -34,7 +34,7 @@ func openActedOn(ctx context.Context, cfg config.Config, ssh sshpool.Config, nam
 	if cfg.Slurm.Login != "" && c.only != kubeWord {
 		login = targetsOf([]string{cfg.Slurm.Login})
 	}
-	s := openStation(fleet.Options{Nodes: len(names), Layouts: layoutRules(cfg)}, ssh, login)
+	s := openStation(fleet.Options{Nodes: len(names), Layouts: layoutRules(cfg), NoRAS: true}, ssh, login)
 	s.onClose = cancel
 	a := &actedOn{chosen: &chosen{s, newFollower(s, c, false), fold(names)}, dialled: map[string]bool{}}
 	s.asker = newAsker(ctx, s.pool, who)

@@ -42,7 +42,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		if login := cfg.Slurm.Login; c.acts && login != "" && !slices.Contains(names, login) {
 			names = append(names[:len(names):len(names)], login)
 		}
-		s := openRecorded(cfg, c.box, fleet.Options{Layouts: layoutRules(cfg), Rules: rulesOf(cfg)}, ssh, targetsOf(names))
+		s := openRecorded(cfg, c.box, fleet.Options{Layouts: layoutRules(cfg), Rules: rulesOf(cfg), NoRAS: !cfg.NCCLRAS}, ssh, targetsOf(names))
 		s.onClose = cancel
 		s.asker = newAsker(ctx, s.pool, c.who)
 		f := newFollower(s, c, false)
@@ -72,7 +72,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		targets = targetsOf([]string{cfg.Slurm.Login})
 	}
 	// The station comes first: a scheduler may be asked through its pool.
-	s := openRecorded(cfg, c.box, fleet.Options{Nodes: expected, Layouts: layoutRules(cfg), Rules: rulesOf(cfg)}, ssh, targets)
+	s := openRecorded(cfg, c.box, fleet.Options{Nodes: expected, Layouts: layoutRules(cfg), Rules: rulesOf(cfg), NoRAS: !cfg.NCCLRAS}, ssh, targets)
 	s.onClose = cancel
 	s.asker = newAsker(ctx, s.pool, c.who)
 	if c.screen && cfg.Slurm.Login != "" { // the screen has to be open for what the login node may ask

@@ -26,7 +26,7 @@ func openOverview(ctx context.Context, cfg config.Config, ssh sshpool.Config, c 
 		return nil, usage(fmt.Errorf("--prometheus: %w", err))
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := openStation(fleet.Options{Layouts: layoutRules(cfg), Rules: rulesOf(cfg)}, ssh, nil)
+	s := openStation(fleet.Options{Layouts: layoutRules(cfg), Rules: rulesOf(cfg), NoRAS: !cfg.NCCLRAS}, ssh, nil)
 	s.onClose = cancel
 	s.drill = newDrill(s)
 	s.SetEmpty("asking prometheus at " + source.Where())

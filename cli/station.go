@@ -127,8 +127,9 @@ func (s *station) Retry(node string) {
 	}
 }
 
-// Follow says whose job's log is on screen.
+// Follow says whose job is on screen: its log is read, and its NCCL asked.
 func (s *station) Follow(job string) {
+	s.FollowJob(job)
 	if s.logs != nil {
 		s.logs.Follow(job)
 	}

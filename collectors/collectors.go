@@ -4,7 +4,7 @@
 // this file: its name, how often it is read, and how it is made. The root of the file system and the clock are values, so tests read fixture trees.
 //
 // The package reads. It never writes a file, never listens, and connects to nothing but the machine itself (the TPU runtime's metric service, by package
-// accelerators); one more socket is bound to nothing and carries no data: it is the handle by which the kernel takes questions to the drivers of network
+// accelerators; NCCL's RAS, when the front end asks for it); one more socket is bound to nothing and carries no data: it is the handle by which the kernel takes questions to the drivers of network
 // interfaces (ioctl SIOCETHTOOL). It starts a program only where a source is one (the NVML reader, nvidia-smi, journalctl, getent, and what package
 // accelerators streams). It knows nothing of the front end but the words in package telemetry.
 package collectors

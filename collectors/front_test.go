@@ -28,6 +28,7 @@ type front struct {
 	via      string
 	lost     uint64
 	bye      string
+	ras      []*facts.RAS
 	kinds    []telemetry.Kind
 	sizes    []int
 	samples  int
@@ -144,6 +145,12 @@ func (f *front) take(k telemetry.Kind, payload []byte) error {
 			return err
 		}
 		f.kernel, f.via, f.lost = append(f.kernel, m.Records...), m.Via, f.lost+m.Lost
+	case telemetry.KindRAS:
+		m := &facts.RAS{}
+		if err := facts.Decode(payload, m); err != nil {
+			return err
+		}
+		f.ras = append(f.ras, m)
 	case telemetry.KindBye:
 		m := &facts.Bye{}
 		if err := facts.Decode(payload, m); err != nil {

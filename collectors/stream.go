@@ -79,6 +79,7 @@ type stream struct {
 	writer  *writer
 	bootID  string
 	every   time.Duration
+	ras     *rasAsker
 	heard   int64 // when the last control frame came, monotonic ms
 	control chan *facts.Control
 	ended   chan error // the input's end: nil when it was closed
@@ -99,6 +100,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	s.heard = o.Clock.MonoMS()
 	s.runner = startRunner(ctx, m, o.Sources)
 	s.writer = &writer{out: out, clock: o.Clock, board: s.board, kernel: s.kernel, sent: &sent, wake: make(chan struct{}, 1), failed: make(chan error, 1), done: make(chan struct{})}
+	s.ras = &rasAsker{root: o.Root, clock: o.Clock, board: s.board, limit: rasLimit, answer: s.writer.tellRAS}
 	go s.listen(ctx, in)
 	s.runner.tick(ctx, s.every)
 	go s.writer.run(o.Nonce, h)
@@ -133,7 +135,7 @@ func (s *stream) loop(ctx context.Context, phase int64) error {
 			s.writer.kernelReady.Store(true)
 		case c := <-s.control:
 			s.heard = s.o.Clock.MonoMS()
-			if err := s.obey(c); err != nil {
+			if err := s.obey(ctx, c); err != nil {
 				return err
 			}
 		case <-timer.C:
@@ -202,7 +204,7 @@ func (s *stream) listen(ctx context.Context, in io.Reader) {
 	}
 }
 
-func (s *stream) obey(c *facts.Control) error {
+func (s *stream) obey(ctx context.Context, c *facts.Control) error {
 	switch w := c.What.(type) {
 	case *facts.Control_Start:
 		if w.Start.ProtocolMajor != telemetry.ProtocolMajor {
@@ -225,6 +227,8 @@ func (s *stream) obey(c *facts.Control) error {
 	case *facts.Control_Whole:
 		s.writer.whole.Store(true)
 		s.writer.nudge(true)
+	case *facts.Control_Ras:
+		s.ras.ask(ctx, w.Ras)
 	}
 	return nil
 }

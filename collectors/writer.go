@@ -36,6 +36,7 @@ type writer struct {
 	whole       atomic.Bool  // everything is to be told again
 	kernelReady atomic.Bool
 	last        atomic.Pointer[facts.Bye]
+	ras         atomic.Pointer[facts.RAS] // not yet told
 
 	// of the writer's goroutine only
 	buffered   *bufio.Writer
@@ -165,10 +166,27 @@ func (w *writer) flush() error {
 			}
 		}
 	}
+	if a := w.ras.Swap(nil); a != nil {
+		if err := w.message(telemetry.KindRAS, a); err != nil {
+			return err
+		}
+	}
 	if err := w.buffered.Flush(); err != nil {
 		return fmt.Errorf("write stream: %w", err)
 	}
 	return nil
+}
+
+// tellRAS has an answer written, without what a frame has no room for.
+func (w *writer) tellRAS(a *facts.RAS) {
+	if facts.Size(a) > framesBytes {
+		a.Hosts = nil
+	}
+	if facts.Size(a) > framesBytes {
+		a.Comms = nil
+	}
+	w.ras.Store(a)
+	w.nudge(false)
 }
 
 // writeSample writes the sample, and before it the inventory where it changed; then what changed in words.

@@ -34,6 +34,7 @@ type Config struct {
 	Actions     Actions      `yaml:"actions"`
 	Recording   Recording    `yaml:"recording"`
 	Findings    Findings     `yaml:"findings"`
+	NCCLRAS     bool         `yaml:"nccl_ras"` // the NCCL libraries of a job are asked how it does
 }
 
 // Findings is which rules judge the fleet.
@@ -86,6 +87,7 @@ func Default() Config {
 		Refresh: 500 * time.Millisecond,
 		Metric:  "power",
 		Theme:   "auto",
+		NCCLRAS: true,
 	}
 }
 

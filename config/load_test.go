@@ -24,6 +24,7 @@ prometheus: {token_file: ~/token, ca_file: ca.pem, insecure: true, every: 30s, t
 groups:
   train: gpu[001-064]
   all: "@train,login1"
+nccl_ras: false
 actions:
   audit: ~/audit.jsonl
   journal: true

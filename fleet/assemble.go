@@ -146,9 +146,10 @@ func (b *jobBook) views(f *Fleet, s *Snapshot, now time.Time) []*Job {
 		out = append(out, b.ghosts[i].view(s, f.opt.IdleAfter))
 	}
 	out = append(out, b.farewells(s, now)...)
+	reports := f.ras.join(s, out, now)
 	for _, v := range out {
 		v.NodesPending = pending
-		v.Log = logs[v.Key]
+		v.Log, v.RAS = logs[v.Key], reports[v.Key]
 		if f.opt.Rules.Job != nil {
 			verdict := f.opt.Rules.Job(v, s.Node, now, b.remembers(v.Key))
 			v.State, v.Severity, v.StateText = verdict.State, verdict.Severity, verdict.Text

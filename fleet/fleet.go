@@ -38,6 +38,8 @@ type Options struct {
 	Replay bool
 	// NoHistory leaves numbers' past out: it is not asked for.
 	NoHistory bool
+	// NoRAS forbids to ask the NCCL libraries of jobs (RAS).
+	NoRAS bool
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -63,6 +65,7 @@ type Fleet struct {
 	users      userBook
 	comparison comparison
 	logs       logBook
+	ras        rasBook
 	current    atomic.Pointer[Snapshot]
 	empty      atomic.Pointer[string]   // why there is no node
 	afar       atomic.Pointer[Overview] // what a metrics server said last; nil: none is asked
@@ -95,6 +98,7 @@ func New(opt Options) *Fleet {
 		opt.StaleAfter = 2500 * time.Millisecond
 	}
 	f := &Fleet{opt: opt, past: shapeOf(opt.Nodes), nodes: map[string]*node{}}
+	f.ras.off = opt.NoRAS
 	f.jobs.layoutRules, f.jobs.fold = opt.Layouts, opt.Fold
 	f.current.Store(&Snapshot{At: opt.Now()})
 	return f

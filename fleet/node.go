@@ -126,6 +126,8 @@ func (n *node) take(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time)
 		return Reply{}, n.kernel.apply(payload, f.opt.Rules.Kernel, n)
 	case telemetry.KindGPUEvents:
 		return Reply{}, n.applyEvents(payload, f.opt.Rules.Kernel)
+	case telemetry.KindRAS:
+		return Reply{}, n.applyRAS(f, payload, at)
 	case telemetry.KindSourceNotes:
 		return Reply{}, n.applyNotes(payload)
 	}

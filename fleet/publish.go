@@ -27,6 +27,9 @@ func (f *Fleet) Publish() *Snapshot {
 	}
 	s.Jobs = f.withAfar(f.jobs.views(f, s, now), s, now)
 	f.compare(s, live, now)
+	if !f.opt.Replay {
+		f.askRAS(s)
+	}
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
 	s.Questions = f.questionsOf(s.Nodes)

@@ -298,6 +298,7 @@ type Job struct {
 	Asked         Asked
 	Told          *Told    // what its scheduler says of it; nil unless Asked is AskedKnown
 	Log           *LogTail // nil: not read
+	RAS           *RAS     // what NCCL itself says of it; nil: not asked
 	Restarts      int
 	Start         time.Time      // of its oldest rank; zero unknown
 	EndLimit      time.Time      // when its time limit ends; zero unknown

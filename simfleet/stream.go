@@ -38,6 +38,7 @@ type stream struct {
 	whole   bool          // a whole sample was asked for
 	every   time.Duration // between samples, in virtual time
 	started *facts.Start  // what the front end knows
+	ras     *facts.AskRAS // what it asks; nil: nothing
 	ended   bool          // the front end closed its end
 	wake    chan struct{}
 
@@ -81,6 +82,8 @@ func (s *stream) listen() {
 			s.every = time.Duration(min(max(w.Pace.EveryMs, 100), 60_000)) * time.Millisecond
 		case *facts.Control_Whole:
 			s.whole = true
+		case *facts.Control_Ras:
+			s.ras = w.Ras
 		}
 		s.ended = err != nil
 		s.mu.Unlock()
@@ -100,13 +103,14 @@ type orders struct {
 	every                time.Duration
 	started              *facts.Start
 	heard                time.Time
+	ras                  *facts.AskRAS
 }
 
 func (s *stream) orders() orders {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := orders{s.detail, s.whole, s.ended, s.every, s.started, s.heard}
-	s.whole = false
+	o := orders{s.detail, s.whole, s.ended, s.every, s.started, s.heard, s.ras}
+	s.whole, s.ras = false, nil
 	return o
 }
 
@@ -167,6 +171,9 @@ func (s *stream) tell(now time.Time, o orders, tick bool) {
 	}
 	if tick || o.whole {
 		s.sample(at, now, level, o.whole || now.Sub(s.lastWhole) >= wholeEvery)
+	}
+	if o.ras != nil {
+		s.say(telemetry.KindRAS, s.node.RAS(o.ras, at))
 	}
 	if !tick && o.started == nil {
 		return

@@ -40,6 +40,8 @@ var EnvKeys = []string{
 	"MEGATRON_LM_EXPERT_TENSOR_PARALLEL_SIZE", "FSDP_SHARDING_STRATEGY", "FSDP_VERSION",
 	// Kubernetes: an indexed Job, LeaderWorkerSet, Volcano's env plugin
 	"JOB_COMPLETION_INDEX", "LWS_LEADER_ADDRESS", "LWS_GROUP_SIZE", "LWS_WORKER_INDEX", "VC_TASK_INDEX",
+	// NCCL's RAS: where it listens, and whether it does
+	"NCCL_RAS_ADDR", "NCCL_RAS_ENABLE",
 	// PBS, LSF, Flux (flux-environment(7))
 	"PBS_JOBID", "PBS_JOBNAME", "PBS_QUEUE", "LSB_JOBID", "LSB_JOBINDEX", "LSB_JOBNAME", "LSB_QUEUE", "LSB_MCPU_HOSTS",
 	"FLUX_JOB_ID", "FLUX_JOB_SIZE", "FLUX_JOB_NNODES", "FLUX_TASK_RANK", "FLUX_TASK_LOCAL_ID",

@@ -22,6 +22,7 @@ const (
 	KindSourceNotes Kind = 7  // node → front: facts.SourceNotes, whenever a source's words change
 	KindBye         Kind = 8  // node → front: facts.Bye, why the collector ends
 	KindGPUEvents   Kind = 9  // node → front: facts.GPUEvents, what a driver reports of its accelerators beside the kernel log
+	KindRAS         Kind = 10 // node → front: facts.RAS, the answer to facts.AskRAS
 	KindControl     Kind = 16 // front → node: facts.Control
 )
 

@@ -14,6 +14,7 @@ const (
 	secJobGrid section = iota
 	secJobFindings
 	secJobRanks
+	secJobRAS // only where NCCL was asked, or there is a reason why not
 	secJobLog
 	secJobCharts
 	numJobSections
@@ -128,6 +129,15 @@ func (m *Model) layoutJob(j *fleet.Job, w int) {
 	if w >= jobWide {
 		rows = [][]section{{secJobGrid}, {secJobFindings, secJobLog}, {secJobRanks, secJobCharts}}
 	}
+	ras := 0
+	if rasThere(j) {
+		ras = min(len(m.rasLines(j)), rasRows)
+		at := 3
+		if w >= jobWide {
+			at = 2
+		}
+		rows = slices.Insert(rows, at, []section{secJobRAS})
+	}
 	findings := min(len(m.jobFindings(j)), 5)
 	grid := min(m.gridNeeds(w, s.seen), max(gridLeast, s.seen*45/100))
 	if len(j.GPUs) == 0 {
@@ -138,6 +148,9 @@ func (m *Model) layoutJob(j *fleet.Job, w int) {
 		findings, logRows = max(findings, 6), max(findings, 6)
 	}
 	rest := max(6, s.seen-grid-findings-2)
+	if ras > 0 && w >= jobWide {
+		rest = max(6, rest-ras-1)
+	}
 	s.stack(w, rows, func(id section, _ int) int {
 		switch id {
 		case secJobGrid:
@@ -151,6 +164,8 @@ func (m *Model) layoutJob(j *fleet.Job, w int) {
 			return max(4, min(rest, len(s.ranks.keys)+1))
 		case secJobLog:
 			return logRows
+		case secJobRAS:
+			return ras
 		}
 		return max(chartsLeast, min(rest, 18))
 	})
@@ -172,6 +187,8 @@ func (m *Model) jobSection(j *fleet.Job, id section) string {
 		return m.logTitle(j)
 	case secJobCharts:
 		return m.job.charts.title(j)
+	case secJobRAS:
+		return m.rasTitle(j)
 	}
 	return ""
 }
@@ -186,6 +203,8 @@ func (m *Model) drawJobSection(a area, j *fleet.Job, id section) {
 		m.drawLogTail(a, j)
 	case secJobCharts:
 		m.drawJobCharts(a, j)
+	case secJobRAS:
+		m.drawJobRAS(a, j)
 	}
 }
 

@@ -68,6 +68,7 @@ func (m *Model) findWrong(j *fleet.Job) (found []jobFinding) {
 			out = append(out, f)
 		}
 	}
+	out = append(out, m.rasFindings(j)...)
 	slices.SortStableFunc(out, func(a, b jobFinding) int { return int(b.severity) - int(a.severity) })
 	return out
 }

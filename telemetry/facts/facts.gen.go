@@ -2759,7 +2759,7 @@ func (m *Bye) field(n int, _ bool) any {
 
 // Control is what the front end tells a collector.
 type Control struct {
-	What isControl_What // one of *Control_Start, *Control_Heartbeat, *Control_Level, *Control_Pace, *Control_Whole
+	What isControl_What // one of *Control_Start, *Control_Heartbeat, *Control_Level, *Control_Pace, *Control_Whole, *Control_Ras
 }
 
 type isControl_What interface{ isControl_What() }
@@ -2770,6 +2770,7 @@ type (
 	Control_Level     struct{ Level *SetLevel }
 	Control_Pace      struct{ Pace *SetPace }
 	Control_Whole     struct{ Whole *SendWhole }
+	Control_Ras       struct{ Ras *AskRAS }
 )
 
 func (*Control_Start) isControl_What()     {}
@@ -2777,6 +2778,7 @@ func (*Control_Heartbeat) isControl_What() {}
 func (*Control_Level) isControl_What()     {}
 func (*Control_Pace) isControl_What()      {}
 func (*Control_Whole) isControl_What()     {}
+func (*Control_Ras) isControl_What()       {}
 
 func (m *Control) GetWhat() isControl_What {
 	if m == nil {
@@ -2820,13 +2822,20 @@ func (m *Control) GetWhole() *SendWhole {
 	return nil
 }
 
+func (m *Control) GetRas() *AskRAS {
+	if w, ok := m.GetWhat().(*Control_Ras); ok {
+		return w.Ras
+	}
+	return nil
+}
+
 func (m *Control) reset() { *m = Control{} }
 
 func (m *Control) shape() (string, int) {
 	if m == nil {
 		return "Control", 0
 	}
-	return "Control", 5
+	return "Control", 6
 }
 
 func (m *Control) field(n int, create bool) any {
@@ -2875,6 +2884,15 @@ func (m *Control) field(n int, create bool) any {
 		}
 		if w != nil {
 			return w.Whole
+		}
+	case 6:
+		w, _ := m.What.(*Control_Ras)
+		if w == nil && create {
+			w = &Control_Ras{new(AskRAS)}
+			m.What = w
+		}
+		if w != nil {
+			return w.Ras
 		}
 	}
 	return nil
@@ -3031,3 +3049,599 @@ func (m *SendWhole) shape() (string, int) {
 }
 
 func (m *SendWhole) field(int, bool) any { return nil }
+
+// AskRAS asks what NCCL's own watch over a job says (its RAS). The processes are ranks of one job: the first that offers it is asked.
+type AskRAS struct {
+	Sequence  uint64
+	Processes []*ProcessKey
+}
+
+func (m *AskRAS) GetSequence() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.Sequence
+}
+
+func (m *AskRAS) GetProcesses() []*ProcessKey {
+	if m == nil {
+		return nil
+	}
+	return m.Processes
+}
+
+func (m *AskRAS) reset() { *m = AskRAS{} }
+
+func (m *AskRAS) shape() (string, int) {
+	if m == nil {
+		return "AskRAS", 0
+	}
+	return "AskRAS", 2
+}
+
+func (m *AskRAS) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Sequence
+	case 2:
+		return (*listOfProcessKey)(&m.Processes)
+	}
+	return nil
+}
+
+// RAS is what it said, brought down to what is worth sending.
+type RAS struct {
+	Sequence   uint64 // of the question
+	Pid        int32  // the first process that it was asked of
+	StartTicks uint64
+	Trouble    string // why there is no report; "" there is one
+	Remedy     string
+	Absent     bool // nothing offers it there: asking again soon is no use
+	TookMs     int64
+	Nccl       string     // its version: "2.27.5"
+	Form       string     // text, json
+	Repaired   bool       // its JSON lacked commas, as that of 2.28.7 and 2.28.9 does
+	Timeouts   uint32     // that it met while it gathered
+	Comms      []*RASComm // those with something wrong first, then the largest
+	CommsTotal uint32     // with those that are left out
+	Hosts      []*RASHost
+	Gone       []*RASRank // processes that are dead or do not answer; rank -1
+	GoneTotal  uint32
+}
+
+func (m *RAS) GetSequence() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.Sequence
+}
+
+func (m *RAS) GetPid() int32 {
+	if m == nil {
+		return 0
+	}
+	return m.Pid
+}
+
+func (m *RAS) GetStartTicks() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.StartTicks
+}
+
+func (m *RAS) GetTrouble() string {
+	if m == nil {
+		return ""
+	}
+	return m.Trouble
+}
+
+func (m *RAS) GetRemedy() string {
+	if m == nil {
+		return ""
+	}
+	return m.Remedy
+}
+
+func (m *RAS) GetAbsent() bool {
+	if m == nil {
+		return false
+	}
+	return m.Absent
+}
+
+func (m *RAS) GetTookMs() int64 {
+	if m == nil {
+		return 0
+	}
+	return m.TookMs
+}
+
+func (m *RAS) GetNccl() string {
+	if m == nil {
+		return ""
+	}
+	return m.Nccl
+}
+
+func (m *RAS) GetForm() string {
+	if m == nil {
+		return ""
+	}
+	return m.Form
+}
+
+func (m *RAS) GetRepaired() bool {
+	if m == nil {
+		return false
+	}
+	return m.Repaired
+}
+
+func (m *RAS) GetTimeouts() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Timeouts
+}
+
+func (m *RAS) GetComms() []*RASComm {
+	if m == nil {
+		return nil
+	}
+	return m.Comms
+}
+
+func (m *RAS) GetCommsTotal() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.CommsTotal
+}
+
+func (m *RAS) GetHosts() []*RASHost {
+	if m == nil {
+		return nil
+	}
+	return m.Hosts
+}
+
+func (m *RAS) GetGone() []*RASRank {
+	if m == nil {
+		return nil
+	}
+	return m.Gone
+}
+
+func (m *RAS) GetGoneTotal() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.GoneTotal
+}
+
+func (m *RAS) reset() { *m = RAS{} }
+
+func (m *RAS) shape() (string, int) {
+	if m == nil {
+		return "RAS", 0
+	}
+	return "RAS", 16
+}
+
+func (m *RAS) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Sequence
+	case 2:
+		return &m.Pid
+	case 3:
+		return &m.StartTicks
+	case 4:
+		return &m.Trouble
+	case 5:
+		return &m.Remedy
+	case 6:
+		return &m.Absent
+	case 7:
+		return &m.TookMs
+	case 8:
+		return &m.Nccl
+	case 9:
+		return &m.Form
+	case 10:
+		return &m.Repaired
+	case 11:
+		return &m.Timeouts
+	case 12:
+		return (*listOfRASComm)(&m.Comms)
+	case 13:
+		return &m.CommsTotal
+	case 14:
+		return (*listOfRASHost)(&m.Hosts)
+	case 15:
+		return (*listOfRASRank)(&m.Gone)
+	case 16:
+		return &m.GoneTotal
+	}
+	return nil
+}
+
+type listOfRASComm []*RASComm
+
+func (l *listOfRASComm) count() int { return len(*l) }
+
+func (l *listOfRASComm) at(i int) Message { return (*l)[i] }
+
+func (l *listOfRASComm) add() Message {
+	m := new(RASComm)
+	*l = append(*l, m)
+	return m
+}
+
+type listOfRASHost []*RASHost
+
+func (l *listOfRASHost) count() int { return len(*l) }
+
+func (l *listOfRASHost) at(i int) Message { return (*l)[i] }
+
+func (l *listOfRASHost) add() Message {
+	m := new(RASHost)
+	*l = append(*l, m)
+	return m
+}
+
+type listOfRASRank []*RASRank
+
+func (l *listOfRASRank) count() int { return len(*l) }
+
+func (l *listOfRASRank) at(i int) Message { return (*l)[i] }
+
+func (l *listOfRASRank) add() Message {
+	m := new(RASRank)
+	*l = append(*l, m)
+	return m
+}
+
+// RASComm is a communicator, or some that are alike.
+type RASComm struct {
+	Name       string // "#0-0", or "#0" of a group, as the text has it; "" in JSON
+	Hash       string // as NCCL logs it; "" of several
+	Alike      uint32 // how many it stands for; 0 it tells more of one that is counted already
+	Size       uint32 // ranks of one; 0 unknown
+	Nodes      uint32 // of one; 0 unknown
+	Status     string // INIT, RUNNING, FINALIZE, ABORT
+	Errors     string // INCOMPLETE, ERROR, MISMATCH, joined by commas; "" none
+	Missing    uint32 // ranks of which nothing was heard
+	Operations []*RASOperation
+	Members    []*RASRank // those that are missing or in error, at most a few
+	First      *RASRank   // its rank 0
+}
+
+func (m *RASComm) GetName() string {
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+func (m *RASComm) GetHash() string {
+	if m == nil {
+		return ""
+	}
+	return m.Hash
+}
+
+func (m *RASComm) GetAlike() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Alike
+}
+
+func (m *RASComm) GetSize() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Size
+}
+
+func (m *RASComm) GetNodes() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Nodes
+}
+
+func (m *RASComm) GetStatus() string {
+	if m == nil {
+		return ""
+	}
+	return m.Status
+}
+
+func (m *RASComm) GetErrors() string {
+	if m == nil {
+		return ""
+	}
+	return m.Errors
+}
+
+func (m *RASComm) GetMissing() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Missing
+}
+
+func (m *RASComm) GetOperations() []*RASOperation {
+	if m == nil {
+		return nil
+	}
+	return m.Operations
+}
+
+func (m *RASComm) GetMembers() []*RASRank {
+	if m == nil {
+		return nil
+	}
+	return m.Members
+}
+
+func (m *RASComm) GetFirst() *RASRank {
+	if m == nil {
+		return nil
+	}
+	return m.First
+}
+
+func (m *RASComm) reset() { *m = RASComm{} }
+
+func (m *RASComm) shape() (string, int) {
+	if m == nil {
+		return "RASComm", 0
+	}
+	return "RASComm", 11
+}
+
+func (m *RASComm) field(n int, create bool) any {
+	switch n {
+	case 1:
+		return &m.Name
+	case 2:
+		return &m.Hash
+	case 3:
+		return &m.Alike
+	case 4:
+		return &m.Size
+	case 5:
+		return &m.Nodes
+	case 6:
+		return &m.Status
+	case 7:
+		return &m.Errors
+	case 8:
+		return &m.Missing
+	case 9:
+		return (*listOfRASOperation)(&m.Operations)
+	case 10:
+		return (*listOfRASRank)(&m.Members)
+	case 11:
+		if m.First == nil && create {
+			m.First = new(RASRank)
+		}
+		if m.First != nil {
+			return m.First
+		}
+	}
+	return nil
+}
+
+type listOfRASOperation []*RASOperation
+
+func (l *listOfRASOperation) count() int { return len(*l) }
+
+func (l *listOfRASOperation) at(i int) Message { return (*l)[i] }
+
+func (l *listOfRASOperation) add() Message {
+	m := new(RASOperation)
+	*l = append(*l, m)
+	return m
+}
+
+// RASOperation is how far the ranks of a communicator have come with a kind of collective. It counts what was launched, not what was completed.
+type RASOperation struct {
+	Name    string     // AllReduce; "" of all kinds together (before NCCL 2.26)
+	Most    uint64     // the highest count of any rank
+	Behind  uint32     // ranks with less
+	Ranks   uint32     // of which it is known
+	Lagging []*RASRank // some of those behind, the furthest first
+}
+
+func (m *RASOperation) GetName() string {
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+func (m *RASOperation) GetMost() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.Most
+}
+
+func (m *RASOperation) GetBehind() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Behind
+}
+
+func (m *RASOperation) GetRanks() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.Ranks
+}
+
+func (m *RASOperation) GetLagging() []*RASRank {
+	if m == nil {
+		return nil
+	}
+	return m.Lagging
+}
+
+func (m *RASOperation) reset() { *m = RASOperation{} }
+
+func (m *RASOperation) shape() (string, int) {
+	if m == nil {
+		return "RASOperation", 0
+	}
+	return "RASOperation", 5
+}
+
+func (m *RASOperation) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Name
+	case 2:
+		return &m.Most
+	case 3:
+		return &m.Behind
+	case 4:
+		return &m.Ranks
+	case 5:
+		return (*listOfRASRank)(&m.Lagging)
+	}
+	return nil
+}
+
+type RASRank struct {
+	Rank  int32  // in the communicator; -1 none
+	Host  string // address of its bootstrap interface; "" unknown
+	Pid   int32  // in its own namespace; 0 unknown
+	Gpu   int32  // NVML's number in there; -1 unknown
+	Count uint64 // operations launched
+	State string // dead, unresponsive, "status INIT", "reported …"
+}
+
+func (m *RASRank) GetRank() int32 {
+	if m == nil {
+		return 0
+	}
+	return m.Rank
+}
+
+func (m *RASRank) GetHost() string {
+	if m == nil {
+		return ""
+	}
+	return m.Host
+}
+
+func (m *RASRank) GetPid() int32 {
+	if m == nil {
+		return 0
+	}
+	return m.Pid
+}
+
+func (m *RASRank) GetGpu() int32 {
+	if m == nil {
+		return 0
+	}
+	return m.Gpu
+}
+
+func (m *RASRank) GetCount() uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.Count
+}
+
+func (m *RASRank) GetState() string {
+	if m == nil {
+		return ""
+	}
+	return m.State
+}
+
+func (m *RASRank) reset() { *m = RASRank{} }
+
+func (m *RASRank) shape() (string, int) {
+	if m == nil {
+		return "RASRank", 0
+	}
+	return "RASRank", 6
+}
+
+func (m *RASRank) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Rank
+	case 2:
+		return &m.Host
+	case 3:
+		return &m.Pid
+	case 4:
+		return &m.Gpu
+	case 5:
+		return &m.Count
+	case 6:
+		return &m.State
+	}
+	return nil
+}
+
+// RASHost is the processes of one address.
+type RASHost struct {
+	Host  string
+	Pids  []int32
+	Ranks []int32 // of each pid: its rank in the largest communicator, -1 in none
+}
+
+func (m *RASHost) GetHost() string {
+	if m == nil {
+		return ""
+	}
+	return m.Host
+}
+
+func (m *RASHost) GetPids() []int32 {
+	if m == nil {
+		return nil
+	}
+	return m.Pids
+}
+
+func (m *RASHost) GetRanks() []int32 {
+	if m == nil {
+		return nil
+	}
+	return m.Ranks
+}
+
+func (m *RASHost) reset() { *m = RASHost{} }
+
+func (m *RASHost) shape() (string, int) {
+	if m == nil {
+		return "RASHost", 0
+	}
+	return "RASHost", 3
+}
+
+func (m *RASHost) field(n int, _ bool) any {
+	switch n {
+	case 1:
+		return &m.Host
+	case 2:
+		return &m.Pids
+	case 3:
+		return &m.Ranks
+	}
+	return nil
+}

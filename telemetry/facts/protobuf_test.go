@@ -33,11 +33,13 @@ var all = []struct {
 	{new(Bye), new(protofacts.Bye)}, {new(Control), new(protofacts.Control)}, {new(Start), new(protofacts.Start)},
 	{new(Heartbeat), new(protofacts.Heartbeat)}, {new(SetLevel), new(protofacts.SetLevel)}, {new(SetPace), new(protofacts.SetPace)},
 	{new(SendWhole), new(protofacts.SendWhole)}, {new(LayoutFile), new(protofacts.LayoutFile)},
+	{new(AskRAS), new(protofacts.AskRAS)}, {new(RAS), new(protofacts.RAS)}, {new(RASComm), new(protofacts.RASComm)},
+	{new(RASOperation), new(protofacts.RASOperation)}, {new(RASRank), new(protofacts.RASRank)}, {new(RASHost), new(protofacts.RASHost)},
 }
 
 // oneofs are what a oneof may hold.
 var oneofs = map[string]any{"Control_Start": Control_Start{}, "Control_Heartbeat": Control_Heartbeat{}, "Control_Level": Control_Level{},
-	"Control_Pace": Control_Pace{}, "Control_Whole": Control_Whole{}}
+	"Control_Pace": Control_Pace{}, "Control_Whole": Control_Whole{}, "Control_Ras": Control_Ras{}}
 
 func TestSameAsProtobuf(t *testing.T) {
 	if got, want := len(all), protofacts.File_facts_proto.Messages().Len(); got != want {

@@ -2735,6 +2735,7 @@ type Control struct {
 	//	*Control_Level
 	//	*Control_Pace
 	//	*Control_Whole
+	//	*Control_Ras
 	What          isControl_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2822,6 +2823,15 @@ func (x *Control) GetWhole() *SendWhole {
 	return nil
 }
 
+func (x *Control) GetRas() *AskRAS {
+	if x != nil {
+		if x, ok := x.What.(*Control_Ras); ok {
+			return x.Ras
+		}
+	}
+	return nil
+}
+
 type isControl_What interface {
 	isControl_What()
 }
@@ -2846,6 +2856,10 @@ type Control_Whole struct {
 	Whole *SendWhole `protobuf:"bytes,5,opt,name=whole,proto3,oneof"`
 }
 
+type Control_Ras struct {
+	Ras *AskRAS `protobuf:"bytes,6,opt,name=ras,proto3,oneof"`
+}
+
 func (*Control_Start) isControl_What() {}
 
 func (*Control_Heartbeat) isControl_What() {}
@@ -2855,6 +2869,8 @@ func (*Control_Level) isControl_What() {}
 func (*Control_Pace) isControl_What() {}
 
 func (*Control_Whole) isControl_What() {}
+
+func (*Control_Ras) isControl_What() {}
 
 type Start struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -3090,6 +3106,571 @@ func (x *SendWhole) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SendWhole.ProtoReflect.Descriptor instead.
 func (*SendWhole) Descriptor() ([]byte, []int) {
 	return file_facts_proto_rawDescGZIP(), []int{34}
+}
+
+// AskRAS asks what NCCL's own watch over a job says (its RAS). The processes are ranks of one job: the first that offers it is asked.
+type AskRAS struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Processes     []*ProcessKey          `protobuf:"bytes,2,rep,name=processes,proto3" json:"processes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskRAS) Reset() {
+	*x = AskRAS{}
+	mi := &file_facts_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskRAS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskRAS) ProtoMessage() {}
+
+func (x *AskRAS) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskRAS.ProtoReflect.Descriptor instead.
+func (*AskRAS) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *AskRAS) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AskRAS) GetProcesses() []*ProcessKey {
+	if x != nil {
+		return x.Processes
+	}
+	return nil
+}
+
+// RAS is what it said, brought down to what is worth sending.
+type RAS struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"` // of the question
+	Pid           int32                  `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`           // the first process that it was asked of
+	StartTicks    uint64                 `protobuf:"varint,3,opt,name=start_ticks,json=startTicks,proto3" json:"start_ticks,omitempty"`
+	Trouble       string                 `protobuf:"bytes,4,opt,name=trouble,proto3" json:"trouble,omitempty"` // why there is no report; "" there is one
+	Remedy        string                 `protobuf:"bytes,5,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	Absent        bool                   `protobuf:"varint,6,opt,name=absent,proto3" json:"absent,omitempty"` // nothing offers it there: asking again soon is no use
+	TookMs        int64                  `protobuf:"varint,7,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	Nccl          string                 `protobuf:"bytes,8,opt,name=nccl,proto3" json:"nccl,omitempty"`                                 // its version: "2.27.5"
+	Form          string                 `protobuf:"bytes,9,opt,name=form,proto3" json:"form,omitempty"`                                 // text, json
+	Repaired      bool                   `protobuf:"varint,10,opt,name=repaired,proto3" json:"repaired,omitempty"`                       // its JSON lacked commas, as that of 2.28.7 and 2.28.9 does
+	Timeouts      uint32                 `protobuf:"varint,11,opt,name=timeouts,proto3" json:"timeouts,omitempty"`                       // that it met while it gathered
+	Comms         []*RASComm             `protobuf:"bytes,12,rep,name=comms,proto3" json:"comms,omitempty"`                              // those with something wrong first, then the largest
+	CommsTotal    uint32                 `protobuf:"varint,13,opt,name=comms_total,json=commsTotal,proto3" json:"comms_total,omitempty"` // with those that are left out
+	Hosts         []*RASHost             `protobuf:"bytes,14,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Gone          []*RASRank             `protobuf:"bytes,15,rep,name=gone,proto3" json:"gone,omitempty"` // processes that are dead or do not answer; rank -1
+	GoneTotal     uint32                 `protobuf:"varint,16,opt,name=gone_total,json=goneTotal,proto3" json:"gone_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RAS) Reset() {
+	*x = RAS{}
+	mi := &file_facts_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RAS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RAS) ProtoMessage() {}
+
+func (x *RAS) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RAS.ProtoReflect.Descriptor instead.
+func (*RAS) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RAS) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *RAS) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *RAS) GetStartTicks() uint64 {
+	if x != nil {
+		return x.StartTicks
+	}
+	return 0
+}
+
+func (x *RAS) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *RAS) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
+func (x *RAS) GetAbsent() bool {
+	if x != nil {
+		return x.Absent
+	}
+	return false
+}
+
+func (x *RAS) GetTookMs() int64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+func (x *RAS) GetNccl() string {
+	if x != nil {
+		return x.Nccl
+	}
+	return ""
+}
+
+func (x *RAS) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *RAS) GetRepaired() bool {
+	if x != nil {
+		return x.Repaired
+	}
+	return false
+}
+
+func (x *RAS) GetTimeouts() uint32 {
+	if x != nil {
+		return x.Timeouts
+	}
+	return 0
+}
+
+func (x *RAS) GetComms() []*RASComm {
+	if x != nil {
+		return x.Comms
+	}
+	return nil
+}
+
+func (x *RAS) GetCommsTotal() uint32 {
+	if x != nil {
+		return x.CommsTotal
+	}
+	return 0
+}
+
+func (x *RAS) GetHosts() []*RASHost {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *RAS) GetGone() []*RASRank {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *RAS) GetGoneTotal() uint32 {
+	if x != nil {
+		return x.GoneTotal
+	}
+	return 0
+}
+
+// RASComm is a communicator, or some that are alike.
+type RASComm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`        // "#0-0", or "#0" of a group, as the text has it; "" in JSON
+	Hash          string                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`        // as NCCL logs it; "" of several
+	Alike         uint32                 `protobuf:"varint,3,opt,name=alike,proto3" json:"alike,omitempty"`     // how many it stands for; 0 it tells more of one that is counted already
+	Size          uint32                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`       // ranks of one; 0 unknown
+	Nodes         uint32                 `protobuf:"varint,5,opt,name=nodes,proto3" json:"nodes,omitempty"`     // of one; 0 unknown
+	Status        string                 `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`    // INIT, RUNNING, FINALIZE, ABORT
+	Errors        string                 `protobuf:"bytes,7,opt,name=errors,proto3" json:"errors,omitempty"`    // INCOMPLETE, ERROR, MISMATCH, joined by commas; "" none
+	Missing       uint32                 `protobuf:"varint,8,opt,name=missing,proto3" json:"missing,omitempty"` // ranks of which nothing was heard
+	Operations    []*RASOperation        `protobuf:"bytes,9,rep,name=operations,proto3" json:"operations,omitempty"`
+	Members       []*RASRank             `protobuf:"bytes,10,rep,name=members,proto3" json:"members,omitempty"` // those that are missing or in error, at most a few
+	First         *RASRank               `protobuf:"bytes,11,opt,name=first,proto3" json:"first,omitempty"`     // its rank 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RASComm) Reset() {
+	*x = RASComm{}
+	mi := &file_facts_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RASComm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RASComm) ProtoMessage() {}
+
+func (x *RASComm) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RASComm.ProtoReflect.Descriptor instead.
+func (*RASComm) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RASComm) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RASComm) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *RASComm) GetAlike() uint32 {
+	if x != nil {
+		return x.Alike
+	}
+	return 0
+}
+
+func (x *RASComm) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *RASComm) GetNodes() uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+func (x *RASComm) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RASComm) GetErrors() string {
+	if x != nil {
+		return x.Errors
+	}
+	return ""
+}
+
+func (x *RASComm) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
+func (x *RASComm) GetOperations() []*RASOperation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *RASComm) GetMembers() []*RASRank {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *RASComm) GetFirst() *RASRank {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+// RASOperation is how far the ranks of a communicator have come with a kind of collective. It counts what was launched, not what was completed.
+type RASOperation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`       // AllReduce; "" of all kinds together (before NCCL 2.26)
+	Most          uint64                 `protobuf:"varint,2,opt,name=most,proto3" json:"most,omitempty"`      // the highest count of any rank
+	Behind        uint32                 `protobuf:"varint,3,opt,name=behind,proto3" json:"behind,omitempty"`  // ranks with less
+	Ranks         uint32                 `protobuf:"varint,4,opt,name=ranks,proto3" json:"ranks,omitempty"`    // of which it is known
+	Lagging       []*RASRank             `protobuf:"bytes,5,rep,name=lagging,proto3" json:"lagging,omitempty"` // some of those behind, the furthest first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RASOperation) Reset() {
+	*x = RASOperation{}
+	mi := &file_facts_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RASOperation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RASOperation) ProtoMessage() {}
+
+func (x *RASOperation) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RASOperation.ProtoReflect.Descriptor instead.
+func (*RASOperation) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RASOperation) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RASOperation) GetMost() uint64 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *RASOperation) GetBehind() uint32 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *RASOperation) GetRanks() uint32 {
+	if x != nil {
+		return x.Ranks
+	}
+	return 0
+}
+
+func (x *RASOperation) GetLagging() []*RASRank {
+	if x != nil {
+		return x.Lagging
+	}
+	return nil
+}
+
+type RASRank struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rank          int32                  `protobuf:"varint,1,opt,name=rank,proto3" json:"rank,omitempty"`   // in the communicator; -1 none
+	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`    // address of its bootstrap interface; "" unknown
+	Pid           int32                  `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`     // in its own namespace; 0 unknown
+	Gpu           int32                  `protobuf:"varint,4,opt,name=gpu,proto3" json:"gpu,omitempty"`     // NVML's number in there; -1 unknown
+	Count         uint64                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"` // operations launched
+	State         string                 `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`  // dead, unresponsive, "status INIT", "reported …"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RASRank) Reset() {
+	*x = RASRank{}
+	mi := &file_facts_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RASRank) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RASRank) ProtoMessage() {}
+
+func (x *RASRank) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RASRank.ProtoReflect.Descriptor instead.
+func (*RASRank) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *RASRank) GetRank() int32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+func (x *RASRank) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *RASRank) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *RASRank) GetGpu() int32 {
+	if x != nil {
+		return x.Gpu
+	}
+	return 0
+}
+
+func (x *RASRank) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *RASRank) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// RASHost is the processes of one address.
+type RASHost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Host          string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	Pids          []int32                `protobuf:"varint,2,rep,packed,name=pids,proto3" json:"pids,omitempty"`
+	Ranks         []int32                `protobuf:"varint,3,rep,packed,name=ranks,proto3" json:"ranks,omitempty"` // of each pid: its rank in the largest communicator, -1 in none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RASHost) Reset() {
+	*x = RASHost{}
+	mi := &file_facts_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RASHost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RASHost) ProtoMessage() {}
+
+func (x *RASHost) ProtoReflect() protoreflect.Message {
+	mi := &file_facts_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RASHost.ProtoReflect.Descriptor instead.
+func (*RASHost) Descriptor() ([]byte, []int) {
+	return file_facts_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RASHost) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *RASHost) GetPids() []int32 {
+	if x != nil {
+		return x.Pids
+	}
+	return nil
+}
+
+func (x *RASHost) GetRanks() []int32 {
+	if x != nil {
+		return x.Ranks
+	}
+	return nil
 }
 
 var File_facts_proto protoreflect.FileDescriptor
@@ -3351,13 +3932,14 @@ const file_facts_proto_rawDesc = "" +
 	"\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\"\n" +
 	"\rsince_mono_ms\x18\x05 \x01(\x03R\vsinceMonoMs\"\x1d\n" +
 	"\x03Bye\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x8a\x02\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xb5\x02\n" +
 	"\aControl\x12,\n" +
 	"\x05start\x18\x01 \x01(\v2\x14.foretop.facts.StartH\x00R\x05start\x128\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x18.foretop.facts.HeartbeatH\x00R\theartbeat\x12/\n" +
 	"\x05level\x18\x03 \x01(\v2\x17.foretop.facts.SetLevelH\x00R\x05level\x12,\n" +
 	"\x04pace\x18\x04 \x01(\v2\x16.foretop.facts.SetPaceH\x00R\x04pace\x120\n" +
-	"\x05whole\x18\x05 \x01(\v2\x18.foretop.facts.SendWholeH\x00R\x05wholeB\x06\n" +
+	"\x05whole\x18\x05 \x01(\v2\x18.foretop.facts.SendWholeH\x00R\x05whole\x12)\n" +
+	"\x03ras\x18\x06 \x01(\v2\x15.foretop.facts.AskRASH\x00R\x03rasB\x06\n" +
 	"\x04what\"\xb6\x01\n" +
 	"\x05Start\x12%\n" +
 	"\x0eprotocol_major\x18\x01 \x01(\rR\rprotocolMajor\x12%\n" +
@@ -3371,7 +3953,63 @@ const file_facts_proto_rawDesc = "" +
 	"\x06detail\x18\x01 \x01(\bR\x06detail\"$\n" +
 	"\aSetPace\x12\x19\n" +
 	"\bevery_ms\x18\x01 \x01(\x03R\aeveryMs\"\v\n" +
-	"\tSendWhole*L\n" +
+	"\tSendWhole\"]\n" +
+	"\x06AskRAS\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x127\n" +
+	"\tprocesses\x18\x02 \x03(\v2\x19.foretop.facts.ProcessKeyR\tprocesses\"\xdf\x03\n" +
+	"\x03RAS\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x10\n" +
+	"\x03pid\x18\x02 \x01(\x05R\x03pid\x12\x1f\n" +
+	"\vstart_ticks\x18\x03 \x01(\x04R\n" +
+	"startTicks\x12\x18\n" +
+	"\atrouble\x18\x04 \x01(\tR\atrouble\x12\x16\n" +
+	"\x06remedy\x18\x05 \x01(\tR\x06remedy\x12\x16\n" +
+	"\x06absent\x18\x06 \x01(\bR\x06absent\x12\x17\n" +
+	"\atook_ms\x18\a \x01(\x03R\x06tookMs\x12\x12\n" +
+	"\x04nccl\x18\b \x01(\tR\x04nccl\x12\x12\n" +
+	"\x04form\x18\t \x01(\tR\x04form\x12\x1a\n" +
+	"\brepaired\x18\n" +
+	" \x01(\bR\brepaired\x12\x1a\n" +
+	"\btimeouts\x18\v \x01(\rR\btimeouts\x12,\n" +
+	"\x05comms\x18\f \x03(\v2\x16.foretop.facts.RASCommR\x05comms\x12\x1f\n" +
+	"\vcomms_total\x18\r \x01(\rR\n" +
+	"commsTotal\x12,\n" +
+	"\x05hosts\x18\x0e \x03(\v2\x16.foretop.facts.RASHostR\x05hosts\x12*\n" +
+	"\x04gone\x18\x0f \x03(\v2\x16.foretop.facts.RASRankR\x04gone\x12\x1d\n" +
+	"\n" +
+	"gone_total\x18\x10 \x01(\rR\tgoneTotal\"\xd8\x02\n" +
+	"\aRASComm\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x14\n" +
+	"\x05alike\x18\x03 \x01(\rR\x05alike\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\rR\x04size\x12\x14\n" +
+	"\x05nodes\x18\x05 \x01(\rR\x05nodes\x12\x16\n" +
+	"\x06status\x18\x06 \x01(\tR\x06status\x12\x16\n" +
+	"\x06errors\x18\a \x01(\tR\x06errors\x12\x18\n" +
+	"\amissing\x18\b \x01(\rR\amissing\x12;\n" +
+	"\n" +
+	"operations\x18\t \x03(\v2\x1b.foretop.facts.RASOperationR\n" +
+	"operations\x120\n" +
+	"\amembers\x18\n" +
+	" \x03(\v2\x16.foretop.facts.RASRankR\amembers\x12,\n" +
+	"\x05first\x18\v \x01(\v2\x16.foretop.facts.RASRankR\x05first\"\x96\x01\n" +
+	"\fRASOperation\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04most\x18\x02 \x01(\x04R\x04most\x12\x16\n" +
+	"\x06behind\x18\x03 \x01(\rR\x06behind\x12\x14\n" +
+	"\x05ranks\x18\x04 \x01(\rR\x05ranks\x120\n" +
+	"\alagging\x18\x05 \x03(\v2\x16.foretop.facts.RASRankR\alagging\"\x81\x01\n" +
+	"\aRASRank\x12\x12\n" +
+	"\x04rank\x18\x01 \x01(\x05R\x04rank\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12\x10\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x10\n" +
+	"\x03gpu\x18\x04 \x01(\x05R\x03gpu\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state\"G\n" +
+	"\aRASHost\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04pids\x18\x02 \x03(\x05R\x04pids\x12\x14\n" +
+	"\x05ranks\x18\x03 \x03(\x05R\x05ranks*L\n" +
 	"\bEnvState\x12\x0f\n" +
 	"\vENV_UNKNOWN\x10\x00\x12\f\n" +
 	"\bENV_READ\x10\x01\x12\x0e\n" +
@@ -3399,7 +4037,7 @@ func file_facts_proto_rawDescGZIP() []byte {
 }
 
 var file_facts_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_facts_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_facts_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_facts_proto_goTypes = []any{
 	(EnvState)(0),        // 0: foretop.facts.EnvState
 	(SourceState)(0),     // 1: foretop.facts.SourceState
@@ -3438,9 +4076,15 @@ var file_facts_proto_goTypes = []any{
 	(*SetLevel)(nil),     // 34: foretop.facts.SetLevel
 	(*SetPace)(nil),      // 35: foretop.facts.SetPace
 	(*SendWhole)(nil),    // 36: foretop.facts.SendWhole
-	nil,                  // 37: foretop.facts.Process.EnvEntry
-	nil,                  // 38: foretop.facts.Process.LayoutFlagsEntry
-	nil,                  // 39: foretop.facts.LayoutFile.KeysEntry
+	(*AskRAS)(nil),       // 37: foretop.facts.AskRAS
+	(*RAS)(nil),          // 38: foretop.facts.RAS
+	(*RASComm)(nil),      // 39: foretop.facts.RASComm
+	(*RASOperation)(nil), // 40: foretop.facts.RASOperation
+	(*RASRank)(nil),      // 41: foretop.facts.RASRank
+	(*RASHost)(nil),      // 42: foretop.facts.RASHost
+	nil,                  // 43: foretop.facts.Process.EnvEntry
+	nil,                  // 44: foretop.facts.Process.LayoutFlagsEntry
+	nil,                  // 45: foretop.facts.LayoutFile.KeysEntry
 }
 var file_facts_proto_depIdxs = []int32{
 	4,  // 0: foretop.facts.Inventory.cpu:type_name -> foretop.facts.CPU
@@ -3457,12 +4101,12 @@ var file_facts_proto_depIdxs = []int32{
 	9,  // 11: foretop.facts.Inventory.unseen_gpus:type_name -> foretop.facts.UnseenGPU
 	18, // 12: foretop.facts.Processes.set:type_name -> foretop.facts.Process
 	17, // 13: foretop.facts.Processes.gone:type_name -> foretop.facts.ProcessKey
-	37, // 14: foretop.facts.Process.env:type_name -> foretop.facts.Process.EnvEntry
+	43, // 14: foretop.facts.Process.env:type_name -> foretop.facts.Process.EnvEntry
 	0,  // 15: foretop.facts.Process.env_state:type_name -> foretop.facts.EnvState
 	20, // 16: foretop.facts.Process.held:type_name -> foretop.facts.Held
-	38, // 17: foretop.facts.Process.layout_flags:type_name -> foretop.facts.Process.LayoutFlagsEntry
+	44, // 17: foretop.facts.Process.layout_flags:type_name -> foretop.facts.Process.LayoutFlagsEntry
 	19, // 18: foretop.facts.Process.layout_files:type_name -> foretop.facts.LayoutFile
-	39, // 19: foretop.facts.LayoutFile.keys:type_name -> foretop.facts.LayoutFile.KeysEntry
+	45, // 19: foretop.facts.LayoutFile.keys:type_name -> foretop.facts.LayoutFile.KeysEntry
 	22, // 20: foretop.facts.Usage.told:type_name -> foretop.facts.ProcessUsage
 	22, // 21: foretop.facts.Usage.top:type_name -> foretop.facts.ProcessUsage
 	24, // 22: foretop.facts.KernelLog.records:type_name -> foretop.facts.KernelRecord
@@ -3475,11 +4119,20 @@ var file_facts_proto_depIdxs = []int32{
 	34, // 29: foretop.facts.Control.level:type_name -> foretop.facts.SetLevel
 	35, // 30: foretop.facts.Control.pace:type_name -> foretop.facts.SetPace
 	36, // 31: foretop.facts.Control.whole:type_name -> foretop.facts.SendWhole
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	37, // 32: foretop.facts.Control.ras:type_name -> foretop.facts.AskRAS
+	17, // 33: foretop.facts.AskRAS.processes:type_name -> foretop.facts.ProcessKey
+	39, // 34: foretop.facts.RAS.comms:type_name -> foretop.facts.RASComm
+	42, // 35: foretop.facts.RAS.hosts:type_name -> foretop.facts.RASHost
+	41, // 36: foretop.facts.RAS.gone:type_name -> foretop.facts.RASRank
+	40, // 37: foretop.facts.RASComm.operations:type_name -> foretop.facts.RASOperation
+	41, // 38: foretop.facts.RASComm.members:type_name -> foretop.facts.RASRank
+	41, // 39: foretop.facts.RASComm.first:type_name -> foretop.facts.RASRank
+	41, // 40: foretop.facts.RASOperation.lagging:type_name -> foretop.facts.RASRank
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_facts_proto_init() }
@@ -3493,6 +4146,7 @@ func file_facts_proto_init() {
 		(*Control_Level)(nil),
 		(*Control_Pace)(nil),
 		(*Control_Whole)(nil),
+		(*Control_Ras)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3500,7 +4154,7 @@ func file_facts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facts_proto_rawDesc), len(file_facts_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
