@@ -208,7 +208,7 @@ func logStyle(line string) style {
 func (m *Model) drawLog(a area) {
 	j := m.jobs.selectedJob()
 	if j == nil {
-		say(a, "this job is not seen any more", "Esc goes back")
+		say(a, m.missing(m.shownJob(), "seen"), "Esc goes back")
 		return
 	}
 	y := 0
