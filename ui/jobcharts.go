@@ -54,7 +54,7 @@ func (c *jobCharts) title(j *fleet.Job, span string) string {
 // jobHistoryCmd asks for the curves of the job on screen, when they are due and none are on their way.
 func (m *Model) jobHistoryCmd() tea.Cmd {
 	c := &m.job.charts
-	if m.snap == nil || m.screen != screenJob || m.opt.Source == nil || c.asking {
+	if m.snap == nil || m.screen != screenJob || m.opt.Source == nil && !m.travels() || c.asking {
 		return nil
 	}
 	j := m.jobs.selectedJob()

@@ -28,7 +28,7 @@ func TestKeysAreUnique(t *testing.T) {
 				}
 			}
 		}
-		for _, k := range []string{"q", "ctrl+c", "up", "down", "j", "k", "pgup", "pgdown", "home", "end", "g", "G", "esc", "Z", "1", "2", "4"} {
+		for _, k := range []string{"q", "ctrl+c", "up", "down", "j", "k", "pgup", "pgdown", "home", "end", "g", "G", "esc", "Z", "1", "2", "4", "[", "]", "{", "}", "(", ")", ",", "."} {
 			if seen[k] == "" {
 				t.Errorf("%s: key %q does nothing", placeNames[p], k)
 			}

@@ -39,7 +39,7 @@ const (
 
 // historyCmd asks for the curves on screen, when they are due and none are on their way.
 func (m *Model) historyCmd() tea.Cmd {
-	if m.snap == nil || m.screen != screenNode && m.screen != screenGPU || m.opt.Source == nil {
+	if m.snap == nil || m.screen != screenNode && m.screen != screenGPU || m.opt.Source == nil && !m.travels() {
 		return nil
 	}
 	n := m.index.node(m.node.name)

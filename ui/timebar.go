@@ -68,10 +68,27 @@ func twoDigits(n int) string {
 	return strconv.Itoa(n)
 }
 
-// markWords tells of a finding: its shape, when, what, and which it is of how many.
+// markWords tells of a finding: its shape, when, what, how many more began then, and which it is of how many.
 func (m *Model) markWords(k *kept, i int) string {
 	p := &k.marks[i]
-	return string(severityMark(p.Severity).r) + " " + m.momentWords(p.At) + " " + p.Text + "  (" + strconv.Itoa(i+1) + " of " + count(len(k.marks), "finding") + ")"
+	nth, all, more := 0, 0, -1
+	for j := range k.marks {
+		q := &k.marks[j]
+		if q.At.Before(k.from) || q.At.After(k.to) {
+			continue
+		}
+		if all++; j <= i {
+			nth = all
+		}
+		if q.At.Equal(p.At) {
+			more++
+		}
+	}
+	words := string(severityMark(p.Severity).r) + " " + m.momentWords(p.At) + " " + p.Text
+	if more > 0 {
+		words += " and " + strconv.Itoa(more) + " more"
+	}
+	return words + "  (" + strconv.Itoa(nth) + " of " + count(all, "finding") + ")"
 }
 
 // barPlan says where the parts of the time bar are: a pure function of the room and of what there is to say.
@@ -174,10 +191,12 @@ func (m *Model) drawTimeBar(a area) {
 	first, last := m.momentWords(k.from), m.momentWords(k.to)
 	p := planBar(a.w, a.width(left), a.width(words), a.width(first)+a.width(last)+2)
 	st := fg(colStrong).with(bold)
-	if !m.travel.want.IsZero() { // on its way
+	if !m.travel.want.IsZero() { // on its way: the title's clock says what is on screen yet
 		st = fg(colStrong)
 	}
-	a.text(1, 0, left, st)
+	if end := a.text(1, 0, left, st); !m.travel.want.IsZero() {
+		a.text(end, 0, "…", fg(colDim))
+	}
 	if p.n > 0 {
 		a.cut(p.words, 0, p.n, words, fg(colDim))
 	}

@@ -17,6 +17,7 @@ type travel struct {
 	askedAt time.Time // the latest picture's time when that was asked for
 	asking  bool
 	typed   []action // keys that wait until it is told
+	line    string   // the moment that was typed, which waits for it too
 
 	at     time.Time // the moment on screen; zero: the picture is the one that was the latest when the screen was paused
 	want   time.Time // the moment that is to be shown next; zero: none
@@ -142,13 +143,16 @@ func (m *Model) takeKept(k kept) {
 	}
 	first := !t.told
 	t.kept, t.told = k, true
-	typed := t.typed
-	t.typed = nil
+	typed, line := t.typed, t.line
+	t.typed, t.line = nil, ""
 	if first && m.opt.Replay {
 		m.openRecording()
 	}
 	for _, do := range typed {
 		m.travelKey(do)
+	}
+	if line != "" {
+		m.goToTyped(line)
 	}
 }
 
@@ -184,7 +188,7 @@ func (m *Model) showMoment(s *fleet.Snapshot, jump bool) {
 	if g := m.node.gpu(m.index.node(m.node.name)); g != nil {
 		gpu = gpuIdentityOf(g)
 	}
-	lists := []*list{&m.jobs.list, &m.nodes.list, &m.users.list, &m.job.ranks.list}
+	lists := m.lists()
 	for _, l := range lists {
 		l.stay(jump)
 	}
@@ -222,7 +226,7 @@ func (m *Model) pause() {
 func (m *Model) freeze() {
 	t := &m.travel
 	m.paused = true
-	t.told, t.askedAt, t.typed = false, time.Time{}, nil
+	t.told, t.askedAt, t.typed, t.line = false, time.Time{}, nil, ""
 }
 
 // backToNow shows the fleet as it is. A picture that is on its way is not waited for.
@@ -233,7 +237,7 @@ func (m *Model) backToNow() {
 	}
 	gone := !t.at.IsZero()
 	t.trip++
-	t.at, t.want, t.jump, t.typed, t.kept = time.Time{}, time.Time{}, false, nil, kept{}
+	t.at, t.want, t.jump, t.typed, t.line, t.kept = time.Time{}, time.Time{}, false, nil, "", kept{}
 	m.paused = false
 	if m.latest == nil {
 		return

@@ -48,6 +48,15 @@ func TestTravelKeys(t *testing.T) {
 	}
 }
 
+// TestFindingIsSaid shows that the finding that one jumped to is told in words, the worst of those that began together.
+func TestFindingIsSaid(t *testing.T) {
+	d := traveller(nightPast(), 120, 40, Options{})
+	d.keys("{", "{")
+	d.reads(t, "✖ 12:00:41 gpu052 lost: no route to host and 1 more  (3 of 4 findings)")
+	d.keys("}")
+	d.reads(t, "✖ 12:03:00 gpu017 Xid 79 GPU3: fell off the bus  (4 of 4 findings)")
+}
+
 // TestTravelEverywhere shows that each screen shows the moment, that one can go on from there, and that Z goes back.
 func TestTravelEverywhere(t *testing.T) {
 	for _, c := range []struct{ keys, at string }{
@@ -414,6 +423,10 @@ func TestGoToTypedMoments(t *testing.T) {
 		d.reads(t, want)
 	}
 	d := traveller(nightPast(), 120, 40, Options{})
+	if d.keys(":").write("at 11:55").keys("enter"); d.moment().Format(time.TimeOnly) != "11:55:00" || !d.paused {
+		t.Errorf("from now it goes to %v", d.moment())
+	}
+	d = traveller(nightPast(), 120, 40, Options{})
 	if d.keys("[", ":").write("at now").keys("enter"); d.paused {
 		t.Error("at now is not now")
 	}

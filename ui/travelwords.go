@@ -147,15 +147,27 @@ func (m *Model) checkMoment(text string) error {
 		return fmt.Errorf("no past is kept here")
 	case text == "":
 		return fmt.Errorf("which moment?")
-	case !m.travels() || !m.travel.told:
-		return fmt.Errorf("Z pauses the screen first")
 	}
-	_, err := parseMoment(text, &m.travel.kept, m.opt.Location)
+	k := m.travel.kept
+	if !m.travels() || !m.travel.told { // it is not known yet what is kept: only the words are looked at
+		k = kept{to: m.today(), ok: true}
+	}
+	_, err := parseMoment(text, &k, m.opt.Location)
 	return err
 }
 
 // goToTyped goes to the moment that was typed.
 func (m *Model) goToTyped(text string) {
+	if !m.paused && !m.opt.Replay {
+		if text == "now" || m.latest == nil {
+			return
+		}
+		m.freeze()
+	}
+	if !m.travel.told {
+		m.travel.line = text
+		return
+	}
 	at, err := parseMoment(text, &m.travel.kept, m.opt.Location)
 	if err != nil {
 		m.notice = err.Error()
