@@ -86,8 +86,26 @@ func (p *tablePast) History(at time.Time, q fleet.Query) []float64 {
 	return out
 }
 
-// nightPast is fifteen minutes that lead to the night of hang: quiet at first, then without a job that began later and without a node, then with trouble.
+// night is made once: it takes a while.
+var night = sync.OnceValue(makeNight)
+
+// nightPast is the night's past, with lists of its own.
 func nightPast() *tablePast {
+	n := night()
+	p := &tablePast{from: n.from, to: n.to, kept: n.kept, marks: slices.Clone(n.marks)}
+	for _, s := range n.pictures {
+		c := *s
+		c.Nodes, c.Jobs = slices.Clone(s.Nodes), slices.Clone(s.Jobs)
+		p.pictures = append(p.pictures, &c)
+	}
+	return p
+}
+
+// nightNow is the picture at its end.
+var nightNow = sync.OnceValue(func() *fleet.Snapshot { return give(hang()) })
+
+// makeNight is fifteen minutes that lead to the night of hang: quiet at first, then without a job that began later and without a node, then with trouble.
+func makeNight() *tablePast {
 	quiet := healthy()
 	quiet.At = noon.Add(-15 * time.Minute)
 	before := without(healthy(), "slurm/8131", "gpu064")
@@ -122,7 +140,7 @@ var errBroken = errors.New("the segment is torn")
 // traveller is a driver of a screen that has a past. Beats of what is played come by hand.
 func traveller(past Past, w, h int, opt Options) *driver {
 	opt.Past = past
-	return drive(give(hang()), w, h, opt)
+	return drive(nightNow(), w, h, opt)
 }
 
 // give gives each GPU a name of its own, the same in all pictures.

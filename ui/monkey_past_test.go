@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -56,7 +57,11 @@ func (d *lazy) letGo(i int) {
 func TestTravelMonkey(t *testing.T) {
 	keys := []string{"[", "]", "(", ")", ",", ".", "{", "}", "[", "]", "{", "}", "-", "+", "Z", "Z", "up", "down", "left", "right", "enter", "esc", "tab", "1", "2", "4", "5", "G", "g", "o", "p", "L", "m", "v", "?",
 		"x", "\\", "u", "space", "V", "U", "s", "S", "D", "R", "K", "C", "!", "a", "ctrl+r", "y", "t", "Q", "r", "<", "pgdown", "/", "n", ":", "f", "backspace"}
-	for seed := range uint64(10) {
+	seeds, steps := uint64(4), 800
+	if os.Getenv("FORETOP_SOAK") != "" {
+		seeds, steps = 60, 3000
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 7))
 			p := nightPast()
@@ -71,15 +76,15 @@ func TestTravelMonkey(t *testing.T) {
 			if seed%3 == 0 {
 				d.driver = replay(p, 80, 24, opt)
 			} else {
-				d.driver = drive(hang(), 80, 24, opt)
+				d.driver = drive(nightNow(), 80, 24, opt)
 			}
 			beats := noon
-			for step := range 1500 {
+			for step := range steps {
 				switch rnd.IntN(14) {
 				case 0:
 					d.send(tea.WindowSizeMsg{Width: rnd.IntN(150), Height: rnd.IntN(45)})
 				case 1:
-					s := *hang()
+					s := *nightNow()
 					s.Sequence, s.At = uint64(100+step), noon.Add(time.Duration(step)*time.Second)
 					p.from, p.to = p.from.Add(time.Second), s.At
 					d.send(SnapshotMsg{&s})
@@ -137,7 +142,7 @@ func TestEveryTravelSize(t *testing.T) {
 		for _, d := range []*driver{traveller(nightPast(), 80, 24, Options{Mouse: true}), replay(nightPast(), 80, 24, Options{})} {
 			d.keys(append(fields(s), "[")...)
 			for h := range 13 {
-				for w := 0; w <= 42; w += 1 + w/9 {
+				for w := 0; w <= 42; w += 2 + w/6 {
 					d.send(tea.WindowSizeMsg{Width: w, Height: h})
 					d.must(t)
 				}

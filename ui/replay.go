@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"time"
 
+	"foretop/fleet"
+
 	tea "charm.land/bubbletea/v2"
 )
 
@@ -44,8 +46,26 @@ func (m *Model) openRecording() {
 		m.notice = m.nothingKept()
 		return
 	}
-	m.goTo(k.to, true)
 	m.notice = "the recording's end: { goes to the finding before, Z plays from the beginning"
+	switch at := m.moment(); {
+	case at.IsZero():
+		words := m.notice
+		m.goTo(k.to, true)
+		m.notice = words
+	case k.to.Sub(at) > time.Second:
+		m.notice = "what comes after " + m.momentWords(at) + " cannot be read: { goes to the finding before, Z plays from the beginning"
+	}
+}
+
+// firstMoment shows the picture that a recording's source has: its end, or the last before that which can be read. It may have none.
+func (m *Model) firstMoment(s *fleet.Snapshot) {
+	m.travel.begun = true
+	if s == nil || m.snap != nil {
+		return
+	}
+	m.latest = s
+	m.show(s)
+	m.travel.at = s.At
 }
 
 // togglePlay has a recording run, or stop. At its end it begins anew.

@@ -14,9 +14,12 @@ import (
 )
 
 // replay is a driver of a screen that shows a recording, of the night before yesterday.
-func replay(past Past, w, h int, opt Options) *driver {
+func replay(past Past, w, h int, opt Options) *driver { return replayFrom(nil, past, w, h, opt) }
+
+// replayFrom is replay where the source has a picture already; nil: it has none.
+func replayFrom(first *fleet.Snapshot, past Past, w, h int, opt Options) *driver {
 	opt.Past, opt.Replay, opt.Name = past, true, "crash-8123.rec"
-	d := &driver{source: &testSource{}}
+	d := &driver{source: &testSource{snap: first}}
 	opt.Source, opt.Location = d.source, time.UTC
 	if opt.Profile == colorprofile.Unknown {
 		opt.Profile = colorprofile.TrueColor
@@ -43,6 +46,27 @@ func TestReplayOpens(t *testing.T) {
 	d.send(SnapshotMsg{healthy()}) // nothing live is shown
 	if d.snap.At != noon.Add(-42*time.Second) {
 		t.Errorf("a picture came of %v", d.snap.At)
+	}
+}
+
+// TestReplayOpensDamaged shows that the picture that the source has is shown at once, and that a recording whose end cannot be read says so.
+func TestReplayOpensDamaged(t *testing.T) {
+	p := nightPast()
+	s := *p.pictures[3]
+	s.At = noon
+	d := replayFrom(&s, p, 120, 40, Options{})
+	d.reads(t, "the recording's end: {", "no progress 41 s", "‖ end (Z)")
+	if len(p.asked) > 0 {
+		t.Errorf("it is asked for again: %v", p.asked)
+	}
+	s.At = noon.Add(-3 * time.Minute)
+	p.fails = errBroken
+	d = replayFrom(&s, p, 120, 40, Options{})
+	d.must(t)
+	d.reads(t, "what comes after Nov 23 12:00:41 cannot be read", "no progress 41 s", "‖ stopped (Z)", "Nov 23 12:00:41  1d16h ago")
+	p.fails = nil
+	if d.keys("["); d.snap.At != noon.Add(-3*time.Minute-time.Second) {
+		t.Errorf("[ shows %v", d.snap.At)
 	}
 }
 
@@ -146,9 +170,9 @@ func TestNothingActsInARecording(t *testing.T) {
 	p := nightPast()
 	p.pictures = append(p.pictures, asks())
 	for _, screen := range []string{"", "2", "enter", "2 enter", "tab"} {
+		d := replay(p, 120, 40, Options{Actor: newHands(t), Asker: &clerk{}})
+		d.keys(strings.Fields(screen)...)
 		for _, k := range []string{"s", "S", "D", "R", "K", "!", "a"} {
-			d := replay(p, 120, 40, Options{Actor: newHands(t), Asker: &clerk{}})
-			d.keys(strings.Fields(screen)...)
 			d.keys(k)
 			d.must(t)
 			if !strings.Contains(d.notice, "this is a recording: nothing can be done") || d.screen == screenAct || strings.Contains(d.text(), "press Q") {

@@ -68,7 +68,7 @@ func twoDigits(n int) string {
 	return strconv.Itoa(n)
 }
 
-// markWords tells of a finding: its shape, when, what, how many more began then, and which it is of how many.
+// markWords tells of a finding: its shape, when it began, which it is of how many, how many more began then, and what it is.
 func (m *Model) markWords(k *kept, i int) string {
 	p := &k.marks[i]
 	nth, all, more := 0, 0, -1
@@ -84,11 +84,11 @@ func (m *Model) markWords(k *kept, i int) string {
 			more++
 		}
 	}
-	words := string(severityMark(p.Severity).r) + " " + m.momentWords(p.At) + " " + p.Text
+	words := string(severityMark(p.Severity).r) + " " + m.momentWords(p.At) + " finding " + strconv.Itoa(nth) + " of " + strconv.Itoa(all)
 	if more > 0 {
-		words += " and " + strconv.Itoa(more) + " more"
+		words += " (and " + strconv.Itoa(more) + " more then)"
 	}
-	return words + "  (" + strconv.Itoa(nth) + " of " + count(all, "finding") + ")"
+	return words + ": " + p.Text
 }
 
 // barPlan says where the parts of the time bar are: a pure function of the room and of what there is to say.

@@ -13,6 +13,7 @@ import (
 // travel is where in time the screen is. Only the picture on screen is kept of what was: Past has the rest.
 type travel struct {
 	kept    kept
+	begun   bool      // of a recording: the source's own picture is there, or it has none
 	told    bool      // kept was told since the screen was paused
 	askedAt time.Time // the latest picture's time when that was asked for
 	asking  bool
@@ -108,7 +109,7 @@ func (m *Model) keptCmd() tea.Cmd {
 	if m.latest != nil {
 		at = m.latest.At
 	}
-	if t.asking || t.told && (m.opt.Replay || at.Sub(t.askedAt) < keptEvery) {
+	if t.asking || m.opt.Replay && !t.begun || t.told && (m.opt.Replay || at.Sub(t.askedAt) < keptEvery) {
 		return nil
 	}
 	t.asking, t.askedAt = true, at

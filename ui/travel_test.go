@@ -52,9 +52,9 @@ func TestTravelKeys(t *testing.T) {
 func TestFindingIsSaid(t *testing.T) {
 	d := traveller(nightPast(), 120, 40, Options{})
 	d.keys("{", "{")
-	d.reads(t, "✖ 12:00:41 gpu052 lost: no route to host and 1 more  (3 of 4 findings)")
+	d.reads(t, "✖ 12:00:41 finding 3 of 4 (and 1 more then): gpu052 lost: no route to host")
 	d.keys("}")
-	d.reads(t, "✖ 12:03:00 gpu017 Xid 79 GPU3: fell off the bus  (4 of 4 findings)")
+	d.reads(t, "✖ 12:03:00 finding 4 of 4: gpu017 Xid 79 GPU3: fell off the bus")
 }
 
 // TestTravelEverywhere shows that each screen shows the moment, that one can go on from there, and that Z goes back.
@@ -375,10 +375,9 @@ func TestNothingActsInThePast(t *testing.T) {
 		{"paused", "Z", "the screen is paused: Z goes on"}, {"past", "[", "the screen shows 12:03:40: Z goes back to now"},
 	} {
 		for _, screen := range []string{"", "2", "enter", "2 enter", "tab"} {
+			d := traveller(nightPast(), 120, 40, Options{Actor: newHands(t)})
+			d.keys(strings.Fields(screen + " " + c.keys)...)
 			for _, k := range []string{"s", "S", "D", "R", "K", "!", "a", "ctrl+r"} {
-				h := newHands(t)
-				d := traveller(nightPast(), 120, 40, Options{Actor: h})
-				d.keys(strings.Fields(screen + " " + c.keys)...)
 				d.keys(k)
 				d.must(t)
 				if want := c.want; k == "ctrl+r" {
@@ -488,7 +487,6 @@ func TestNoPictureIsKept(t *testing.T) {
 			d.keys("[")
 			seen = append(seen, weak.Make(d.snap))
 		}
-		d.keys("Z")
 	}
 	runtime.GC()
 	runtime.GC()
@@ -498,10 +496,9 @@ func TestNoPictureIsKept(t *testing.T) {
 			alive++
 		}
 	}
-	if alive > 8 {
-		t.Errorf("%d of %d pictures are still held", alive, len(seen))
+	if alive < 1 || alive > 6 { // that on screen, and those that what is not drawn now was last made of
+		t.Errorf("%d of %d pictures are held", alive, len(seen))
 	}
-	t.Logf("%d of %d pictures are held", alive, len(seen))
 	runtime.KeepAlive(d)
 }
 

@@ -108,11 +108,8 @@ func New(opt Options) *Model {
 	return m
 }
 
-// Init asks for the first snapshot, or of a recording for what there is in it, and for the terminal's background.
+// Init asks for the first snapshot and for the terminal's background.
 func (m *Model) Init() tea.Cmd {
-	if m.opt.Replay && m.opt.Past != nil {
-		return tea.Batch(tea.RequestBackgroundColor, m.pastCmd())
-	}
 	return tea.Batch(tea.RequestBackgroundColor, func() tea.Msg { return SnapshotMsg{m.opt.Source.Snapshot()} })
 }
 
@@ -212,8 +209,12 @@ func (m *Model) setTheme() {
 
 // take takes over a snapshot; one that is older than what is known is left alone.
 func (m *Model) take(s *fleet.Snapshot) {
-	if s == nil || m.latest != nil && s.Sequence < m.latest.Sequence || m.opt.Replay && m.opt.Past != nil {
-		return // of a recording all pictures come by their moments
+	if m.opt.Replay && m.opt.Past != nil { // all pictures come by their moments, but the first may come sooner
+		m.firstMoment(s)
+		return
+	}
+	if s == nil || m.latest != nil && s.Sequence < m.latest.Sequence {
+		return
 	}
 	m.latest = s
 	if !m.paused {
