@@ -94,7 +94,9 @@ func TestBedDiskFull(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(2 * time.Minute); ; time.Sleep(look) {
 			n := o.Snapshot().Node(name)
-			i := slices.IndexFunc(n.Problems, func(p fleet.Problem) bool { return strings.HasPrefix(p.Text, "/dev/shm ") && strings.Contains(p.Text, "full") })
+			i := slices.IndexFunc(n.Problems, func(p fleet.Problem) bool {
+				return strings.HasPrefix(p.Text, "/dev/shm ") && strings.Contains(p.Text, "full")
+			})
 			var p *fleet.Problem
 			if i >= 0 {
 				p = &n.Problems[i]

@@ -24,9 +24,9 @@ type choice struct {
 	only string // the kind of scheduler that is asked, and has to be there; "" all that are found
 	acts bool   // what is watched may be acted on: Slurm's login node is watched too, for orders go through it
 
-	screen bool   // it opens a screen, which asks what a login node asks
-	who    person // who is asked on the terminal instead; nil: nobody
-	box *blackBox // what records it; nil: nothing does
+	screen bool      // it opens a screen, which asks what a login node asks
+	who    person    // who is asked on the terminal instead; nil: nobody
+	box    *blackBox // what records it; nil: nothing does
 }
 
 // add gives a command the flags that choose; verb is what is done to the nodes.

@@ -82,18 +82,21 @@ func (m *Model) mayAct(what string) string {
 // mayAsk is mayAct of what may be done beside something else.
 func (m *Model) mayAsk(what string) string {
 	switch {
+	case m.opt.Replay:
+		return m.stillWords(what)
 	case m.opt.Actor == nil:
 		return "nothing can be done from here"
 	case m.opt.Actor.Refusal() != "":
 		return m.opt.Actor.Refusal()
-	case m.paused:
-		return "the screen is paused: Z goes on, then " + what
 	}
-	return ""
+	return m.stillWords(what)
 }
 
 // switchedOff says why all that acts is switched off, whatever is selected; "" it is not.
 func (m *Model) switchedOff() string {
+	if m.opt.Replay {
+		return m.stillWords("")
+	}
 	if m.opt.Actor == nil {
 		return ""
 	}
@@ -129,6 +132,10 @@ func (m *Model) startMenu() {
 		if m.push(screenAct); m.acting.job == m.run.job {
 			m.screen = screenRun
 		}
+		return
+	}
+	if why := m.stillWords("a"); why != "" {
+		m.notice = why
 		return
 	}
 	list := m.deeds(m.place())
@@ -227,7 +234,7 @@ func (m *Model) drainReason(names []string) string {
 // actStart has it done, if it still comes to what was read: the fleet has gone on since. Else it is asked anew.
 func (m *Model) actStart(answer string) tea.Cmd {
 	s := &m.acting
-	if m.paused {
+	if m.paused || m.opt.Replay {
 		m.notice = "the screen is paused: nothing is done"
 		return nil
 	}

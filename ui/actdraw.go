@@ -67,7 +67,7 @@ func (m *Model) drawAct(a area) {
 		a.cut(1, a.h-1, a.w-2, words, st.with(bold))
 	case stageProgress:
 		words := resultWords(s.results)
-		if s.over && s.job.Undo(m.snap.At) != nil {
+		if s.over && s.job.Undo(m.latest.At) != nil {
 			words += "   z undoes it, within 30 s"
 		}
 		if s.job.Again() != nil {

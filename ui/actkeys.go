@@ -41,7 +41,7 @@ func (m *Model) actKey(k tea.KeyPressMsg) tea.Cmd {
 				m.notice = "nothing more is started; what was, goes on"
 			}
 		case "z":
-			if in := s.job.Undo(m.snap.At); in != nil && s.over {
+			if in := s.job.Undo(m.latest.At); in != nil && s.over {
 				m.acting = actScreen{intent: *in, serial: s.serial, stage: stageQuestion}
 				return m.actQuestion()
 			}

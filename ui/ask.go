@@ -53,7 +53,7 @@ type askDoneMsg struct{ words string }
 
 // questions are those that are open; a paused screen asks all the same, for nobody's answer is about what it showed a while ago.
 func (m *Model) questions() []fleet.Question {
-	if m.latest == nil {
+	if m.latest == nil || m.opt.Replay { // nobody waits any more for the answers to what a recording asks
 		return nil
 	}
 	return m.latest.Questions

@@ -79,7 +79,7 @@ func (m *Model) chartRows() int {
 }
 
 func (m *Model) chartTitle() string {
-	return m.metric.def().title + " of GPU " + strconv.Itoa(m.node.selected) + ", last 15 min"
+	return m.metric.def().title + " of GPU " + strconv.Itoa(m.node.selected) + ", " + m.spanWords()
 }
 
 // drawChart draws the past of the selected GPU.
@@ -87,7 +87,11 @@ func (m *Model) drawChart(a area, n *fleet.Node) {
 	d := m.metric.def()
 	g := m.node.gpu(n)
 	if g == nil {
-		a.cut(tableIndent, 0, a.w-tableIndent, "no GPU is known on this node", fg(colDim))
+		words := "no GPU is known on this node"
+		if len(n.GPUs) > 0 {
+			words = m.missing("GPU "+strconv.Itoa(m.node.selected), "there")
+		}
+		a.cut(tableIndent, 0, a.w-tableIndent, words, fg(colDim))
 		return
 	}
 	if d.series >= noSeries {

@@ -20,6 +20,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"at", "12:03:41, -5m, start or end: the fleet as it was then", (*Model).checkMoment, (*Model).goToTyped},
 		{"layout", "tp=8 pp=4 dp=16, or auto: the parallel layout of the selected job", (*Model).checkLayout, (*Model).setLayout},
 	}
 }

@@ -32,6 +32,8 @@ func drive(snap *fleet.Snapshot, w, h int, opt Options) *driver {
 	}
 	d := &driver{Model: New(opt), source: source}
 	d.settling = 0
+	d.now = func() time.Time { return noon }
+	d.ticks = func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { return nil } // tests send beats themselves
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	d.run(d.Init())
 	return d

@@ -36,12 +36,12 @@ func (m *Model) draw() {
 	if c.w == 0 || c.h == 0 {
 		return
 	}
-	all, l := c.whole(), layoutFrame(c.h)
+	all, l := c.whole(), m.frameLines()
 	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenAsk || m.screen == screenStacks || m.screen == screenRun || m.screen == screenFindings || m.screen == screenIncident { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
-		all.cut(1, min(1, c.h-1), c.w-1, "foretop: waiting for the first picture of the fleet", fg(colStrong))
+		all.cut(1, min(1, c.h-1), c.w-1, m.waitingWords(), fg(colStrong))
 		m.frame.SetContent(c.render(&m.theme))
 		return
 	}
@@ -51,6 +51,9 @@ func (m *Model) draw() {
 		m.drawTabs(all.sub(0, 1, c.w, 1))
 	}
 	m.drawInfo(all.sub(0, l.body+l.bodyRows, c.w, l.info))
+	if l.bar {
+		m.drawTimeBar(all.sub(0, l.body+l.bodyRows+l.info, c.w, 1))
+	}
 	if l.keys || m.prompt.open || m.notice != "" {
 		bottom := all.sub(0, c.h-1, c.w, 1)
 		if words := m.askWords(); words != "" {
@@ -127,7 +130,7 @@ func (m *Model) drawTabs(a area) {
 	if right > x {
 		a.text(right, 0, "? help", fg(colDim))
 	}
-	if off := "read-only"; m.switchedOff() != "" && right-a.width(off)-2 > x {
+	if off := "read-only"; m.switchedOff() != "" && !m.opt.Replay && right-a.width(off)-2 > x {
 		right -= a.width(off) + 2
 		a.text(right, 0, off, fg(colWarn))
 	}
@@ -289,14 +292,21 @@ func (m *Model) drawKeys(a area) {
 		room -= a.width(help) + 2
 		a.text(max(1, a.w-a.width(help)-1), 0, help, fg(colDim))
 	}
-	for _, b := range m.keys.hints[here] {
+	hints := m.keys.hints[here]
+	if m.travels() {
+		hints = append(m.keys.time[here][:len(m.keys.time[here]):len(m.keys.time[here])], hints...)
+	}
+	for i, b := range hints {
+		if i >= len(m.keys.time[here]) && m.travels() && b.do == actPause || b.do == actFaster && !m.opt.Replay {
+			continue
+		}
 		if here == placeNode && m.node.plain && (b.do == actNextPane || b.do == actMetric || b.do == actFold || b.do == actKernel) {
 			continue // of a node that never told anything there is none of these
 		}
 		key, hint := b.shown(a.c.ascii), b.hint
 		switch {
 		case b.do == actPause && m.paused:
-			hint = "go on"
+			hint = m.pauseHint()
 		case here == placeRun:
 			if hint = m.runHint(b); hint == "" {
 				continue

@@ -158,12 +158,12 @@ func (m *Model) drawGPU(a area) {
 	s := &m.gpu
 	n := m.index.node(m.node.name)
 	if n == nil {
-		say(a, m.node.name+" is not watched any more", "Esc goes back")
+		say(a, m.missing(m.node.name, "watched"), "Esc goes back")
 		return
 	}
 	g := m.shownGPU(n)
 	if g == nil {
-		say(a, s.who+" is not on "+n.Name+" any more", "Esc goes back to what is")
+		say(a, m.missing(s.who, "on "+n.Name), "Esc goes back to what is")
 		return
 	}
 	v := &gpuView{m: m, n: n, g: g, slow: g.Slow, d: g.Detail, told: g.Detail != nil}
@@ -325,6 +325,8 @@ func (v *gpuView) nothing(what string) []lineDraw {
 		words = "not known: the node is " + v.n.State.String()
 	case v.g.Status > telemetry.GPUOK:
 		words = "not known: it is " + gpuStatus(v.g)
+	case !v.told && v.m.away():
+		words = "not known of that moment: it is asked for only while somebody looks at the node"
 	case !v.told:
 		words = "asked for, not told yet"
 	case v.sourceFails():

@@ -70,6 +70,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	} {
 		lines = append(lines, helpLine{key: string(s.r), say: s.say})
 	}
+	lines = append(lines, m.keptLines()...)
 	lines = append(lines, helpLine{}, helpLine{head: "Filters: words, !words, and terms with = != < > <= >="})
 	return append(lines,
 		helpLine{key: "of jobs", say: "user=ann util<10 state=idle gpu.temp>85 job=8123 node=gpu00* problem=critical missing>0"},

@@ -14,19 +14,11 @@ func (m *Model) drawInfo(a area) {
 		return
 	}
 	var lines [][]span
-	switch m.place() {
-	case placeJobs, placeGrid, placeJob:
-		lines = m.jobInfo(a)
-	case placeRanks:
-		lines = m.rankInfo(a)
-	case placeNodes:
-		lines = m.nodeInfo(a)
-	case placeNode:
-		lines = m.gpuInfo(a)
-	case placeKernel:
-		lines = m.kernelInfo(a)
-	default:
-		return
+	gone := m.goneWords()
+	if gone != "" {
+		lines = m.goneInfo(gone)
+	} else {
+		lines = m.infoLines(a)
 	}
 	lines = slices.DeleteFunc(lines, func(l []span) bool { return len(l) == 0 })
 	y := max(0, a.h-len(lines)) // the last stands on the line above the keys
@@ -40,6 +32,23 @@ func (m *Model) drawInfo(a area) {
 		}
 		y++
 	}
+}
+
+// infoLines are the lines about what is selected.
+func (m *Model) infoLines(a area) (lines [][]span) {
+	switch m.place() {
+	case placeJobs, placeGrid, placeJob:
+		lines = m.jobInfo(a)
+	case placeRanks:
+		lines = m.rankInfo(a)
+	case placeNodes:
+		lines = m.nodeInfo(a)
+	case placeNode:
+		lines = m.gpuInfo(a)
+	case placeKernel:
+		lines = m.kernelInfo(a)
+	}
+	return lines
 }
 
 // jobInfo is what is wrong with the selected job, and the selected GPU in full. On a narrow screen the GPU needs both lines while one moves about in
@@ -139,6 +148,9 @@ func (m *Model) problemSpans(n *fleet.Node) []span {
 // stands on another line already.
 func (m *Model) cellLines(told bool) (words, numbers []span) {
 	v := &m.jobs.view
+	if gpu, lost := v.lost(); lost && m.away() {
+		return []span{{string(markUnknown) + " " + m.missing(gpu, "there"), fg(colStale)}, {"  it stays selected until another is", fg(colDim)}}, nil
+	}
 	ref := v.at(v.cursor())
 	if ref == nil {
 		if name := v.nodeName(); name != "" {
@@ -188,6 +200,9 @@ func (m *Model) gpuLines() (words, numbers []span) {
 	n := m.index.node(m.node.name)
 	g := m.node.gpu(n)
 	if g == nil {
+		if n != nil && len(n.GPUs) > 0 {
+			return []span{{string(markUnknown) + " " + m.missing("GPU "+strconv.Itoa(m.node.selected), "there"), fg(colStale)}}, nil
+		}
 		return nil, nil
 	}
 	words = append([]span{{"GPU " + strconv.Itoa(g.Index), fg(colStrong)}}, gpuWords(n, g, -1, false)...)

@@ -40,6 +40,7 @@ func (m *Model) openJob() {
 // showJob makes the page that of the selected job.
 func (m *Model) showJob() {
 	s := &m.job
+	m.jobs.pin() // the page is that job's, whichever comes first later
 	if key := m.jobs.selected(); key != s.shown {
 		folded, sort, reverse := s.folded, s.ranks.sort, s.ranks.reverse
 		*s = jobScreen{shown: key}
@@ -64,7 +65,7 @@ func (m *Model) drawJob(a area) {
 	m.syncGrid()
 	j, s := m.jobs.selectedJob(), &m.job
 	if j == nil {
-		say(a, "this job is not seen any more", "Esc goes back to the jobs")
+		say(a, m.missing(m.shownJob(), "seen"), "Esc goes back to the jobs")
 		m.jobs.view.shape = gridShape{}
 		return
 	}
@@ -117,6 +118,14 @@ func (m *Model) drawNoGPU(a area, j *fleet.Job) {
 		words = "it has ended, and holds no GPU"
 	}
 	a.cut(tableIndent, 1, a.w-tableIndent, words, fg(colDim))
+}
+
+// shownJob is what the job on screen is called.
+func (m *Model) shownJob() string {
+	if m.jobs.gone != "" {
+		return "job " + jobID(m.jobs.gone)
+	}
+	return "this job"
 }
 
 // jobWide is the width from which sections stand side by side.
@@ -186,7 +195,7 @@ func (m *Model) jobSection(j *fleet.Job, id section) string {
 	case secJobLog:
 		return m.logTitle(j)
 	case secJobCharts:
-		return m.job.charts.title(j)
+		return m.job.charts.title(j, m.spanWords())
 	case secJobRAS:
 		return m.rasTitle(j)
 	}

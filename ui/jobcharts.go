@@ -22,6 +22,7 @@ type jobCharts struct {
 type jobAsk struct {
 	job    string
 	metric fleet.SeriesID
+	until  time.Time // the moment on screen; zero: now
 }
 
 // jobHistoryMsg is the past of a job.
@@ -42,8 +43,8 @@ const chartsLeast = 9
 
 func (c *jobCharts) take(msg jobHistoryMsg) { c.asking, c.history = false, msg }
 
-func (c *jobCharts) title(j *fleet.Job) string {
-	words := "last 15 min, mean of "
+func (c *jobCharts) title(j *fleet.Job, span string) string {
+	words := span + ", mean of "
 	if n := c.history.of; n > 0 && n < len(j.GPUs) && c.history.ask.job == j.Key {
 		return words + strconv.Itoa(n) + " of " + count(len(j.GPUs), "GPU")
 	}
@@ -53,19 +54,19 @@ func (c *jobCharts) title(j *fleet.Job) string {
 // jobHistoryCmd asks for the curves of the job on screen, when they are due and none are on their way.
 func (m *Model) jobHistoryCmd() tea.Cmd {
 	c := &m.job.charts
-	if m.snap == nil || m.screen != screenJob || m.opt.Source == nil || c.asking {
+	if m.snap == nil || m.screen != screenJob || m.opt.Source == nil && !m.travels() || c.asking {
 		return nil
 	}
 	j := m.jobs.selectedJob()
 	if j == nil || len(j.GPUs) == 0 {
 		return nil
 	}
-	ask := jobAsk{j.Key, m.metric.def().series}
+	ask := jobAsk{j.Key, m.metric.def().series, m.chartsUntil(jobHistoryEvery)}
 	if ask == c.asked && m.snap.At.Sub(c.askedAt) < jobHistoryEvery {
 		return nil
 	}
 	c.asked, c.askedAt, c.asking = ask, m.snap.At, true
-	source := m.opt.Source
+	history := m.historyUntil(ask.until)
 	n := min(len(j.GPUs), chartGPUs)
 	gpus := make([]gpuKey, n)
 	for i := range gpus {
@@ -76,7 +77,7 @@ func (m *Model) jobHistoryCmd() tea.Cmd {
 		msg := jobHistoryMsg{ask: ask, of: n, curves: map[fleet.SeriesID][]float64{}}
 		for _, id := range []fleet.SeriesID{ask.metric, fleet.SeriesNet, fleet.SeriesMem} {
 			if _, ok := msg.curves[id]; !ok && id < noSeries {
-				msg.curves[id] = meanCurve(source, gpus, id)
+				msg.curves[id] = meanCurve(history, gpus, id)
 			}
 		}
 		return msg
@@ -84,10 +85,10 @@ func (m *Model) jobHistoryCmd() tea.Cmd {
 }
 
 // meanCurve is the mean of the GPUs' curves, at each point of those that are known there.
-func meanCurve(source Source, gpus []gpuKey, id fleet.SeriesID) []float64 {
+func meanCurve(history func(fleet.Query) []float64, gpus []gpuKey, id fleet.SeriesID) []float64 {
 	total, known := make([]float64, historyPoints), make([]int, historyPoints)
 	for _, g := range gpus {
-		for i, v := range source.History(fleet.Query{Node: g.node, GPU: g.gpu, Series: id, Span: historySpan, Points: historyPoints}) {
+		for i, v := range history(fleet.Query{Node: g.node, GPU: g.gpu, Series: id, Span: historySpan, Points: historyPoints}) {
 			if v == v && i < len(total) {
 				total[i] += v
 				known[i]++
@@ -131,7 +132,7 @@ func (m *Model) drawJobCharts(a area, j *fleet.Job) {
 			return
 		}
 		const axis = 10
-		box.cut(tableIndent, 0, box.w-tableIndent, ch.title+", "+lastKnown(c.history.curves[ch.id], ch.words), fg(colDim))
+		box.cut(tableIndent, 0, box.w-tableIndent, ch.title+", "+lastKnown(c.history.curves[ch.id], m.nowWord(), ch.words), fg(colDim))
 		box.right(0, 1, axis-1, ch.words(ch.to), fg(colDim))
 		if box.h > 2 {
 			box.right(0, box.h-1, axis-1, ch.words(ch.from), fg(colDim))
@@ -152,10 +153,10 @@ func highest(curve []float64, least float64) float64 {
 }
 
 // lastKnown is the newest value of a curve in words.
-func lastKnown(curve []float64, words func(float64) string) string {
+func lastKnown(curve []float64, now string, words func(float64) string) string {
 	for i := len(curve) - 1; i >= 0; i-- {
 		if curve[i] == curve[i] {
-			return "now " + words(curve[i])
+			return now + " " + words(curve[i])
 		}
 	}
 	return "not known"

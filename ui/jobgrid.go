@@ -71,7 +71,7 @@ func (m *Model) syncGrid() {
 	if j != nil {
 		key = j.Key
 	}
-	if key != s.shown {
+	if key != s.shown && s.gone == "" {
 		s.shown, s.view.moved, s.view.top = key, false, 0
 	}
 	var l *layout.Layout

@@ -149,7 +149,7 @@ func noLog(j *fleet.Job) (what, next string) {
 	case logPath(j) != "" && !j.Ended.IsZero() && len(j.Nodes) == 0:
 		return "not read: none of its nodes is watched", ""
 	case logPath(j) != "":
-		return "being read", ""
+		return logBeingRead, ""
 	case j.Scheduler == "kubernetes":
 		return "not known: Kubernetes keeps the output of containers itself", "kubectl logs, for the job's pods"
 	case j.Asked == fleet.AskedKnown:
@@ -157,6 +157,17 @@ func noLog(j *fleet.Job) (what, next string) {
 	}
 	return "not known: no scheduler tells where its output goes", ""
 }
+
+// noLog is noLog of a job at the moment on screen.
+func (m *Model) noLog(j *fleet.Job) (what, next string) {
+	if what, next = noLog(j); what == logBeingRead && m.away() {
+		return "not known of that moment", "a job's log is read only while somebody looks at the job"
+	}
+	return what, next
+}
+
+// logBeingRead is said of a log that was asked for.
+const logBeingRead = "being read"
 
 // logNumbers is the line of numbers that patterns find in a job's log; nil where there are none.
 func (m *Model) logNumbers(j *fleet.Job) []span {
@@ -179,7 +190,7 @@ func (m *Model) logNumbers(j *fleet.Job) []span {
 
 // drawLogTail draws the last lines of the log among a job's sections.
 func (m *Model) drawLogTail(a area, j *fleet.Job) {
-	if what, next := noLog(j); what != "" {
+	if what, next := m.noLog(j); what != "" {
 		a.cut(tableIndent, 0, a.w-tableIndent, what, fg(colDim))
 		a.cut(tableIndent, 1, a.w-tableIndent, next, fg(colDim))
 		return
@@ -208,7 +219,7 @@ func logStyle(line string) style {
 func (m *Model) drawLog(a area) {
 	j := m.jobs.selectedJob()
 	if j == nil {
-		say(a, "this job is not seen any more", "Esc goes back")
+		say(a, m.missing(m.shownJob(), "seen"), "Esc goes back")
 		return
 	}
 	y := 0
@@ -238,7 +249,7 @@ func (m *Model) drawLog(a area) {
 		}
 	}
 	v, box := &m.job.log, a.sub(0, y, a.w, a.h-y)
-	if what, next := noLog(j); what != "" {
+	if what, next := m.noLog(j); what != "" {
 		v.show(0, box.h)
 		say(box, what, next)
 		return

@@ -93,7 +93,7 @@ func (s *jobsScreen) refresh(snap *fleet.Snapshot, touched time.Time, force bool
 	}
 	s.arrange(sortRows(rows, s.descending()), force || s.mayResort(snap.At, touched), snap.At)
 	for k := range s.layouts {
-		if s.byKey[k] == nil {
+		if s.byKey[k] == nil && !s.stays && s.gone == "" {
 			delete(s.layouts, k)
 		}
 	}

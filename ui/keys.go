@@ -37,6 +37,16 @@ const (
 	actUser
 	actProblems
 	actPause
+	actStepBack
+	actStepOn
+	actTenBack
+	actTenOn
+	actMinuteBack
+	actMinuteOn
+	actPrevMark
+	actNextMark
+	actSlower
+	actFaster
 	actCopy
 	actKernel
 	actRefresh
@@ -200,7 +210,17 @@ func bindings() []binding {
 		{[]string{"v"}, actArrange, "v", "", "layout", "the grid by node, or by pipeline stage and replica", "Show", at(placeGrid)},
 		{[]string{"v"}, actArrange, "v", "", "", "the grid by node, or by pipeline stage and replica", "Show", at(placeJobs, placeRanks, placeJob)},
 		{[]string{":"}, actCommand, ":", "", "", "type a command: layout tp=8 pp=4 dp=16, layout auto", "Show", everywhere},
-		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen; the fleet goes on", "Show", everywhere},
+		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen, while the fleet goes on; again: back to now. A recording is played, or stops", "Show", everywhere},
+		{[]string{"["}, actStepBack, "[", "", "", "a second back in time: every screen shows that moment", "Show", everywhere},
+		{[]string{"]"}, actStepOn, "[ ]", "", "time", "a second forward", "Show", everywhere},
+		{[]string{"("}, actTenBack, "(", "", "", "10 seconds back", "Show", everywhere},
+		{[]string{")"}, actTenOn, ")", "", "", "10 seconds forward", "Show", everywhere},
+		{[]string{","}, actMinuteBack, ",", "", "", "a minute back", "Show", everywhere},
+		{[]string{"."}, actMinuteOn, ".", "", "", "a minute forward", "Show", everywhere},
+		{[]string{"{"}, actPrevMark, "{", "", "", "back in time to the finding before", "Show", everywhere},
+		{[]string{"}"}, actNextMark, "{ }", "", "findings", "to the next finding", "Show", everywhere},
+		{[]string{"-"}, actSlower, "-", "", "", "play a recording slower", "Show", everywhere},
+		{[]string{"+", "="}, actFaster, "- +", "", "speed", "play a recording faster", "Show", everywhere},
 		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is tagged or selected; of a node that is not live, why and what to do; of a GPU its UUID (OSC 52)", "Show", at(placeJobs, placeGrid, placeNodes, placeNode, placeGPU, placeKernel, placeRanks, placeJob, placeLog, placeUsers, placeStacks)},
 		{[]string{"y"}, actCopy, "y", "", "copy", "copy what is shown (OSC 52)", "Show", at(placeRun)},
 		{[]string{"y"}, actCopy, "y", "", "copy", "copy the incident, or the tagged ones, as text for a ticket (OSC 52)", "Show", onFindings},
@@ -232,29 +252,25 @@ func bindings() []binding {
 	}
 }
 
-// laterKeys belong to what this version cannot do yet: pressed, they say so.
-func laterKeys() map[string]string {
-	return map[string]string{
-		"[": "going back in time", "]": "going back in time", "{": "going to findings", "}": "going to findings",
-	}
-}
-
 // hintOrder is how the keys with a hint stand on the bottom line, as far as there is room. "?" has a place of its own.
 func hintOrder() []action {
 	return []action{actDown, actRight, actOpen, actStop, actBack, actAcknowledge, actSnooze, actDeny, actDrain, actQuiet, actNextPane, actKernel, actFilter, actMetric, actArrange, actProblems, actQuit, actPause, actFold, actRefresh,
 		actRun, actStacks, actBlocking, actLog, actPending, actNodes, actTag, actSortRight, actUser, actCopy}
 }
 
+// timeOrder is how the keys of time stand before all others while the past can be shown.
+func timeOrder() []action { return []action{actPause, actStepOn, actNextMark, actFaster} }
+
 // keymap finds what a key does at a place.
 type keymap struct {
 	all   []binding
 	byKey [numPlaces]map[string]*binding
 	hints [numPlaces][]*binding
-	later map[string]string
+	time  [numPlaces][]*binding // those that come first while the past can be shown
 }
 
 func newKeymap() keymap {
-	k := keymap{all: bindings(), later: laterKeys()}
+	k := keymap{all: bindings()}
 	for p := range numPlaces {
 		k.byKey[p] = map[string]*binding{}
 		for i := range k.all {
@@ -266,15 +282,21 @@ func newKeymap() keymap {
 		}
 	}
 	for p := range numPlaces {
-		for _, do := range hintOrder() {
-			for i := range k.all {
-				if b := &k.all[i]; b.do == do && b.hint != "" && b.at.has(p) {
-					k.hints[p] = append(k.hints[p], b)
-				}
+		k.hints[p], k.time[p] = k.hintsOf(hintOrder(), p), k.hintsOf(timeOrder(), p)
+	}
+	return k
+}
+
+// hintsOf are the keys with a hint at a place, in that order.
+func (k *keymap) hintsOf(order []action, p place) (hints []*binding) {
+	for _, do := range order {
+		for i := range k.all {
+			if b := &k.all[i]; b.do == do && b.hint != "" && b.at.has(p) {
+				hints = append(hints, b)
 			}
 		}
 	}
-	return k
+	return hints
 }
 
 // shown is how the key is written on this terminal.

@@ -5,8 +5,19 @@ type frameLines struct {
 	tabs     bool // line 1
 	body     int  // the first line of the body
 	bodyRows int
-	info     int // lines about what is selected, under the body
+	info     int  // lines about what is selected, under the body
+	bar      bool // the time bar, under that
 	keys     bool
+}
+
+// frameLines says which lines of the screen hold what now.
+func (m *Model) frameLines() frameLines {
+	l := layoutFrame(m.height)
+	if m.hasBar() && l.bodyRows > 3 {
+		l.bar = true
+		l.bodyRows--
+	}
+	return l
 }
 
 func layoutFrame(h int) frameLines {

@@ -13,6 +13,9 @@ type list struct {
 	cursor  string   // "": the first row, whichever it is
 	top     int      // the first row on screen
 	tagged  map[string]bool
+	stays   bool   // a cursor whose row is gone waits for it: it may be there at another moment
+	gone    string // the row that it waits for; "" none
+	pinned  bool   // the cursor was put on its row by stay, not by hand
 	rangeAt string // where a range began; "" none is being made
 	sort    string // id of the column
 	reverse bool
@@ -27,7 +30,7 @@ const (
 
 // mayResort says whether rows may be put in order again at a time, the keyboard having last been touched at another.
 func (l *list) mayResort(at, touched time.Time) bool {
-	return l.sorted.IsZero() || at.Sub(touched) >= resortAfter && at.Sub(l.sorted) >= resortEvery
+	return l.sorted.IsZero() || at.Sub(touched) >= resortAfter && at.Sub(l.sorted).Abs() >= resortEvery
 }
 
 // arrange takes over the rows there are now. When resort is false, known rows stay where they are and new ones go to the end.
@@ -53,7 +56,14 @@ func (l *list) arrange(fresh []string, resort bool, at time.Time) {
 		}
 		l.keys = kept
 	}
+	if l.gone != "" && slices.Contains(l.keys, l.gone) {
+		l.cursor, l.gone = l.gone, ""
+	}
 	if l.cursor != "" && !slices.Contains(l.keys, l.cursor) {
+		if l.stays {
+			l.gone, l.cursor = l.cursor, ""
+			return
+		}
 		l.cursor = ""
 		if l.top < len(l.keys) && l.top > 0 {
 			l.cursor = l.keys[l.top]
@@ -61,9 +71,28 @@ func (l *list) arrange(fresh []string, resort bool, at time.Time) {
 	}
 }
 
-// index is where the cursor is; -1 when there are no rows.
+// stay has the cursor stay on its row while rows of another moment are taken over. A jump lets a cursor that nobody moved be on the first row again.
+func (l *list) stay(jump bool) {
+	l.stays = true
+	switch {
+	case jump && l.pinned:
+		l.cursor, l.gone, l.pinned = "", "", false
+	case !jump && l.cursor == "" && l.gone == "":
+		l.cursor = l.selected()
+		l.pinned = l.cursor != ""
+	}
+}
+
+// pin puts the cursor on the row that it is at, for as long as that is there: somebody opened it.
+func (l *list) pin() {
+	if l.pinned = false; l.cursor == "" && l.gone == "" {
+		l.cursor = l.selected()
+	}
+}
+
+// index is where the cursor is; -1 when there are no rows, or its row is not there at this moment.
 func (l *list) index() int {
-	if len(l.keys) == 0 {
+	if len(l.keys) == 0 || l.gone != "" {
 		return -1
 	}
 	if l.cursor == "" {
@@ -87,7 +116,7 @@ func (l *list) moveTo(i int) {
 	if len(l.keys) == 0 {
 		return
 	}
-	l.cursor = l.keys[max(0, min(i, len(l.keys)-1))]
+	l.cursor, l.gone, l.pinned = l.keys[max(0, min(i, len(l.keys)-1))], "", false
 	if l.rangeAt == "" {
 		return
 	}
@@ -130,6 +159,9 @@ func (l *list) tags() []string {
 // scroll brings the cursor into a window of h rows and gives its first row.
 func (l *list) scroll(h int) int {
 	i := l.index()
+	if i < 0 {
+		i = l.top
+	}
 	l.top = scrollTo(l.top, i, h, len(l.keys))
 	return l.top
 }

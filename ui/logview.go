@@ -91,7 +91,7 @@ func (v *logView) step(do action) {
 func (m *Model) drawKernel(a area) {
 	n := m.index.node(m.node.name)
 	if n == nil {
-		say(a, m.node.name+" is not watched any more", "Esc goes back")
+		say(a, m.missing(m.node.name, "watched"), "Esc goes back")
 		return
 	}
 	if a.h > 1 {

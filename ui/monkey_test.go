@@ -16,7 +16,7 @@ import (
 // q and Ctrl-C quit.
 func TestMonkey(t *testing.T) {
 	keys := []string{"up", "down", "left", "right", "pgup", "pgdown", "home", "end", "enter", "esc", "tab", "shift+tab", "space", "backspace", "ctrl+r", "f1",
-		"1", "2", "3", "4", "5", "!", "S", "B", "n", "N", "K", "C", "R", "s", "*", "ctrl+x", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":", "F", "e", "z", "Q", "3", "A", "X"}
+		"1", "2", "3", "4", "5", "!", "S", "B", "n", "N", "K", "C", "R", "s", "*", "ctrl+x", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":", "F", "e", "z", "Q", "3", "A", "X", "[", "]", "(", ")", ",", ".", "{", "}", "+", "-"}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))

@@ -7,6 +7,9 @@ func (m *Model) click(e tea.Mouse) tea.Cmd {
 	if !m.opt.Mouse || e.Button != tea.MouseLeft || m.prompt.open {
 		return nil
 	}
+	if m.barClick(e.X, e.Y) {
+		return nil
+	}
 	for i := len(m.hits) - 1; i >= 0; i-- {
 		h := &m.hits[i]
 		if e.X >= h.x0 && e.X < h.x1 && e.Y >= h.y0 && e.Y < h.y1 {

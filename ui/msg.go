@@ -28,6 +28,7 @@ type historyAsk struct {
 	gpus   int
 	gpu    int // the only one that is wanted, with all there is of it; -1: all, with the metric
 	metric fleet.SeriesID
+	until  time.Time // the moment on screen; zero: now
 }
 
 // What is asked of the past: 3 s a point.
@@ -38,25 +39,25 @@ const (
 
 // historyCmd asks for the curves on screen, when they are due and none are on their way.
 func (m *Model) historyCmd() tea.Cmd {
-	if m.snap == nil || m.screen != screenNode && m.screen != screenGPU || m.opt.Source == nil {
+	if m.snap == nil || m.screen != screenNode && m.screen != screenGPU || m.opt.Source == nil && !m.travels() {
 		return nil
 	}
 	n := m.index.node(m.node.name)
 	if n == nil {
 		return nil
 	}
-	ask := historyAsk{n.Name, len(n.GPUs), -1, m.metric.def().series}
+	ask := historyAsk{n.Name, len(n.GPUs), -1, m.metric.def().series, m.chartsUntil(time.Second)}
 	if m.screen == screenGPU {
 		ask.gpu = m.node.selected
 	}
 	if !m.node.historyDue(ask, m.snap.At) {
 		return nil
 	}
-	source, at := m.opt.Source, m.snap.At
+	history, at := m.historyUntil(ask.until), m.snap.At
 	return func() tea.Msg {
 		msg := historyMsg{ask, at, make(map[seriesKey][]float64, ask.gpus+int(fleet.NumHostSeries))}
 		get := func(gpu int, id fleet.SeriesID) {
-			msg.series[seriesKey{gpu, id}] = source.History(fleet.Query{Node: ask.node, GPU: gpu, Series: id, Span: historySpan, Points: historyPoints})
+			msg.series[seriesKey{gpu, id}] = history(fleet.Query{Node: ask.node, GPU: gpu, Series: id, Span: historySpan, Points: historyPoints})
 		}
 		if ask.gpu >= 0 {
 			for id := range fleet.NumGPUSeries {
@@ -72,6 +73,27 @@ func (m *Model) historyCmd() tea.Cmd {
 		}
 		return msg
 	}
+}
+
+// chartsUntil is the moment that charts end with; zero: now. While a recording runs they are drawn anew once in a while only, by the clock of who looks on.
+func (m *Model) chartsUntil(every time.Duration) time.Time {
+	if !m.travels() {
+		return time.Time{}
+	}
+	at := m.moment()
+	if m.travel.play.on {
+		at = at.Truncate(every * time.Duration(m.speed()))
+	}
+	return at
+}
+
+// historyUntil is where curves are asked for that end with a moment.
+func (m *Model) historyUntil(at time.Time) func(fleet.Query) []float64 {
+	if at.IsZero() {
+		return m.opt.Source.History
+	}
+	past := m.opt.Past
+	return func(q fleet.Query) []float64 { return past.History(at, q) }
 }
 
 // watchedMsg says that the source was told which nodes are on screen.

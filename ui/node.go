@@ -64,6 +64,8 @@ type nodeScreen struct {
 	page
 	name     string
 	selected int  // index of the GPU
+	stays    bool // a selected GPU that is not there is waited for: it may be there at another moment
+	moved    bool // the selection was moved by hand since it was last drawn
 	plain    bool // as last drawn: no sections, only why the node is not live
 	parts    partsView
 	columns  gpuColumnsSeen
@@ -78,9 +80,9 @@ type nodeScreen struct {
 // show turns to a node; gpu is the index of the GPU to select, -1: the worst.
 func (s *nodeScreen) show(n *fleet.Node, gpu int) {
 	if s.name != n.Name {
-		folded := s.folded
+		folded, stays := s.folded, s.stays
 		*s = nodeScreen{name: n.Name}
-		s.folded = folded
+		s.folded, s.stays = folded, stays
 	}
 	s.top, s.focused, s.reveal = 0, secGPUs, true
 	if gpu >= 0 {
@@ -105,6 +107,9 @@ func (s *nodeScreen) gpu(n *fleet.Node) *fleet.GPU {
 			return &n.GPUs[i]
 		}
 	}
+	if s.stays {
+		return nil
+	}
 	return &n.GPUs[0]
 }
 
@@ -125,11 +130,11 @@ func (s *nodeScreen) step(do action) {
 		switch do {
 		case actUp:
 			s.selected--
-			s.reveal = true
+			s.reveal, s.moved = true, true
 			return
 		case actDown:
 			s.selected++
-			s.reveal = true
+			s.reveal, s.moved = true, true
 			return
 		case actFirst:
 			s.selected = 0
@@ -168,10 +173,11 @@ func (m *Model) drawNode(a area) {
 	s := &m.node
 	n := m.index.node(s.name)
 	if n == nil {
-		say(a, s.name+" is not watched any more", "Esc goes back")
+		say(a, m.missing(s.name, "watched"), "Esc goes back")
 		return
 	}
-	if len(n.GPUs) > 0 {
+	if len(n.GPUs) > 0 && (!s.stays || s.moved) {
+		s.moved = false
 		first, last := n.GPUs[0].Index, n.GPUs[len(n.GPUs)-1].Index
 		s.selected = max(first, min(s.selected, last))
 	}

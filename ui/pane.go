@@ -32,7 +32,7 @@ func (m *Model) pane(d int) {
 	}
 	const parts = 5
 	at = (at + d + parts) % parts
-	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && (grid == 0 || m.jobs.pending) {
+	if _, grid := splitJobs(m.frameLines().bodyRows, 0); at == 1 && (grid == 0 || m.jobs.pending) {
 		at = (at + d + parts) % parts // there is no room for the grid: Enter shows it alone
 	}
 	m.view([parts]screen{screenJobs, screenJobs, screenNodes, screenFindings, screenUsers}[at])

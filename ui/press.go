@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"fmt"
 	"strconv"
 
 	"foretop/actions"
@@ -16,6 +15,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	if m.latest != nil {
 		m.touched = m.latest.At
 	}
+	m.travel.play.idle = 0
 	key := k.String()
 	if k.Code == 'c' && k.Mod&tea.ModCtrl != 0 { // also where an Escape just before it came in one piece with it
 		return tea.Quit
@@ -38,9 +38,6 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	}
 	if c := m.customOn(key); c != nil {
 		return m.startCustom(*c)
-	}
-	if what, ok := m.keys.later[key]; ok {
-		m.notice = fmt.Sprintf("%s: %s is not in this version yet", key, what)
 	}
 	return nil
 }
@@ -100,6 +97,12 @@ func (m *Model) act(do action) tea.Cmd {
 		m.metric = m.metric.step(-1)
 	case actPause:
 		m.pause()
+	case actStepBack, actStepOn, actTenBack, actTenOn, actMinuteBack, actMinuteOn, actPrevMark, actNextMark:
+		m.travelKey(do)
+	case actSlower:
+		m.faster(-1)
+	case actFaster:
+		m.faster(1)
 	case actCopy:
 		return m.copy()
 	case actKernel:
@@ -227,6 +230,7 @@ func (m *Model) goBack() {
 	case len(m.back) > 0:
 		m.screen = m.back[len(m.back)-1]
 		m.back = m.back[:len(m.back)-1]
+		m.refreshJob(false) // the moment may be another by now
 	case m.jobs.inGrid:
 		m.jobs.inGrid = false
 	case l != nil:
@@ -319,7 +323,7 @@ func (m *Model) fold() {
 func (m *Model) openNode(s screen, name string, gpu int) {
 	n := m.index.node(name)
 	if n == nil {
-		m.notice = name + " is not watched any more"
+		m.notice = m.missing(name, "watched")
 		return
 	}
 	m.node.show(n, gpu)
@@ -357,13 +361,6 @@ func (m *Model) kernel() {
 	}
 }
 
-// pause freezes what is shown; the fleet goes on behind it.
-func (m *Model) pause() {
-	if m.paused = !m.paused; !m.paused && m.latest != nil {
-		m.show(m.latest)
-	}
-}
-
 // refresh puts rows in order and asks for what is not live to be dialled: the nodes at hand, or all.
 func (m *Model) refresh() tea.Cmd {
 	if m.snap == nil {
@@ -372,6 +369,13 @@ func (m *Model) refresh() tea.Cmd {
 	m.jobs.refresh(m.snap, m.touched, true)
 	m.nodes.refresh(m.snap, m.touched, true)
 	m.findings.refresh(m.snap, m.touched, true)
+	if m.paused {
+		m.notice = "rows sorted afresh; nothing is dialled while the screen is paused"
+		if m.opt.Replay {
+			m.notice = "rows sorted afresh; there is nothing to dial in a recording"
+		}
+		return nil
+	}
 	switch m.screen {
 	case screenNode, screenGPU, screenKernel:
 		m.notice = "dialling " + m.node.name

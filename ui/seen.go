@@ -33,7 +33,7 @@ func (m *Model) seenCmd() tea.Cmd {
 
 // nodesOnScreen are the nodes that somebody looks at; nil where it does not matter.
 func (m *Model) nodesOnScreen() []string {
-	if m.snap == nil || m.snap.Totals.ByState[fleet.Live] == len(m.snap.Nodes) {
+	if m.snap == nil || m.away() || m.snap.Totals.ByState[fleet.Live] == len(m.snap.Nodes) {
 		return nil
 	}
 	switch {

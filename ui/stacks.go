@@ -210,7 +210,7 @@ func (m *Model) drawStacks(a area) {
 	if s.intent.Blocking {
 		how = ", each stopped while it was read"
 	}
-	a.cut(1, 0, a.w-2, "stacks of "+s.intent.Title+", "+formatAge(m.snap.At.Sub(s.at))+" ago: "+what+how, fg(colStrong).with(bold))
+	a.cut(1, 0, a.w-2, "stacks of "+s.intent.Title+", "+formatAge(m.latest.At.Sub(s.at))+" ago: "+what+how, fg(colStrong).with(bold))
 	switch {
 	case s.pending:
 		how = "no process is stopped for it"

@@ -21,7 +21,7 @@ func (m *Model) drawTitle(a area) {
 	back := fg(colTitle).on(colTitleBG)
 	a.fill(0, 0, a.w, back)
 	states, gpus, jobs, problems := m.titleStates(), m.titleGPUs(), m.titleJobs(), m.titleProblems()
-	name := phrase{{{"foretop", style{attr: bold}}, {"  " + m.opt.Name, style{}}}, {{"foretop", style{attr: bold}}}, nil}
+	name := m.titleName()
 	left := []phrase{name, states, gpus, jobs, problems}
 	right := []phrase{m.titleClock(), m.titleLive()}
 	all := append(left[:len(left):len(left)], right...)
@@ -29,7 +29,7 @@ func (m *Model) drawTitle(a area) {
 	for i := range at {
 		at[i] = min(at[i], len(all[i])-1)
 	}
-	for _, i := range titleSteps() { // more states and longer numbers than were reckoned with
+	for _, i := range m.titleSteps() { // more states and longer numbers than were reckoned with
 		if titleWidth(a, all, at) <= a.w {
 			break
 		}
@@ -59,8 +59,42 @@ func (m *Model) drawTitle(a area) {
 	})
 }
 
+// titleName is what is watched; of a recording that it is one, and the file's name.
+func (m *Model) titleName() phrase {
+	own := span{"foretop", style{attr: bold}}
+	if m.opt.Replay {
+		replay := span{"REPLAY", fg(colWarn).with(bold)}
+		file := span{" " + tail(m.opt.Name, replayName), style{}}
+		return phrase{{own, {"  ", style{}}, replay, file}, {replay, file}, {replay}}
+	}
+	return phrase{{own, {"  " + m.opt.Name, style{}}}, {own}, nil}
+}
+
+// replayName is how much of a recording's name is shown: its end.
+const replayName = 32
+
+// titlePlay says whether a recording runs, and how fast.
+func (m *Model) titlePlay() phrase {
+	st := fg(colWarn).with(bold)
+	p, k := &m.travel.play, &m.travel.kept
+	speed := " " + strconv.Itoa(m.speed()) + "×"
+	switch {
+	case p.on:
+		return phrase{{{"▶ playing" + speed, st}}, {{"▶" + speed, st}}, {{"▶", st}}}
+	case k.ok && !m.moment().Before(k.to):
+		return phrase{{{"‖ end (Z)", st}}, {{"‖ end", st}}, {{"‖", st}}}
+	}
+	return phrase{{{"‖ stopped (Z)", st}}, {{"‖ stopped", st}}, {{"‖", st}}}
+}
+
 // titleSteps says which phrase of the title gives way next as room lacks: 0 name, 1 states, 2 GPUs, 3 jobs, 4 problems, 5 clock, 6 live.
-func titleSteps() []int { return []int{0, 4, 2, 0, 3, 2, 5, 1, 4, 6, 1, 6, 6, 1} }
+// Of a recording its name stays, and the clock goes: the time bar has it.
+func (m *Model) titleSteps() []int {
+	if m.opt.Replay {
+		return []int{0, 5, 2, 3, 4, 2, 1, 4, 6, 1, 6, 0, 6, 1}
+	}
+	return []int{0, 4, 2, 0, 3, 2, 5, 1, 4, 6, 1, 6, 6, 1}
+}
 
 // titleChoice says how far each phrase gives way in w cells. It reckons with what the phrases may grow to in a fleet of this size, not with what they
 // just say: words that come and go each second are not read.
@@ -85,7 +119,12 @@ func (m *Model) titleChoice(w int) []int {
 		}
 		return n
 	}
-	steps := titleSteps()
+	if m.opt.Replay {
+		name := min(replayName, textWidth(m.opt.Name, m.opt.ASCII))
+		room[0] = []int{len("foretop  REPLAY ") + name, len("REPLAY ") + name, len("REPLAY")}
+		room[6] = []int{len("x playing 300x"), len("x 300x"), len("x")}
+	}
+	steps := m.titleSteps()
 	for _, i := range steps {
 		if width() <= w {
 			break
@@ -303,17 +342,20 @@ func (m *Model) titleProblems() phrase {
 }
 
 func (m *Model) titleClock() phrase {
-	return phrase{{{m.snap.At.In(m.opt.Location).Format("15:04:05"), style{}}}, nil}
+	return phrase{{{m.moment().In(m.opt.Location).Format("15:04:05"), style{}}}, nil}
 }
 
 // titleLive says whether the screen follows the fleet.
 func (m *Model) titleLive() phrase {
+	if m.opt.Replay {
+		return m.titlePlay()
+	}
 	if !m.paused {
 		return phrase{{{"▶ live", style{}}}, {{"▶", style{}}}, nil}
 	}
 	behind := ""
 	if m.latest != nil {
-		behind = " " + formatShort(m.latest.At.Sub(m.snap.At)) + " behind"
+		behind = " " + formatShort(m.latest.At.Sub(m.moment())) + " behind"
 	}
 	st := fg(colWarn).with(bold)
 	return phrase{{{"‖ paused" + behind + " (Z)", st}}, {{"‖ paused", st}}, {{"‖", st}}}

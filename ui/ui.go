@@ -30,11 +30,16 @@ type Model struct {
 	sizes         int           // how many sizes the terminal has told
 	settling      time.Duration // see resettle
 
+	// What commands take from the clock; tests have others.
+	now   func() time.Time
+	ticks func(time.Duration, func(time.Time) tea.Msg) tea.Cmd
+
 	latest  *fleet.Snapshot // as it came
 	snap    *fleet.Snapshot // as it is shown: the latest, unless paused
 	index   nodeIndex
 	tally   tally
 	paused  bool
+	travel  travel
 	touched time.Time // the snapshot's time when a key was last pressed
 
 	screen   screen
@@ -66,8 +71,10 @@ type Model struct {
 	frame  tea.View
 	dirty  bool // frame is out of date
 	hits   []hit
-	// gridBox is where the grid was last drawn.
-	gridBox area
+	// gridBox is where the grid was last drawn, barBox the cells of the time bar.
+	gridBox  area
+	barBox   area
+	barCells int
 }
 
 // screen is what the body shows.
@@ -96,7 +103,8 @@ func New(opt Options) *Model {
 	if opt.Location == nil {
 		opt.Location = time.Local
 	}
-	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true, settling: settling}
+	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true, settling: settling, now: time.Now, ticks: tea.Tick,
+		paused: opt.Replay && opt.Past != nil}
 	m.jobs.fields, m.nodes.fields, m.findings.fields = jobFields(), nodeFields(), incidentFields()
 	m.jobs.sort, m.nodes.sort, m.users.sort, m.job.ranks.sort = "state", "state", "gpus", "unlike"
 	m.setTheme()
@@ -124,6 +132,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case SnapshotMsg:
 		m.take(msg.Snapshot)
 		cmd = m.syncAsk()
+	case keptMsg:
+		m.takeKept(msg.kept)
+	case momentMsg:
+		m.takeMoment(msg)
+	case beatMsg:
+		m.beat(time.Time(msg))
 	case historyMsg:
 		m.node.takeHistory(msg)
 	case watchedMsg:
@@ -173,7 +187,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		m.dirty = false
 	}
-	return m, tea.Batch(cmd, m.watchCmd(), m.seenCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd(), m.lookCmd())
+	return m, tea.Batch(cmd, m.watchCmd(), m.seenCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd(), m.lookCmd(), m.pastCmd())
 }
 
 // View draws what changed since it was last called, if anything did.
@@ -202,6 +216,10 @@ func (m *Model) setTheme() {
 
 // take takes over a snapshot; one that is older than what is known is left alone.
 func (m *Model) take(s *fleet.Snapshot) {
+	if m.opt.Replay && m.opt.Past != nil { // all pictures come by their moments, but the first may come sooner
+		m.firstMoment(s)
+		return
+	}
 	if s == nil || m.latest != nil && s.Sequence < m.latest.Sequence {
 		return
 	}
