@@ -17,6 +17,7 @@ type document struct {
 	Pending       []waitDoc     `json:"pending_jobs"`
 	Users         []userDoc     `json:"users"`
 	Schedulers    []schedDoc    `json:"schedulers"`
+	Incidents     []incidentDoc `json:"incidents"`
 }
 
 type totalsDoc struct {
@@ -49,6 +50,7 @@ func documentOf(s *fleet.Snapshot) *document {
 		d.Jobs[i] = jobOf(j)
 	}
 	d.Pending, d.Users, d.Schedulers = pendingOf(s.Pending), usersOf(s.Users), listOf(s.Schedulers, schedOf)
+	d.Incidents = listOf(s.Incidents, func(i *fleet.Incident) incidentDoc { return incidentOf(i, s.At) })
 	return d
 }
 

@@ -127,8 +127,23 @@ func snapshot() *fleet.Snapshot {
 	s := &fleet.Snapshot{Sequence: 9, At: noon, Nodes: []*fleet.Node{live, lost, never, cpu}, Jobs: []*fleet.Job{&job, &plain}}
 	s.Totals = fleet.Totals{Nodes: 4, GPUs: 2, GPUsHeld: 1, Jobs: 2, Critical: 2}
 	schedule(s, &job)
+	s.Incidents = incidents()
 	s.Totals.ByState[fleet.Live], s.Totals.ByState[fleet.Lost], s.Totals.ByState[fleet.NeedsTrust], s.Totals.ByState[fleet.Stale] = 1, 1, 1, 1
 	return s
+}
+
+// incidents are one that goes on, and one that somebody snoozed and that is over.
+func incidents() []fleet.Incident {
+	gone := fleet.Finding{Rule: "hw.xid 79", Subject: fleet.Subject{Node: "gpu001", GPU: 1, UUID: "GPU-1", Port: -1}, Severity: fleet.Critical, Text: "Xid 79: fell off the bus", Cause: fleet.Hardware,
+		Since: noon.Add(-time.Minute), Evidence: []string{"NVRM: Xid (PCI:0000:1c:00): 79"}, Remedy: "drain it", Past: []time.Time{noon.Add(-50 * time.Hour)}}
+	hung := fleet.Finding{Rule: "job.hang", Subject: fleet.Subject{Job: "slurm/8123", ID: "8123", GPU: -1, Port: -1}, Severity: fleet.Warning, Text: "no progress 41 s", Since: noon.Add(-19 * time.Second)}
+	lost := fleet.Finding{Rule: "node.lost", Subject: fleet.Subject{Many: "leaf leaf03", GPU: -1, Port: -1}, Severity: fleet.Critical, Text: "16 of 16 nodes lost within 4 s", Cause: fleet.Environment,
+		Since: noon.Add(-time.Hour), Until: noon.Add(-50 * time.Minute)}
+	return []fleet.Incident{
+		{ID: gone.Key(), Title: "gpu001 GPU1 fell off the bus → job 8123 no progress 41 s later", Severity: fleet.Critical, Since: gone.Since, Members: []fleet.Finding{gone, hung}, Nodes: []string{"gpu001"}, Jobs: []string{"slurm/8123"}, New: true},
+		{ID: lost.Key(), Title: "leaf leaf03: 16 of 16 nodes lost within 4 s", Severity: fleet.Critical, Since: lost.Since, Until: lost.Until, Members: []fleet.Finding{lost}, Cut: 3, Fold: "leaf leaf03", Of: 16, Nodes: []string{"gpu002"},
+			KnownBad: true, Mark: fleet.Mark{Kind: fleet.Snoozed, By: "ann", At: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}},
+	}
 }
 
 // schedule adds what a scheduler says.

@@ -48,14 +48,15 @@ type Fleet struct {
 	order      []*node // nodes by name; rebuilt by publications when they changed
 	generation uint64  // of the set of nodes
 
-	publish  sync.Mutex // one publication at a time
-	sequence uint64
-	schedule scheduleBook
-	jobs     jobBook
-	users    userBook
-	logs     logBook
-	current  atomic.Pointer[Snapshot]
-	empty    atomic.Pointer[string] // why there is no node
+	publish   sync.Mutex // one publication at a time
+	sequence  uint64
+	incidents []Incident // of the last publication
+	schedule  scheduleBook
+	jobs      jobBook
+	users     userBook
+	logs      logBook
+	current   atomic.Pointer[Snapshot]
+	empty     atomic.Pointer[string] // why there is no node
 	// questions are those that are open beside host keys.
 	questions atomic.Pointer[[]Question]
 }

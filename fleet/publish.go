@@ -28,6 +28,10 @@ func (f *Fleet) Publish() *Snapshot {
 	s.Pending, s.Schedulers = f.schedule.pending, f.schedule.summary
 	s.Users = f.users.views(s, now)
 	s.Questions = f.questionsOf(s.Nodes)
+	if f.opt.Rules.Incidents != nil {
+		f.incidents = f.opt.Rules.Incidents(s, f.incidents)
+		s.Incidents = f.incidents
+	}
 	s.Totals = count(s)
 	if why := f.empty.Load(); why != nil && len(live) == 0 {
 		s.Empty = *why

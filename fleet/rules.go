@@ -11,6 +11,8 @@ type Rules struct {
 	Node func(n *Node, at time.Time, m Memory) []Problem
 	// Job says how a job does, and puts all that it finds into j.Findings. j's ranks, devices and means are filled in; nodes are found by name.
 	Job func(j *Job, nodes func(name string) *Node, at time.Time, m Memory) Verdict
+	// Incidents folds what was found in a snapshot into incidents. before are those of the snapshot before it, which nobody may change.
+	Incidents func(s *Snapshot, before []Incident) []Incident
 }
 
 // KernelClass is what a kernel line says.

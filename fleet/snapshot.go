@@ -50,7 +50,9 @@ type Snapshot struct {
 	Nodes    []*Node // ordered by name, numbers in names compared as numbers
 	Jobs     []*Job  // worst first, then most GPUs, then name; ended ones last
 	Pending  []*Job  // that wait for a scheduler to start them: the next first. The list is shared by snapshots
-	Users    []*User // most GPUs held first
+	// Incidents are what was found, folded: those that ask for somebody first, then worst first.
+	Incidents []Incident
+	Users     []*User // most GPUs held first
 	// Schedulers are those that are asked.
 	Schedulers []Scheduler
 	Questions  []Question // that wait for a person, in the order in which they are to be answered
