@@ -91,13 +91,8 @@ func (f *findingsFlags) print(w io.Writer, snap *fleet.Snapshot, format string, 
 
 // alarmed is the failure of a snapshot in which something is critical that nobody knows of; it outranks that a node is not live.
 func (f *findingsFlags) alarmed(snap *fleet.Snapshot, other error) error {
-	if !f.on {
-		return other
-	}
-	for _, found := range snap.Stated(fleet.Critical) {
-		if found.Alarms() {
-			return &failure{code: codeCritical}
-		}
+	if f.on && snap.Alarms() {
+		return &failure{code: codeCritical}
 	}
 	return other
 }

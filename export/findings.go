@@ -21,14 +21,15 @@ type FindingsOptions struct {
 const longRules = time.Minute
 
 type findingsDoc struct {
-	SchemaVersion int         `json:"schema_version"`
-	Time          stamp       `json:"time"`
-	Watched       number      `json:"watched_seconds"`
-	Nodes         int         `json:"nodes"`
-	Live          int         `json:"nodes_live"`
-	NotChecked    []string    `json:"not_checked"`
-	Counts        countsDoc   `json:"counts"`
-	Findings      []statedDoc `json:"findings"`
+	SchemaVersion int           `json:"schema_version"`
+	Time          stamp         `json:"time"`
+	Watched       number        `json:"watched_seconds"`
+	Nodes         int           `json:"nodes"`
+	Live          int           `json:"nodes_live"`
+	NotChecked    []string      `json:"not_checked"`
+	Counts        countsDoc     `json:"counts"`
+	Incidents     []incidentDoc `json:"incidents"`
+	Findings      []statedDoc   `json:"findings"`
 }
 
 type countsDoc struct {
@@ -58,6 +59,9 @@ type statedDoc struct {
 	JobName      word     `json:"job_name"`
 	User         word     `json:"user"`
 	OutOfService bool     `json:"out_of_service"`
+	Incident     word     `json:"incident"`
+	Mark         word     `json:"mark"`
+	MarkedBy     word     `json:"marked_by"`
 }
 
 // FindingsJSON writes what is wrong, and only that, as one indented document; FINDINGS.md lists its fields.
@@ -79,7 +83,12 @@ func statedDocument(s *fleet.Snapshot, opt FindingsOptions) *findingsDoc {
 	list := s.Stated(opt.Least)
 	d := &findingsDoc{
 		SchemaVersion: SchemaVersion, Time: stamp(s.At), Watched: number(opt.Watched.Seconds()), Nodes: s.Totals.Nodes, Live: s.Totals.ByState[fleet.Live],
-		NotChecked: orEmpty(notChecked(s, opt.Watched)), Findings: listOf(list, statedOf),
+		NotChecked: orEmpty(notChecked(s, opt.Watched)), Incidents: []incidentDoc{}, Findings: listOf(list, statedOf),
+	}
+	for i := range s.Incidents {
+		if in := &s.Incidents[i]; in.Severity >= opt.Least {
+			d.Incidents = append(d.Incidents, incidentOf(in, s.At))
+		}
 	}
 	for i := range list {
 		d.Counts.add(&list[i])
@@ -104,11 +113,29 @@ func statedOf(f *fleet.Stated) statedDoc {
 	d := statedDoc{
 		ID: f.ID, Rule: word(f.Rule), Severity: f.Severity.String(), Alarms: f.Alarms(), Subject: f.Subject(), Text: f.Text, Since: stamp(f.Since), Evidence: orEmpty(f.Evidence), Remedy: word(f.Remedy),
 		Node: word(f.Node), GPU: index(f.GPU), GPUUUID: word(f.GPUUUID), Port: word(f.Port), Job: word(f.Job), JobID: word(f.JobID), JobName: word(f.JobName), User: word(f.User), OutOfService: f.KnownBad,
+		Incident: word(f.Incident), Mark: word(f.Mark.Kind.String()), MarkedBy: word(f.Mark.By),
 	}
 	if f.Cause != fleet.CauseUnknown {
 		d.Cause = word(f.Cause.String())
 	}
 	return d
+}
+
+// incidentLine is an incident in one line.
+func incidentLine(i *incidentDoc) string {
+	text := "incident  " + i.Severity + "  " + i.Title
+	if at := time.Time(i.Since); !at.IsZero() {
+		text += "  since " + at.Local().Format("2006-01-02 15:04:05")
+	}
+	switch {
+	case !time.Time(i.Until).IsZero():
+		text += "  over"
+	case i.KnownBad:
+		text += "  out of service"
+	case i.Mark != "":
+		text += "  " + string(i.Mark)
+	}
+	return text + "  [" + i.ID + "]"
 }
 
 // notChecked says what "no finding" does not speak of.
@@ -134,6 +161,9 @@ func notChecked(s *fleet.Snapshot, watched time.Duration) []string {
 func FindingsText(w io.Writer, s *fleet.Snapshot, opt FindingsOptions, width int) error {
 	t := &text{w: bufio.NewWriter(w), width: width}
 	d := statedDocument(s, opt)
+	for i := range d.Incidents {
+		t.line(incidentLine(&d.Incidents[i]))
+	}
 	for i := range d.Findings {
 		f := &d.Findings[i]
 		since := ""
@@ -143,6 +173,12 @@ func FindingsText(w io.Writer, s *fleet.Snapshot, opt FindingsOptions, width int
 		severity := f.Severity
 		if f.OutOfService {
 			severity += ", out of service"
+		}
+		if f.Mark != "" {
+			severity += ", " + string(f.Mark)
+			if f.MarkedBy != "" {
+				severity += " by " + string(f.MarkedBy)
+			}
 		}
 		subject := f.Subject
 		if f.JobName != "" && string(f.JobName) != string(f.JobID) {

@@ -32,6 +32,8 @@ type Stated struct {
 	User    string // of the job
 	// KnownBad: its node is out of service, so that somebody knows of it. It alarms nobody.
 	KnownBad bool
+	Incident string // id of the incident that it is part of; "" none
+	Mark     Mark   // what a person said of that
 }
 
 // Subject is what it is about, in words: "gpu017 GPU3", "job 8123".
@@ -59,8 +61,10 @@ func (s *Stated) Line() string {
 	return s.Node + ": " + s.Text
 }
 
-// Alarms says that it is critical, and that nobody has taken its node out of service yet.
-func (s *Stated) Alarms() bool { return s.Severity >= Critical && !s.KnownBad }
+// Alarms says that it is critical, that its node is not out of service, and that nobody said that it is not so. What was acknowledged or snoozed is as wrong as before.
+func (s *Stated) Alarms() bool {
+	return s.Severity >= Critical && !s.KnownBad && s.Mark.Kind != FalseAlarm
+}
 
 // Stated lists all findings of nodes and jobs that are at least so severe: worst first, those of nodes out of service last, then the oldest.
 func (s *Snapshot) Stated(least Severity) []Stated {
@@ -80,6 +84,7 @@ func (s *Snapshot) Stated(least Severity) []Stated {
 			}
 		}
 	}
+	s.join(out)
 	slices.SortStableFunc(out, func(a, b Stated) int {
 		return cmp.Or(compareBool(a.KnownBad, b.KnownBad), -cmp.Compare(a.Severity, b.Severity), compareSince(a.Since, b.Since), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Text, b.Text))
 	})
@@ -94,6 +99,28 @@ func (s *Snapshot) Stated(least Severity) []Stated {
 		used[out[i].ID] = true
 	}
 	return out
+}
+
+// join says of findings which incident they are part of.
+func (s *Snapshot) join(list []Stated) {
+	type place struct {
+		rule, node, job string
+		gpu             int
+	}
+	in := map[place]*Incident{}
+	for i := range s.Incidents {
+		incident := &s.Incidents[i]
+		for k := range incident.Members {
+			f := &incident.Members[k]
+			in[place{f.Rule, f.Subject.Node, f.Subject.Job, f.Subject.GPU}] = incident
+		}
+	}
+	for i := range list {
+		f := &list[i]
+		if incident := in[place{f.Rule, f.Node, f.Job, f.GPU}]; incident != nil && f.Rule != "" {
+			f.Incident, f.Mark = incident.ID, incident.Mark
+		}
+	}
 }
 
 func (n *Node) stated(p *Problem, known bool) Stated {
@@ -185,4 +212,14 @@ func ParseSeverity(word string) (Severity, error) {
 		}
 	}
 	return Fine, fmt.Errorf("severity %q is not known: write one of %s", word, strings.Join(SeverityWords(), ", "))
+}
+
+// Alarms says that something is critical that is not out of service, and that nobody called a false alarm: a finding, or an incident of nodes that cannot say anything.
+func (s *Snapshot) Alarms() bool {
+	for i := range s.Incidents {
+		if in := &s.Incidents[i]; in.Severity >= Critical && in.Until.IsZero() && !in.KnownBad && in.Mark.Kind != FalseAlarm {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.Stated(Critical), func(f Stated) bool { return f.Alarms() })
 }
