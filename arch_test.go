@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
 	"export/overview":              {"telemetry", "telemetry/facts", "fleet"},
+	"report":                       {"telemetry", "fleet"},
 	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "actions", "config"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
 	"sshpool/payload":              {},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
+	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report"},
 	"":                             {"cli"},
 }
 
@@ -65,6 +66,7 @@ var mustNotReach = map[string][]string{
 	"fleet":                   {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"export":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"export/overview":         {"charm.land/", "golang.org/x/crypto/ssh", "os/exec"},
+	"report":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"ui":                      {"golang.org/x/crypto", "k8s.io/", "net/http"},
 	"sshpool":                 {"charm.land/", "google.golang.org/protobuf", "k8s.io/"},
 	"config":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},

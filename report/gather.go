@@ -35,6 +35,7 @@ type gathered struct {
 	order   []string // names of nodes, as they came
 	last    *fleet.Snapshot
 	found   episodes
+	folded  incidents
 	changed changes
 	kernel  kernelBook
 	devices []device
@@ -87,7 +88,6 @@ func moments(from, to time.Time, marks []time.Time) []time.Time {
 	for at := from; at.Before(to); at = at.Add(step) {
 		out = append(out, at)
 	}
-	out = append(out, to)
 	more := 0
 	for _, m := range marks {
 		if at := m.Add(afterwards); at.After(from) && at.Before(to) && more < maxMoments {
@@ -96,7 +96,8 @@ func moments(from, to time.Time, marks []time.Time) []time.Time {
 		}
 	}
 	slices.SortFunc(out, time.Time.Compare)
-	return slices.CompactFunc(out, func(a, b time.Time) bool { return b.Sub(a) < leastStep/2 && !b.Equal(to) })
+	out = slices.CompactFunc(out, func(b, a time.Time) bool { return b.Sub(a) < leastStep/2 })
+	return append(out, to)
 }
 
 func later(a, b time.Time) time.Time {
@@ -145,11 +146,17 @@ func (g *gathered) take(s *fleet.Snapshot, i int) error {
 		}
 		return g.ofNode(f.Node)
 	})
+	g.folded.take(s, g.concerned)
 	g.changed.take(s, g.ofNode, func(j *fleet.Job) bool { return g.opt.Job == "" || g.jobs[j.Key] })
 	return nil
 }
 
 func (g *gathered) ofNode(name string) bool { return g.nodes[name] != nil }
+
+// concerned says that an incident is of the report's job, or of its nodes.
+func (g *gathered) concerned(in *fleet.Incident) bool {
+	return g.opt.Job == "" || slices.ContainsFunc(in.Jobs, func(key string) bool { return g.jobs[key] }) || slices.ContainsFunc(in.Nodes, g.ofNode)
+}
 
 func (g *gathered) see(n *fleet.Node) {
 	if g.nodes[n.Name] == nil {
@@ -208,6 +215,7 @@ func (g *gathered) story(src Source, first, end time.Time) *story {
 		s.Title = strings.ToUpper(jobName(g.job)[:1]) + jobName(g.job)[1:]
 	}
 	s.Facts = g.facts()
+	s.Incident, s.Cut.Incidents = g.folded.within(g.from, g.to)
 	s.Episodes, s.Cut.Episodes = g.found.within(g.from, g.to)
 	s.Kernel, s.Cut.Kernel = g.kernel.within(g.from, g.to)
 	s.Acts, s.Cut.Acts = g.acts()
@@ -216,6 +224,9 @@ func (g *gathered) story(src Source, first, end time.Time) *story {
 	s.MapsNote = mapsNote(s.Maps, src, first, end, g.from)
 	s.Unseen = g.unseen()
 	s.Summary = g.summary(s.Episodes)
+	if len(s.Incident) > 0 && s.Incident[0].Severity >= fleet.Warning {
+		s.Summary = append([]string{plain(s.Incident[0].Title) + "."}, s.Summary...)
+	}
 	return s
 }
 
@@ -333,7 +344,7 @@ func (g *gathered) fold(names []string) string {
 func (g *gathered) facts() (out []fact) {
 	say := func(name, value string) {
 		if value != "" {
-			out = append(out, fact{name, plain(value)})
+			out = append(out, fact{plain(name), plain(value)})
 		}
 	}
 	clock := func(t time.Time) string {

@@ -34,6 +34,7 @@ type view struct {
 	Title, Span, Zone, Written, By, Of string
 	Summary, Unseen                    []string
 	Facts                              []fact
+	Incidents                          []incidentView
 	Findings                           []findingView
 	Timeline                           []lineView
 	Maps                               []drawing
@@ -65,6 +66,9 @@ func (s *story) view() *view {
 	v := &view{
 		Title: s.Title, Span: s.day(s.From) + " to " + s.day(s.To), Zone: s.From.In(s.where).Format("MST, UTC-07:00"), Written: s.day(s.Written), By: s.By, Of: s.Of,
 		Summary: s.Summary, Unseen: s.Unseen, Facts: s.Facts, MapsNote: s.MapsNote, ActsNote: s.ActsNote, Cut: s.Cut,
+	}
+	for i := range s.Incident {
+		v.Incidents = append(v.Incidents, s.incident(&s.Incident[i]))
 	}
 	for i := range s.Episodes {
 		v.Findings = append(v.Findings, s.finding(&s.Episodes[i]))

@@ -46,6 +46,7 @@ func (m *marked) all(s *story, v *view) {
 	for _, f := range v.Facts {
 		m.line("- ", escape(f.Name), ": ", code(f.Value))
 	}
+	m.incidents(v)
 	m.findings(v)
 	m.line("\n## Timeline\n")
 	for _, l := range v.Timeline {
@@ -85,6 +86,30 @@ func (m *marked) all(s *story, v *view) {
 	}
 	m.none(len(v.Unseen), "All nodes were seen live, and their kernel logs read.")
 	m.line("\nWritten ", escape(v.Written), " by ", escape(v.By), ".")
+}
+
+func (m *marked) incidents(v *view) {
+	if len(v.Incidents) == 0 {
+		return
+	}
+	m.line("\n## Incidents\n")
+	for _, in := range v.Incidents {
+		m.line("- ", in.Sign, " **", in.Severity, "** ", code(in.Title), ", from ", code(in.From), ", ", escape(in.To))
+		for _, words := range []string{in.Fold, in.Mark} {
+			if words != "" {
+				m.line("  - ", code(words))
+			}
+		}
+		for i, f := range in.Members {
+			later := ""
+			if f.Later != "" {
+				later = " (" + f.Later + ")"
+			}
+			m.line("  ", fmt.Sprint(i+1), ". ", code(f.At), " ", code(f.Subject), " ", code(f.Text), later)
+		}
+		m.line("  - ", code(in.ID))
+	}
+	m.left(v.Cut.Incidents, "milder ones")
 }
 
 func (m *marked) findings(v *view) {

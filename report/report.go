@@ -76,6 +76,7 @@ type story struct {
 	Title    string
 	Summary  []string // in sentences
 	Facts    []fact
+	Incident []fleet.Incident
 	Episodes []episode
 	Cut      cut
 	Timeline []event
@@ -92,7 +93,7 @@ type story struct {
 }
 
 // cut counts what was left out for length.
-type cut struct{ Episodes, Timeline, Kernel, Acts, Rows int }
+type cut struct{ Incidents, Episodes, Timeline, Kernel, Acts, Rows int }
 
 type fact struct{ Name, Value string }
 
