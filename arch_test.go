@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
 	"export/overview":              {"telemetry", "telemetry/facts", "fleet"},
+	"hooks":                        {"telemetry", "fleet", "config"},
 	"report":                       {"telemetry", "fleet"},
 	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "actions", "config"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report"},
+	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report", "hooks"},
 	"":                             {"cli"},
 }
 

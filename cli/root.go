@@ -78,7 +78,7 @@ foretop --prometheus http://prometheus:9090`,
 	what.add(root, "watch")
 	what.addPrometheus(root)
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newReport(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

@@ -31,6 +31,7 @@ type Config struct {
 	Layouts     Layouts      `yaml:"layouts"`  // parallel layouts by job name
 	ReadOnly    bool         `yaml:"readonly"` // nothing can be done from here, only seen
 	Actions     Actions      `yaml:"actions"`
+	Hooks       []Hook       `yaml:"hooks"` // whom export and record tell what begins to be wrong
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -116,6 +117,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.Actions.validate(); err != nil {
+		return err
+	}
+	if err := validHooks(c.Hooks); err != nil {
 		return err
 	}
 	return c.Layouts.validate()

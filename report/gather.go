@@ -39,6 +39,7 @@ type gathered struct {
 	changed changes
 	kernel  kernelBook
 	devices []device
+	numbers samples
 	seen    map[deviceKey]int // index in devices
 	failed  int               // snapshots that could not be had
 	why     error
@@ -135,6 +136,7 @@ func (g *gathered) take(s *fleet.Snapshot, i int) error {
 		}
 	}
 	g.hold(s)
+	g.numbers.take(s, g.devices, g.order)
 	for _, name := range g.order {
 		if n := s.Node(name); n != nil {
 			g.kernel.take(n)

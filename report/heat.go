@@ -109,7 +109,7 @@ type row struct {
 
 // maps are the heat maps of all quantities that have numbers, and how many rows were left out.
 func (g *gathered) maps(src Source, from, to time.Time) (maps []heatMap, left int) {
-	if src.History == nil || !to.After(from) {
+	if !to.After(from) {
 		return nil, 0
 	}
 	nodes := slices.Clone(g.order)
@@ -182,14 +182,18 @@ func (g *gathered) worstNodes() []string {
 func (g *gathered) draw(src Source, q quantity, rows []row, from, to time.Time) *heatMap {
 	m := &heatMap{Title: q.title, Unit: q.unit, Low: q.low, Top: q.top, From: from, To: to}
 	columns := int(min(heatColumns, max(1, to.Sub(from)/time.Second)))
+	if !reaches(src, to.Sub(from)) {
+		columns = min(columns, maxSteps)
+	}
 	known := false
 	for _, r := range rows {
 		values := nothing(columns)
-		for _, gpu := range r.gpus {
-			merge(values, src.History(to, fleet.Query{Node: r.node, GPU: gpu, Series: q.series, Span: to.Sub(from), Points: columns}), q.highest)
+		gpus := r.gpus
+		if len(gpus) == 0 {
+			gpus = []int{-1}
 		}
-		if len(r.gpus) == 0 {
-			merge(values, src.History(to, fleet.Query{Node: r.node, GPU: -1, Series: q.series, Span: to.Sub(from), Points: columns}), q.highest)
+		for _, gpu := range gpus {
+			merge(values, g.numbersOf(src, fleet.Query{Node: r.node, GPU: gpu, Series: q.series, Span: to.Sub(from), Points: columns}, from, to), q.highest)
 		}
 		for _, v := range values {
 			if v == v {
@@ -209,6 +213,28 @@ func (g *gathered) draw(src Source, q quantity, rows []row, from, to time.Time) 
 	}
 	m.Notes = m.unlike(g.opt.Location)
 	return m
+}
+
+// reaches says that histories are kept for so long.
+func reaches(src Source, span time.Duration) bool {
+	return src.History != nil && (src.Reach == 0 || span <= src.Reach)
+}
+
+// numbersOf is a quantity over time: its history, or the readings of snapshots where that does not reach so far.
+func (g *gathered) numbersOf(src Source, q fleet.Query, from, to time.Time) []float64 {
+	switch {
+	case reaches(src, q.Span):
+		return src.History(to, q)
+	case q.GPU < 0:
+		if i := slices.Index(g.order, q.Node); i >= 0 {
+			return g.numbers.host(i, q.Series, from, to, q.Points)
+		}
+	default:
+		if i, known := g.seen[deviceKey{q.Node, q.GPU}]; known {
+			return g.numbers.gpu(i, q.Series, from, to, q.Points)
+		}
+	}
+	return nil
 }
 
 func nothing(n int) []float64 {
@@ -343,15 +369,18 @@ func number(v float64) string {
 
 // mapsNote says of what time numbers are told, where that is not all of it.
 func mapsNote(maps []heatMap, src Source, first, end, from time.Time) string {
+	if len(maps) == 0 {
+		return "No numbers were kept."
+	}
 	words := "Numbers are there for " + end.Sub(first).Round(time.Second).String()
 	if src.Kept != "" {
 		words += " (" + plain(src.Kept) + ")"
 	}
-	switch {
-	case src.History == nil || len(maps) == 0:
-		return "No numbers were kept."
-	case first.After(from):
-		return words + ", from when this program looked: `foretop record` keeps them while nobody looks."
+	if !reaches(src, end.Sub(first)) {
+		words += ", a reading every " + (end.Sub(first) / maxSteps).Round(time.Second).String()
+	}
+	if first.After(from) {
+		return words + ", from when this program looked: foretop record keeps them while nobody looks."
 	}
 	return words + "."
 }

@@ -22,6 +22,8 @@ type Source struct {
 	At func(ctx context.Context, at time.Time) (*fleet.Snapshot, error)
 	// History is [fleet.Fleet.History] as it was at a moment; nil: none is kept.
 	History func(at time.Time, q fleet.Query) []float64
+	// Reach is how far back a history goes; of longer times single readings are told in its place. 0: as far as there is anything.
+	Reach time.Duration
 	// Moments are when something began in it, so that what was short is looked at as well.
 	Moments []time.Time
 }
