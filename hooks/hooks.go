@@ -292,9 +292,9 @@ func (h *hook) step(ctx context.Context, notBefore *time.Time) bool {
 		h.mu.Unlock()
 		return false
 	}
-	// A hook that failed a moment ago, or was told enough, gets the rest as a summary.
-	quiet := now.Before(*notBefore)
-	if quiet || !h.rate.has(now) {
+	// A hook that failed a moment ago, or was told enough, gets the rest as a summary, for which the last of what it may be told is kept.
+	room := h.rate.room(now)
+	if now.Before(*notBefore) || room == 0 {
 		for i := range h.queue {
 			h.more.add(&h.queue[i])
 		}
@@ -304,7 +304,7 @@ func (h *hook) step(ctx context.Context, notBefore *time.Time) bool {
 	}
 	var e Event
 	switch {
-	case h.more.Count > 0:
+	case h.more.Count > 0 && (room == 1 || len(h.queue) == 0), room == 1 && len(h.queue) > 1:
 		for i := range h.queue {
 			h.more.add(&h.queue[i])
 		}

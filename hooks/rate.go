@@ -18,19 +18,19 @@ func newBucket(burst, perHour int) bucket {
 	return bucket{burst: float64(burst), left: float64(burst), perSecond: float64(perHour) / 3600}
 }
 
-// has says whether one may go now.
-func (b *bucket) has(now time.Time) bool {
+// room is how many may go now.
+func (b *bucket) room(now time.Time) int {
 	if b.at.IsZero() || now.Before(b.at) {
 		b.at = now
 	}
 	b.left = min(b.burst, b.left+now.Sub(b.at).Seconds()*b.perSecond)
 	b.at = now
-	return b.left >= 1
+	return int(b.left)
 }
 
 // take lets one go.
 func (b *bucket) take(now time.Time) {
-	b.has(now)
+	b.room(now)
 	b.left--
 }
 

@@ -1,9 +1,11 @@
 package hooks
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -77,11 +79,16 @@ func readSecret(file string) ([]byte, error) {
 	return b, err
 }
 
-// hidden is an error's text without secrets: the libraries below put URLs into theirs.
+// hidden is an error's text without secrets: the libraries below put URLs into theirs, and what a server says may hold what it was sent.
 func hidden(err error, secrets ...string) error {
 	var of *url.Error
 	if errors.As(err, &of) {
 		err = of.Err // without the URL
+	}
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	if !errors.As(err, &network) && !errors.As(err, &certificate) {
+		return errors.New("the connection broke, or what answers there does not speak HTTP, or not by TLS")
 	}
 	text := err.Error()
 	for _, s := range secrets {
