@@ -120,31 +120,34 @@ func (b *book) of(hook string) map[string]*entry {
 	return told
 }
 
-// stands notes that something stands now, and says which kind of event it is to the hook; "" none.
-func (b *book) stands(hook string, e *Event, now time.Time, again time.Duration) string {
+// stands notes that something stands now, and gives the event that it is to the hook, where it is one.
+func (b *book) stands(hook string, c *candidate, now time.Time, again time.Duration) (e Event, tell bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	told := b.of(hook)
-	old := told[e.ID]
+	old := told[c.id]
+	kind := ""
 	switch {
 	case old == nil || now.Sub(old.seen) > again:
 		if old == nil && len(told) >= maxBookEntries {
 			b.forget(told)
 		}
-		told[e.ID] = &entry{severity: e.severity, seen: now, stands: true, last: *e}
-		b.dirty = true
-		return Began
-	case e.severity > old.severity:
-		*old = entry{severity: e.severity, seen: now, stands: true, last: *e}
-		b.dirty = true
-		return Worse
+		kind = Began
+	case c.severity > old.severity:
+		kind = Worse
+	default:
+		b.dirty = b.dirty || !old.stands || now.Sub(old.seen) > time.Minute
+		old.seen, old.stands = now, true
+		if old.last.ID == "" { // it was told by a run before this one
+			old.last = c.event()
+		}
+		return Event{}, false
 	}
-	b.dirty = b.dirty || !old.stands || now.Sub(old.seen) > time.Minute
-	old.seen, old.stands = now, true
-	if old.last.ID == "" {
-		old.last = *e
-	}
-	return ""
+	e = c.event()
+	e.Kind = kind
+	told[c.id] = &entry{severity: c.severity, seen: now, stands: true, last: e}
+	b.dirty = true
+	return e, true
 }
 
 // keep notes that something that was told stands on, though it would not be told now.

@@ -54,9 +54,7 @@ type Event struct {
 	Notice   int            `json:"notice"`
 	First    []string       `json:"first"`
 
-	silent   bool // somebody asked for silence about it, or knows of it: it stands, and is not told
 	severity fleet.Severity
-	rules    []string // by which it is chosen: all of an incident's
 	ids      []string // that are known to be told once it was delivered
 }
 
@@ -77,20 +75,34 @@ const (
 	maxMembers  = 20
 )
 
-// eventsOf are all things that stand in a snapshot, worst first.
-func eventsOf(s *fleet.Snapshot, opt Options, now time.Time) []Event {
-	var out []Event
+// candidate is something that stands in a snapshot. Its event is made only where it is told.
+type candidate struct {
+	id       string
+	severity fleet.Severity
+	rules    []string // by which it is chosen: all of an incident's
+	silent   bool     // somebody asked for silence about it, or knows of it: it stands, and is not told
+	event    func() Event
+}
+
+// candidatesOf are all things that stand in a snapshot, worst first.
+func candidatesOf(s *fleet.Snapshot, opt Options, now time.Time) []candidate {
+	var out []candidate
 	if opt.Incidents {
 		for i := range s.Incidents {
 			if in := &s.Incidents[i]; in.Until.IsZero() && len(in.Members) > 0 && in.Severity > fleet.Fine {
-				out = append(out, incidentEvent(in, s, opt, now))
+				c := candidate{id: plain(in.ID), severity: in.Severity, event: func() Event { return incidentEvent(in, s, opt, now) }}
+				for k := range in.Members {
+					c.rules = append(c.rules, in.Members[k].Rule)
+				}
+				out = append(out, c)
 			}
 		}
 		return out
 	}
 	list := s.Stated(fleet.Notice)
 	for i := range list {
-		out = append(out, findingEvent(&list[i], opt, now))
+		f := &list[i]
+		out = append(out, candidate{plain(f.ID), f.Severity, []string{f.Rule}, f.KnownBad || f.Mark.Hides(now), func() Event { return findingEvent(f, opt, now) }})
 	}
 	return out
 }
@@ -100,7 +112,7 @@ func findingEvent(f *fleet.Stated, opt Options, now time.Time) Event {
 		Version: eventVersion, ID: plain(f.ID), Time: now, Severity: f.Severity.String(), Title: plain(f.Line()), Subject: plain(f.Subject()), Text: plain(f.Text), Rule: plain(f.Rule), Since: f.Since,
 		Evidence: plains(f.Evidence, maxEvidence), Remedy: plain(f.Remedy), Node: plain(f.Node), GPU: f.GPU, GPUUUID: plain(f.GPUUUID), Port: plain(f.Port),
 		Job: plain(f.Job), JobID: plain(f.JobID), JobName: plain(f.JobName), User: plain(f.User), Nodes: []string{}, Jobs: []string{}, Findings: []EventFinding{}, First: []string{},
-		Fleet: plain(opt.Fleet), Host: plain(opt.Host), severity: f.Severity, rules: []string{f.Rule}, silent: f.KnownBad || f.Mark.Hides(now),
+		Fleet: plain(opt.Fleet), Host: plain(opt.Host), severity: f.Severity,
 	}
 	if f.Cause != fleet.CauseUnknown {
 		e.Cause = f.Cause.String()
@@ -121,7 +133,7 @@ func incidentEvent(in *fleet.Incident, s *fleet.Snapshot, opt Options, now time.
 		Version: eventVersion, ID: plain(in.ID), Time: now, Severity: in.Severity.String(), Title: plain(in.Title), Subject: plain(root.Where()), Text: plain(root.Text), Rule: plain(root.Rule), Since: in.Since,
 		Evidence: plains(root.Evidence, maxEvidence), Remedy: plain(root.Remedy), Node: plain(root.Subject.Node), GPU: root.Subject.GPU, Job: plain(root.Subject.Job), JobID: plain(root.Subject.ID),
 		Port: plain(root.Subject.Part), Nodes: plains(in.Nodes, maxNodes), Jobs: plains(in.Jobs, maxNodes), Incident: true, Findings: []EventFinding{}, First: []string{},
-		Fleet: plain(opt.Fleet), Host: plain(opt.Host), severity: in.Severity, silent: in.Quiet(s.At),
+		Fleet: plain(opt.Fleet), Host: plain(opt.Host), severity: in.Severity,
 	}
 	if root.Subject.GPU >= 0 {
 		e.GPUUUID = plain(root.Subject.UUID)
@@ -134,7 +146,6 @@ func incidentEvent(in *fleet.Incident, s *fleet.Snapshot, opt Options, now time.
 	}
 	for i := range in.Members {
 		f := &in.Members[i]
-		e.rules = append(e.rules, f.Rule)
 		if i < maxMembers {
 			e.Findings = append(e.Findings, EventFinding{plain(f.Where()), plain(f.Rule), f.Severity.String(), plain(f.Text), f.Since})
 		}

@@ -107,7 +107,7 @@ func (s *Set) Look(snap *fleet.Snapshot) {
 		return
 	}
 	now := s.opt.Now()
-	list := eventsOf(snap, s.opt, now)
+	list := candidatesOf(snap, s.opt, now)
 	for _, h := range s.hooks {
 		h.look(list, now)
 	}
@@ -189,14 +189,11 @@ func orElse[T comparable](v, other T) T {
 	return v
 }
 
-// wants says that a hook is told of an event.
-func (h *hook) wants(e *Event) bool {
-	if e.severity < h.least || !slices.ContainsFunc(e.rules, func(rule string) bool {
+// wants says that a hook is told of something.
+func (h *hook) wants(c *candidate) bool {
+	return c.severity >= h.least && slices.ContainsFunc(c.rules, func(rule string) bool {
 		return (len(h.conf.Rules) == 0 || fits(h.conf.Rules, rule)) && !fits(h.conf.Except, rule)
-	}) {
-		return false
-	}
-	return true
+	})
 }
 
 func fits(patterns []string, rule string) bool {
@@ -206,18 +203,16 @@ func fits(patterns []string, rule string) bool {
 	})
 }
 
-// look queues what is new of a snapshot's events.
-func (h *hook) look(list []Event, now time.Time) {
+// look queues what is new of what stands in a snapshot.
+func (h *hook) look(list []candidate, now time.Time) {
 	for i := range list {
-		e := &list[i]
-		if e.silent || !h.wants(e) {
-			h.book.keep(h.conf.Name, e.ID, now) // it is not over because it is milder by now, or acknowledged
+		c := &list[i]
+		if c.silent || !h.wants(c) {
+			h.book.keep(h.conf.Name, c.id, now) // it is not over because it is milder by now, or acknowledged
 			continue
 		}
-		if kind := h.book.stands(h.conf.Name, e, now, h.again); kind != "" {
-			told := *e
-			told.Kind = kind
-			h.offer(told)
+		if e, tell := h.book.stands(h.conf.Name, c, now, h.again); tell {
+			h.offer(e)
 		}
 	}
 	for _, e := range h.book.gone(h.conf.Name, now, overAfter) {

@@ -304,14 +304,14 @@ func TestWhatIsNotThere(t *testing.T) {
 
 // TestAReportIsBounded gives more of everything than is told.
 func TestAReportIsBounded(t *testing.T) {
-	n := &fleet.Node{Name: "gpu1", State: fleet.Live, LastData: noon}
+	n := &fleet.Node{Name: "gpu1", State: fleet.Stale, LastData: noon}
 	for i := range 1000 {
 		word := strings.Repeat("x", i) + "y"
 		n.Problems = append(n.Problems, fleet.Problem{Severity: fleet.Warning, Text: word, GPU: -1, Port: -1})
 		n.Kernel = append(n.Kernel, fleet.KernelLine{Sequence: uint64(i), At: noon, Text: word, Class: fleet.KernelClass{Kind: "io", Severity: fleet.Warning, Text: word}})
 	}
 	n.Problems = append(n.Problems, fleet.Problem{Severity: fleet.Critical, Text: "the one that matters", GPU: -1, Port: -1})
-	src := Source{From: noon, To: noon.Add(time.Minute), At: func(context.Context, time.Time) (*fleet.Snapshot, error) {
+	src := Source{From: noon, To: noon.Add(5 * time.Second), At: func(context.Context, time.Time) (*fleet.Snapshot, error) {
 		return &fleet.Snapshot{At: noon, Nodes: []*fleet.Node{n}}, nil
 	}}
 	for _, format := range Formats() {
