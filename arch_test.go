@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"export/overview":              {"telemetry", "telemetry/facts", "fleet"},
 	"hooks":                        {"telemetry", "fleet", "config"},
 	"report":                       {"telemetry", "fleet"},
+	"journal":                      {"telemetry", "fleet"},
 	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "actions", "config"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
 	"sshpool/payload":              {},
@@ -49,7 +50,7 @@ var mayImport = map[string][]string{
 	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report", "hooks"},
+	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report", "hooks", "journal"},
 	"":                             {"cli"},
 }
 
@@ -68,6 +69,7 @@ var mustNotReach = map[string][]string{
 	"export":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"export/overview":         {"charm.land/", "golang.org/x/crypto/ssh", "os/exec"},
 	"report":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},
+	"journal":                 {"charm.land/", "golang.org/x/crypto", "os/exec", "net/http"},
 	"ui":                      {"golang.org/x/crypto", "k8s.io/", "net/http"},
 	"sshpool":                 {"charm.land/", "google.golang.org/protobuf", "k8s.io/"},
 	"config":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},

@@ -114,15 +114,11 @@ func auditPath(cfg config.Config) (string, error) {
 		}
 		return path, nil
 	}
-	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("no place for the audit file: %w (set actions.audit in the configuration file)", err)
-		}
-		state = filepath.Join(home, ".local", "state")
+	path, err := statePath("audit.jsonl")
+	if err != nil {
+		return "", fmt.Errorf("no place for the audit file: %w (set actions.audit in the configuration file)", err)
 	}
-	return filepath.Join(state, "foretop", "audit.jsonl"), nil
+	return path, nil
 }
 
 // Preview says what an intent comes to.

@@ -18,8 +18,9 @@ import (
 // pool's sink and the screens' source.
 type station struct {
 	*fleet.Fleet
-	pool *sshpool.Pool
-	logs *jobLogs // nil: none are read
+	pool  *sshpool.Pool
+	logs  *jobLogs // nil: none are read
+	found *incidents
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill
 	asked chan struct{}
@@ -36,9 +37,11 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 		fmt.Fprintln(os.Stderr, "foretop: "+words)
 	}
 	modestMemory(fleet.HistoryBytes(opt.Nodes))
-	opt.Rules = findings.Rules()
 	opt.Fold = fold
 	s := &station{}
+	s.found = newIncidents(func(node string) string { return s.pool.Jump(node) })
+	opt.Rules = findings.Rules()
+	opt.Rules.Incidents = s.found.fold
 	opt.Paced = func(node string, every time.Duration) { s.pool.Paced(node, every) }
 	s.Fleet = fleet.New(opt)
 	s.pool = sshpool.New(ssh, s)
@@ -160,4 +163,5 @@ func (s *station) Close() {
 	}
 	s.pool.Close()
 	s.tasks.Wait()
+	s.found.Close()
 }

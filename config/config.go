@@ -16,16 +16,17 @@ import (
 
 // Config is everything that the file can say. The flags of the command line go before it.
 type Config struct {
-	Refresh time.Duration `yaml:"refresh"` // how often the screen takes a new picture of the fleet
-	Metric  string        `yaml:"metric"`  // what the grid shows at first: one of Metrics
-	Theme   string        `yaml:"theme"`   // one of Themes
-	Mouse   bool          `yaml:"mouse"`   // take clicks and the wheel from the terminal
-	ASCII   bool          `yaml:"ascii"`   // draw with ASCII characters only
-	SSH     SSH           `yaml:"ssh"`
-	Slurm   Slurm         `yaml:"slurm"`
-	Kube    Kube          `yaml:"kubernetes"`
-	Metrics Prometheus    `yaml:"prometheus"`
-	Groups  Groups        `yaml:"groups"` // named node sets
+	Refresh  time.Duration `yaml:"refresh"` // how often the screen takes a new picture of the fleet
+	Metric   string        `yaml:"metric"`  // what the grid shows at first: one of Metrics
+	Theme    string        `yaml:"theme"`   // one of Themes
+	Mouse    bool          `yaml:"mouse"`   // take clicks and the wheel from the terminal
+	ASCII    bool          `yaml:"ascii"`   // draw with ASCII characters only
+	SSH      SSH           `yaml:"ssh"`
+	Slurm    Slurm         `yaml:"slurm"`
+	Kube     Kube          `yaml:"kubernetes"`
+	Metrics  Prometheus    `yaml:"prometheus"`
+	Groups   Groups        `yaml:"groups"`   // named node sets
+	Topology Topology      `yaml:"topology"` // what nodes share, where no scheduler tells it
 	// LogPatterns are the numbers that are looked for in jobs' log files; none: DefaultLogPatterns.
 	LogPatterns []LogPattern `yaml:"log_patterns"`
 	Layouts     Layouts      `yaml:"layouts"`  // parallel layouts by job name
@@ -114,6 +115,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.Groups.validate(); err != nil {
+		return err
+	}
+	if err := c.Topology.validate(c.Groups); err != nil {
 		return err
 	}
 	if err := c.Actions.validate(); err != nil {

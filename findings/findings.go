@@ -11,5 +11,5 @@ import "foretop/fleet"
 
 // Rules are all rules, for fleet.Options.
 func Rules() fleet.Rules {
-	return fleet.Rules{Kernel: ClassifyKernel, Node: Node, Job: Job}
+	return fleet.Rules{Kernel: ClassifyKernel, Node: Node, Job: Job, Incidents: Incidents}
 }

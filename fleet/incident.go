@@ -43,6 +43,7 @@ type Finding struct {
 	Text     string // without its subject
 	Cause    Cause
 	Since    time.Time
+	Began    bool      // Since is when it began; else it may be older, and was first seen then
 	Until    time.Time // zero: it holds
 	Evidence []string
 	Remedy   string

@@ -35,6 +35,7 @@ type node struct {
 	seen   atomic.Bool             // on screen: it goes first
 	alone  atomic.Bool             // its server has room for one session a connection
 	away   atomic.Pointer[absence] // our last one while it was connected
+	jump   atomic.Pointer[string]  // the last jump host before it; nil: not known yet, or none
 	acted  atomic.Int64            // pool.now() when the user's last session over the stream's connection began or ended
 
 	mu      sync.Mutex // guards what follows, and orders the calls of the sink
@@ -183,6 +184,7 @@ func (n *node) try(before *problem) (lived time.Duration, err error) {
 			return 0, err
 		}
 	}
+	n.behind(r)
 	wait := traceOf(ctx).step("turn")
 	turn, err := n.pool.pace.acquire(n.ctx, gateKey(r), &n.seen)
 	if err != nil {

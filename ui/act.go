@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ type actScreen struct {
 	targets []actTarget // the same; nil: they are given
 	of      *list       // whose tags say what it is about; nil: what is selected
 	about   string      // what the targets are of: "job 8123"
+	why     string      // what a drain's line begins with; "": what is wrong with the nodes
 	listed  map[processKey]int
 	options []string // of a choice
 	quiet   bool     // it changes nothing, the configuration says: it is not asked about
@@ -159,7 +161,7 @@ func (m *Model) actNext() tea.Cmd {
 	switch in := &s.intent; {
 	case in.Kind == actions.Drain && s.stage < stageWords:
 		s.stage = stageWords
-		s.line.start(m.drainReason(in.Nodes))
+		s.line.start(cmp.Or(s.why, m.drainReason(in.Nodes)))
 		return nil
 	case in.Kind == actions.Command && s.stage < stageWords:
 		s.stage = stageWords

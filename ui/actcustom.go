@@ -43,7 +43,7 @@ func (m *Model) fitsHere(scope string, here place) bool {
 	case "job":
 		return at(placeJobs, placeGrid, placeRanks, placeJob, placeLog).has(here) && !m.jobs.pending
 	}
-	return here != placeUsers && here != placeHelp
+	return !at(placeUsers, placeFindings, placeIncident, placeHelp).has(here)
 }
 
 // customOn is the custom action on a key.

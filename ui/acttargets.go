@@ -39,6 +39,8 @@ func (m *Model) nodeTargets(s *actScreen) (why string) {
 		}
 	case placeNode, placeGPU, placeKernel:
 		in.Nodes = []string{m.node.name}
+	case placeFindings, placeIncident:
+		return m.incidentTargets(s)
 	case placeGrid:
 		if name := m.jobs.view.nodeName(); name != "" {
 			in.Nodes = []string{name}

@@ -64,6 +64,8 @@ func (m *Model) rows() *list {
 		return &m.users.list
 	case placeRanks:
 		return &m.job.ranks.list
+	case placeFindings:
+		return &m.findings.list
 	}
 	return nil
 }
@@ -98,6 +100,8 @@ func (m *Model) choose(do action) {
 		text := m.nodes.text
 		if m.screen == screenJobs {
 			text = m.jobs.text
+		} else if m.screen == screenFindings {
+			text = m.findings.text
 		}
 		m.prompt.start(text)
 		return
@@ -160,6 +164,10 @@ func (m *Model) narrow(do action) {
 		m.jobs.clear()
 	case m.screen == screenJobs:
 		m.jobs.problems = !m.jobs.problems
+	case m.screen == screenFindings && do == actClear:
+		m.findings.clear()
+	case m.screen == screenFindings:
+		m.findings.problems = !m.findings.problems
 	case do == actClear:
 		m.nodes.clear()
 	default:
@@ -208,6 +216,7 @@ func (m *Model) rearrange() {
 		m.refreshJob(true)
 		m.jobs.refresh(m.snap, m.touched, true)
 		m.nodes.refresh(m.snap, m.touched, true)
+		m.findings.refresh(m.snap, m.touched, true)
 	}
 }
 
@@ -253,6 +262,8 @@ func (m *Model) setFilter(text string) error {
 	var err error
 	if m.screen == screenJobs {
 		err = m.jobs.set(text)
+	} else if m.screen == screenFindings {
+		err = m.findings.set(text)
 	} else {
 		err = m.nodes.set(text)
 	}
@@ -273,6 +284,9 @@ func (m *Model) promptWords() (words string, wrong bool) {
 	if m.screen == screenJobs {
 		_, err = parseFilter(text, m.jobs.fields)
 		shown, what = len(m.jobs.keys), "jobs"
+	} else if m.screen == screenFindings {
+		_, err = parseFilter(text, m.findings.fields)
+		shown, what = len(m.findings.keys), "incidents"
 	} else {
 		_, err = parseFilter(text, m.nodes.fields)
 	}
@@ -282,6 +296,8 @@ func (m *Model) promptWords() (words string, wrong bool) {
 	if m.snap != nil {
 		if all = len(m.snap.Nodes); m.screen == screenJobs {
 			all = len(m.jobs.byKey)
+		} else if m.screen == screenFindings {
+			all = len(m.findings.byID)
 		}
 	}
 	return fmt.Sprintf("%d of %d %s", shown, all, what), false

@@ -58,6 +58,8 @@ func (m *Model) copy() tea.Cmd {
 		return tea.SetClipboard(m.stack.text())
 	case placeRun:
 		return m.copyRun()
+	case placeFindings, placeIncident:
+		return m.copyIncidents()
 	case placeJob, placeLog:
 		return m.copyJobLog()
 	}

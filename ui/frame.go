@@ -37,7 +37,7 @@ func (m *Model) draw() {
 		return
 	}
 	all, l := c.whole(), layoutFrame(c.h)
-	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenAsk || m.screen == screenStacks || m.screen == screenRun { // it is all about what is selected
+	if m.screen == screenGPU || m.screen == screenLog || m.screen == screenUsers || m.screen == screenAct || m.screen == screenAsk || m.screen == screenStacks || m.screen == screenRun || m.screen == screenFindings || m.screen == screenIncident { // it is all about what is selected
 		l.bodyRows, l.info = l.bodyRows+l.info, 0
 	}
 	if m.snap == nil {
@@ -91,6 +91,10 @@ func (m *Model) drawBody(a area) {
 		m.drawAct(a)
 	case screenAsk:
 		m.drawAsk(a)
+	case screenFindings:
+		m.drawFindings(a)
+	case screenIncident:
+		m.drawIncident(a)
 	}
 }
 
@@ -113,6 +117,7 @@ func (m *Model) drawTabs(a area) {
 	}
 	tab("1 Jobs", top == screenJobs)
 	tab("2 Nodes", top == screenNodes)
+	tab(m.findingsTab(), top == screenFindings)
 	tab("4 Users", top == screenUsers)
 	tab("5 Run", top == screenRun)
 	if crumb := m.crumb(); crumb != "" {
@@ -181,6 +186,13 @@ func (m *Model) screenWords(s screen) string {
 		return cmp.Or(string(m.acting.intent.Kind), "actions")
 	case screenAsk:
 		return "questions"
+	case screenFindings:
+		return "Findings"
+	case screenIncident:
+		if in := m.incident(); in != nil {
+			return in.Root().Where()
+		}
+		return "incident"
 	}
 	return "Jobs"
 }
@@ -201,6 +213,11 @@ func (m *Model) chosenWords() (string, style) {
 		tags = len(m.nodes.tagged)
 		if m.nodes.active() {
 			words = strings.TrimSpace(m.nodes.words()) + ": " + strconv.Itoa(len(m.nodes.keys)) + " of " + count(len(m.snap.Nodes), "node") + `  \ all`
+		}
+	}
+	if m.screen == screenFindings {
+		if tags = len(m.findings.tagged); m.findings.active() {
+			words = strings.TrimSpace(m.findings.words()) + ": " + strconv.Itoa(len(m.findings.keys)) + " of " + count(len(m.findings.byID), "incident") + `  \ all`
 		}
 	}
 	if tags > 0 {

@@ -74,6 +74,7 @@ func (m *Model) helpLines(from place) []helpLine {
 	return append(lines,
 		helpLine{key: "of jobs", say: "user=ann util<10 state=idle gpu.temp>85 job=8123 node=gpu00* problem=critical missing>0"},
 		helpLine{key: "of nodes", say: "state=lost job=8123 xid=79 gpu.ecc>0 mem>90 cpu>50 net<1 problem!=fine"},
+		helpLine{key: "of findings", say: "node=gpu017 job=8123 rule=hw.xid* problem=critical before>1 mark=snoozed place=leaf3"},
 		helpLine{key: "fields", say: fieldNames(m.jobs.fields, m.nodes.fields)})
 }
 

@@ -30,8 +30,14 @@ func (m *Model) jobFindings(j *fleet.Job) []jobFinding {
 	return m.job.found.list
 }
 
-func (m *Model) findWrong(j *fleet.Job) []jobFinding {
+func (m *Model) findWrong(j *fleet.Job) (found []jobFinding) {
 	var out []jobFinding
+	if in := m.incidentOfJob(j.Key); in != nil {
+		defer func() {
+			first := jobFinding{in.Severity, m.clock(in.Since), "incident (3)", in.Title}
+			found = append([]jobFinding{first}, found...)
+		}()
+	}
 	for _, f := range j.Findings {
 		if f.Severity > fleet.Fine {
 			out = append(out, jobFinding{severity: f.Severity, text: f.Text})

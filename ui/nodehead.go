@@ -10,6 +10,10 @@ import (
 // nodeHead draws two lines: who the node is and how it does, and where on its page we are. note says that the first is to tell what is wrong.
 func (m *Model) nodeHead(a area, n *fleet.Node, note bool) {
 	m.nodeState(a, 0, n, note)
+	if in := m.incidentOfNode(n.Name); in != nil { // what the machine is can be read where nothing is wrong
+		m.incidentHead(a.sub(0, 1, a.w, 1), in, m.node.words())
+		return
+	}
 	var parts []string
 	add := func(s string) {
 		if s != "" {

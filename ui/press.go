@@ -64,6 +64,17 @@ func (m *Model) act(do action) tea.Cmd {
 		m.view(screenNodes)
 	case actUsers:
 		m.view(screenUsers)
+	case actFindings:
+		m.openFindings()
+	case actAcknowledge:
+		return m.mark(fleet.Acknowledged)
+	case actSnooze:
+		return m.mark(fleet.Snoozed)
+	case actDeny:
+		return m.mark(fleet.FalseAlarm)
+	case actQuiet:
+		m.findings.quiet = !m.findings.quiet
+		m.rearrange()
 	case actPending:
 		m.togglePending()
 	case actLog:
@@ -136,6 +147,12 @@ func (m *Model) move(do action) {
 		moveList(&m.nodes.list, do, m.nodes.page)
 	case placeUsers:
 		moveList(&m.users.list, do, m.users.page)
+	case placeFindings:
+		moveList(&m.findings.list, do, m.findings.page)
+	case placeIncident:
+		if in := m.incident(); in != nil {
+			m.findings.in.step(do, len(in.Members))
+		}
 	case placeRanks:
 		moveList(&m.job.ranks.list, do, m.job.ranks.page)
 		m.job.reveal = true
@@ -221,6 +238,9 @@ func (m *Model) quit() tea.Cmd {
 		m.goBack()
 		return nil
 	}
+	if m.screen == screenFindings {
+		return tea.Sequence(m.lookedCmd(), tea.Quit)
+	}
 	return tea.Quit
 }
 
@@ -240,7 +260,7 @@ func (m *Model) pane(d int) {
 		m.run.switchRun()
 		return
 	}
-	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers {
+	if m.screen != screenJobs && m.screen != screenNodes && m.screen != screenUsers && m.screen != screenFindings {
 		return
 	}
 	at := 0
@@ -249,14 +269,17 @@ func (m *Model) pane(d int) {
 		at = 1
 	case placeNodes:
 		at = 2
-	case placeUsers:
+	case placeFindings:
 		at = 3
+	case placeUsers:
+		at = 4
 	}
-	at = (at + d + 4) % 4
+	const parts = 5
+	at = (at + d + parts) % parts
 	if _, grid := splitJobs(layoutFrame(m.height).bodyRows, 0); at == 1 && (grid == 0 || m.jobs.pending) {
-		at = (at + d + 4) % 4 // there is no room for the grid: Enter shows it alone
+		at = (at + d + parts) % parts // there is no room for the grid: Enter shows it alone
 	}
-	m.view([]screen{screenJobs, screenJobs, screenNodes, screenUsers}[at])
+	m.view([parts]screen{screenJobs, screenJobs, screenNodes, screenFindings, screenUsers}[at])
 	m.jobs.inGrid = at == 1
 }
 
@@ -271,6 +294,10 @@ func (m *Model) open() {
 		m.openJob()
 	case placeUsers:
 		m.openUser()
+	case placeFindings:
+		m.openIncident()
+	case placeIncident:
+		m.openMember()
 	case placeRanks:
 		m.openRank()
 	case placeRun:
@@ -354,6 +381,8 @@ func (m *Model) kernel() {
 			name = m.jobs.view.nodeName()
 		case placeRanks:
 			name = m.job.ranks.node()
+		case placeFindings, placeIncident:
+			name = m.incidentNode()
 		}
 		if name == "" {
 			m.notice = "no node is selected"
@@ -378,6 +407,7 @@ func (m *Model) refresh() tea.Cmd {
 	}
 	m.jobs.refresh(m.snap, m.touched, true)
 	m.nodes.refresh(m.snap, m.touched, true)
+	m.findings.refresh(m.snap, m.touched, true)
 	switch m.screen {
 	case screenNode, screenGPU, screenKernel:
 		m.notice = "dialling " + m.node.name

@@ -34,6 +34,7 @@ type Options struct {
 	Seen   func(nodes []string)
 	Actor  Actor                 // nil: nothing can be done, only seen
 	Asker  Asker                 // nil: nothing can be answered
+	Keeper Keeper                // nil: nothing is kept of what is said of incidents
 	Past   Past                  // nil: only the present
 	Replay bool                  // the fleet is a recording: nothing is live
 	Custom []config.CustomAction // beside those that are built in

@@ -37,21 +37,22 @@ type Model struct {
 	paused  bool
 	touched time.Time // the snapshot's time when a key was last pressed
 
-	screen screen
-	back   []screen // where Esc leads
-	metric metric
-	jobs   jobsScreen
-	job    jobScreen
-	users  usersScreen
-	nodes  nodesScreen
-	node   nodeScreen
-	gpu    gpuScreen
-	worst  worstOf
-	help   helpScreen
-	acting actScreen
-	asking askScreen
-	stack  stacksScreen
-	run    runScreen
+	screen   screen
+	back     []screen // where Esc leads
+	metric   metric
+	jobs     jobsScreen
+	job      jobScreen
+	users    usersScreen
+	findings findingsScreen
+	nodes    nodesScreen
+	node     nodeScreen
+	gpu      gpuScreen
+	worst    worstOf
+	help     helpScreen
+	acting   actScreen
+	asking   askScreen
+	stack    stacksScreen
+	run      runScreen
 	// commands are those that were run, the latest first.
 	commands []string
 	prompt   prompt
@@ -85,6 +86,8 @@ const (
 	screenRun    // what a command came to
 	screenAct    // what is to be done, asked about or under way
 	screenAsk    // what connections ask for
+	screenFindings
+	screenIncident // one of them
 	screenHelp
 )
 
@@ -94,7 +97,7 @@ func New(opt Options) *Model {
 		opt.Location = time.Local
 	}
 	m := &Model{opt: opt, keys: newKeymap(), profile: opt.Profile, dark: true, metric: metricOf(opt.Metric), dirty: true, settling: settling}
-	m.jobs.fields, m.nodes.fields = jobFields(), nodeFields()
+	m.jobs.fields, m.nodes.fields, m.findings.fields = jobFields(), nodeFields(), incidentFields()
 	m.jobs.sort, m.nodes.sort, m.users.sort, m.job.ranks.sort = "state", "state", "gpus", "unlike"
 	m.setTheme()
 	return m
@@ -145,6 +148,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.asking.ready = m.asking.ready || int(msg) == m.asking.serial
 	case askDoneMsg:
 		m.notice = msg.words
+	case markedMsg:
+		m.marked(msg)
+	case lookedMsg:
+		m.findings.trouble = msg.trouble
 	case actNewsMsg:
 		cmd = m.actNews(msg)
 	case tea.KeyPressMsg:
@@ -166,7 +173,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		m.dirty = false
 	}
-	return m, tea.Batch(cmd, m.watchCmd(), m.seenCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd())
+	return m, tea.Batch(cmd, m.watchCmd(), m.seenCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd(), m.lookCmd())
 }
 
 // View draws what changed since it was last called, if anything did.
@@ -212,6 +219,7 @@ func (m *Model) show(s *fleet.Snapshot) {
 	m.jobs.refresh(s, m.touched, false)
 	m.nodes.refresh(s, m.touched, false)
 	m.users.refresh(s, m.touched, false)
+	m.findings.refresh(s, m.touched, false)
 	m.refreshJob(false)
 }
 
@@ -251,6 +259,10 @@ func (m *Model) place() place {
 		return placeAct
 	case screenAsk:
 		return placeAsk
+	case screenFindings:
+		return placeFindings
+	case screenIncident:
+		return placeIncident
 	}
 	return placeHelp
 }

@@ -1,0 +1,232 @@
+package findings
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"foretop/fleet"
+)
+
+const (
+	fewestOfPlace = 2 // nodes that fail together in a place
+	fewestAnyhow  = 4 // the same where they share nothing that is known
+	anywhere      = "several places"
+)
+
+// foldPlaces joins the same finding on nodes that fail together and share a switch, a rack or a jump host: then that is the root, not any of them.
+func (b *folder) foldPlaces() {
+	byRule := map[string][]int{}
+	var rules []string
+	for i := range b.all {
+		if f := &b.all[i]; f.Subject.Node != "" && !f.denied {
+			if byRule[f.Rule] == nil {
+				rules = append(rules, f.Rule)
+			}
+			byRule[f.Rule] = append(byRule[f.Rule], i)
+		}
+	}
+	var places map[string][]string // by node
+	size := map[string]int{}
+	for _, rule := range rules {
+		list := byRule[rule]
+		if len(list) < fewestOfPlace {
+			continue
+		}
+		if places == nil {
+			places = make(map[string][]string, len(b.s.Nodes))
+			for _, n := range b.s.Nodes {
+				places[n.Name] = b.placesOf(n)
+				for _, p := range places[n.Name] {
+					size[p]++
+				}
+			}
+		}
+		for _, burst := range b.bursts(list) {
+			b.foldBurst(burst, places, size)
+		}
+	}
+}
+
+// bursts are findings of one rule that began close after one another. Those of nodes that were never there began with us.
+func (b *folder) bursts(list []int) (out [][]int) {
+	slices.SortStableFunc(list, func(i, k int) int { return b.all[i].Since.Compare(b.all[k].Since) })
+	from := 0
+	for i := 1; i <= len(list); i++ {
+		if i < len(list) && (b.all[list[i]].Rule == ruleUnreached || b.all[list[i]].Since.Sub(b.all[list[i-1]].Since) <= burstGap) {
+			continue
+		}
+		if i-from >= fewestOfPlace {
+			out = append(out, list[from:i])
+		}
+		from = i
+	}
+	return out
+}
+
+// foldBurst finds what most nodes of a burst share, then what most of the others do. A place counts where half of its nodes are in the burst.
+func (b *folder) foldBurst(burst []int, places map[string][]string, size map[string]int) {
+	rest := slices.Clone(burst)
+	for {
+		in := map[string]map[string]bool{} // nodes by place
+		for _, i := range rest {
+			name := b.all[i].Subject.Node
+			for _, p := range places[name] {
+				if in[p] == nil {
+					in[p] = map[string]bool{}
+				}
+				in[p][name] = true
+			}
+		}
+		best := ""
+		for p, nodes := range in {
+			n := len(nodes)
+			if n < fewestOfPlace || 2*n < size[p] {
+				continue
+			}
+			if best == "" || n > len(in[best]) || n == len(in[best]) && (size[p] < size[best] || size[p] == size[best] && p < best) {
+				best = p
+			}
+		}
+		if best == "" {
+			break
+		}
+		var here, others []int
+		for _, i := range rest {
+			if in[best][b.all[i].Subject.Node] {
+				here = append(here, i)
+			} else {
+				others = append(others, i)
+			}
+		}
+		b.group(best, size[best], len(in[best]), here)
+		rest = others
+	}
+	nodes := map[string]bool{}
+	for _, i := range rest {
+		nodes[b.all[i].Subject.Node] = true
+	}
+	if len(nodes) >= fewestAnyhow {
+		b.group(anywhere, 0, len(nodes), rest)
+	}
+}
+
+// group joins findings, and puts what their nodes share at their head.
+func (b *folder) group(place string, of, nodes int, from []int) {
+	first := &b.all[from[0]]
+	head := found1{was: -1, group: len(b.groups) + 1, known: true}
+	f := &head.Finding
+	f.Rule, f.Subject, f.Cause = first.Rule, fleet.Subject{Many: place, GPU: -1, Port: -1}, fleet.Environment
+	f.Since, f.Until, f.Began = first.Since, first.Until, first.Began
+	last, open := first.Since, false
+	for _, i := range from {
+		m := &b.all[i]
+		f.Severity = max(f.Severity, m.Severity)
+		if m.Since.After(last) {
+			last = m.Since
+		}
+		open = open || m.Until.IsZero()
+		if m.Until.After(f.Until) {
+			f.Until = m.Until
+		}
+		head.known = head.known && m.known
+	}
+	if open {
+		f.Until = time.Time{}
+	}
+	count := fmt.Sprintf("%d of %d nodes", nodes, of)
+	if of == 0 {
+		count = fmt.Sprintf("%d nodes", nodes)
+	}
+	what := first.Text
+	if slices.ContainsFunc(from, func(i int) bool { return b.all[i].Text != first.Text }) {
+		what = kindOf(first.Text, true)
+	}
+	f.Text = fmt.Sprintf("%s: %s within %s", count, what, long(max(time.Second, last.Sub(first.Since))))
+	if first.Rule == ruleLost || first.Rule == ruleUnreached {
+		word, _, _ := strings.Cut(first.Text, ":")
+		f.Text = fmt.Sprintf("%s %s within %s", count, word, long(max(time.Second, last.Sub(first.Since))))
+		if first.Rule == ruleUnreached {
+			f.Text = count + " " + word
+		}
+	}
+	if of > 0 {
+		f.Remedy = "look first at what they share: " + place
+		f.Evidence = []string{fmt.Sprintf("%d of the %d nodes of %s", nodes, of, place)}
+	}
+	if at, ok := b.was[head.Key()]; ok {
+		head.was = at.incident
+		f.Past = b.before[at.incident].Members[at.member].Past
+	}
+	b.groups = append(b.groups, group1{place, of, from})
+	b.at[head.Key()] = len(b.all)
+	b.all = append(b.all, head)
+	b.parent = append(b.parent, len(b.all)-1)
+	for _, i := range from {
+		b.join(i, len(b.all)-1)
+	}
+}
+
+// placesOf are what a node shares with others, as people call it: by its scheduler's words, and by what was told beside.
+func (b *folder) placesOf(n *fleet.Node) (out []string) {
+	for i := range n.Scheduled {
+		s := n.Scheduled[i].Node
+		if s == nil {
+			continue
+		}
+		for key, value := range s.Labels {
+			if p := placeOf(key, value, s.Name); p != "" {
+				out = append(out, p)
+			}
+		}
+	}
+	if b.Places != nil {
+		out = append(out, b.Places(n.Name)...)
+	}
+	slices.SortFunc(out, cmp.Compare[string])
+	return slices.Compact(out)
+}
+
+// placeOf is what a scheduler's label says of where a node is; "" nothing. Slurm's is "TOPOLOGY:SWITCH:NODE", of which the switch may be a way through several, from
+// the top; a Kubernetes label says itself what it is: topology.kubernetes.io/rack, topology.k8s.aws/network-node-layer-3, cloud.google.com/gce-topology-block.
+func placeOf(key, value, node string) string {
+	value = short(value, 64)
+	if value == "" {
+		return ""
+	}
+	if key == "topology" {
+		parts := strings.Split(value, ":")
+		if len(parts) > 1 && parts[len(parts)-1] == node {
+			parts = parts[:len(parts)-1]
+		}
+		path := parts[len(parts)-1]
+		return called("leaf", path[strings.LastIndexAny(path, ".,/")+1:])
+	}
+	_, last, ok := strings.Cut(key, "/")
+	if !ok {
+		last = key
+	}
+	last = strings.TrimPrefix(last, "gce-topology-")
+	for _, of := range [...]struct{ part, word string }{
+		{"rack", "rack"}, {"leaf", "leaf"}, {"network-node-layer-3", "leaf"}, {"subblock", "block"}, {"block", "block"}, {"spine", "spine"}, {"superpod", "superpod"}, {"scalable-unit", "scalable unit"},
+		{"clique", "NVLink domain"}, {"zone", "zone"},
+	} {
+		if strings.Contains(last, of.part) {
+			return called(of.word, value)
+		}
+	}
+	return ""
+}
+
+// called is "leaf leaf3", or "leaf3" where the name says it by itself.
+func called(what, name string) string {
+	switch {
+	case name == "":
+		return ""
+	case strings.HasPrefix(strings.ToLower(name), what):
+		return name
+	}
+	return what + " " + name
+}
