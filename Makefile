@@ -5,8 +5,8 @@
 GO         ?= go
 FUZZTIME   ?= 1m
 SOAKTIME   ?= 10m
-# What comes from outside first, for a short while in each make test: frames, hello and samples, facts, start lines, known_hosts, node sets.
-SHORTFUZZ  := ^Fuzz(FrameReader|Decoder|AgainstProtobuf|Serve|ScanStart|KnownFile|Judge|Expand)$$
+# What comes from outside first, for a short while in each make test: frames, hello and samples, facts, start lines, known_hosts, node sets, recordings.
+SHORTFUZZ  := ^Fuzz(FrameReader|Decoder|AgainstProtobuf|Serve|ScanStart|KnownFile|Judge|Expand|File|Records)$$
 BENCH      ?= .
 ARCHES     := amd64 arm64
 PAYLOAD    := sshpool/payload
@@ -67,7 +67,7 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 	.ci/fuzz $(FUZZTIME)
 
 fuzzshort: ## the fuzz targets of what comes from outside first, five seconds each
-	FUZZ='$(SHORTFUZZ)' .ci/fuzz 5s ./telemetry ./telemetry/facts ./fleet ./sshpool ./config
+	FUZZ='$(SHORTFUZZ)' .ci/fuzz 5s ./telemetry ./telemetry/facts ./fleet ./sshpool ./config ./recording
 
 soak: ## the long ones: all seeds, long fuzzing (SOAKTIME, 10m a target); hours
 	FORETOP_SOAK=1 $(GO) test -race -shuffle=on -count=1 -p 2 -timeout 12h ./...

@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"schedulers/slurm":             {"telemetry", "schedulers"},
 	"schedulers/kubernetes":        {"telemetry", "schedulers"},
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers"},
+	"recording":                    {"telemetry", "schedulers", "fleet"},
 	"actions":                      {"telemetry", "telemetry/facts", "schedulers", "fleet"},
 	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
@@ -50,7 +51,7 @@ var mayImport = map[string][]string{
 	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report", "hooks", "journal"},
+	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui", "report", "hooks", "journal", "recording"},
 	"":                             {"cli"},
 }
 
@@ -70,6 +71,7 @@ var mustNotReach = map[string][]string{
 	"export/overview":         {"charm.land/", "golang.org/x/crypto/ssh", "os/exec"},
 	"report":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"journal":                 {"charm.land/", "golang.org/x/crypto", "os/exec", "net/http"},
+	"recording":               {"charm.land/", "golang.org/x/crypto", "os/exec", "net/http"},
 	"ui":                      {"golang.org/x/crypto", "k8s.io/", "net/http"},
 	"sshpool":                 {"charm.land/", "google.golang.org/protobuf", "k8s.io/"},
 	"config":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},

@@ -23,6 +23,8 @@ type choice struct {
 	user string // whose jobs are "mine"
 	only string // the kind of scheduler that is asked, and has to be there; "" all that are found
 	acts bool   // what is watched may be acted on: Slurm's login node is watched too, for orders go through it
+
+	box *blackBox // what records it; nil: nothing does
 }
 
 // add gives a command the flags that choose; verb is what is done to the nodes.

@@ -42,7 +42,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		if login := cfg.Slurm.Login; c.acts && login != "" && !slices.Contains(names, login) {
 			names = append(names[:len(names):len(names)], login)
 		}
-		s := openStation(fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
+		s := openRecorded(cfg, c.box, fleet.Options{Layouts: layoutRules(cfg)}, ssh, targetsOf(names))
 		s.onClose = cancel
 		f := newFollower(s, c, false)
 		// Whoever named nodes wants to see them at once; what a scheduler knows of them comes when it comes, and is not missed where there is none.
@@ -64,7 +64,7 @@ func openChosen(ctx context.Context, cfg config.Config, ssh sshpool.Config, name
 		targets = targetsOf([]string{cfg.Slurm.Login})
 	}
 	// The station comes first: a scheduler may be asked through its pool.
-	s := openStation(fleet.Options{Nodes: expected, Layouts: layoutRules(cfg)}, ssh, targets)
+	s := openRecorded(cfg, c.box, fleet.Options{Nodes: expected, Layouts: layoutRules(cfg)}, ssh, targets)
 	s.onClose = cancel
 	list, err := findSchedulers(ctx, cfg, &c, s.runnerOn)
 	if err == nil && len(list) == 0 && c.given() {

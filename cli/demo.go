@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"foretop/config"
 	"foretop/fleet"
 	"foretop/simfleet"
 	"foretop/sshpool"
@@ -97,7 +98,9 @@ func openDemo(ctx context.Context, opt simfleet.Options, layouts ...fleet.Layout
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the simulated fleet: %w", err)
 	}
-	s := &demo{openStation(fleet.Options{IdleAfter: demoIdleAfter, Layouts: layouts}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer())), sim, make(chan struct{}, 1)}
+	cfg := config.Default()
+	watched := fleet.Options{IdleAfter: demoIdleAfter, Layouts: layouts}
+	s := &demo{openRecorded(cfg, newBlackBox(cfg, nil, false, "demo", nil), watched, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer())), sim, make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(ctx)
 	s.tasks.Go(func() { s.schedule(ctx) })
 	return s, func() {

@@ -63,6 +63,10 @@ foretop --prometheus http://prometheus:9090`,
 			return err
 		}
 		what.acts = true
+		if what.prometheus == "" { // that server has the past of its nodes
+			what.box = newBlackBox(cfg, nil, false, titleOf(names, what), nil)
+			defer what.box.Close()
+		}
 		ssh := poolConfig(cfg)
 		ssh.Ask = true // the screen does
 		c, err := openChosen(cmd.Context(), cfg, ssh, names, what)
@@ -78,7 +82,7 @@ foretop --prometheus http://prometheus:9090`,
 	what.add(root, "watch")
 	what.addPrometheus(root)
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newReport(opts), newCollect(), newKubeManifest(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newRecord(opts), newReplay(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newReport(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

@@ -12,6 +12,7 @@ import (
 	"foretop/findings"
 	"foretop/fleet"
 	"foretop/sshpool"
+	"foretop/ui"
 )
 
 // station joins the parts that watch a fleet: the pool reaches the nodes and hands their streams to the fleet, a ticker publishes snapshots. It is the
@@ -20,7 +21,9 @@ type station struct {
 	*fleet.Fleet
 	pool  *sshpool.Pool
 	logs  *jobLogs // nil: none are read
+	box   *blackBox
 	found *incidents
+	past  ui.Past // what was, for screens; nil: nothing is recorded
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill
 	asked chan struct{}
@@ -143,7 +146,11 @@ func (s *station) publish(ctx context.Context, every time.Duration, announce fun
 		defer tick.Stop()
 		for {
 			s.SetQuestions(questionsOf(s.pool.Questions()))
-			announce(s.Publish())
+			snap := s.Publish()
+			if s.box != nil {
+				s.box.looked(snap)
+			}
+			announce(snap)
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

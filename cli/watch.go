@@ -99,7 +99,7 @@ func (c *chosen) show(ctx context.Context, cfg config.Config) error {
 func show(ctx context.Context, s *station, cfg config.Config, name string, looked func(*fleet.Snapshot), actor ui.Actor) error {
 	out := newLine(os.Stdout)
 	model := ui.New(ui.Options{
-		Source: s, Seen: s.pool.See, Actor: actor, Asker: s, Keeper: s.found, Custom: cfg.Actions.Custom, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
+		Source: s, Past: s.past, Seen: s.pool.See, Actor: actor, Asker: s, Keeper: s.found, Custom: cfg.Actions.Custom, Name: name, ASCII: cfg.ASCII, Theme: cfg.Theme, Metric: cfg.Metric, Mouse: cfg.Mouse, Profile: profileOf(cfg.Theme),
 	})
 	program := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithFilter(out.filter))
 	if s.logs != nil {

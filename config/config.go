@@ -33,6 +33,7 @@ type Config struct {
 	ReadOnly    bool         `yaml:"readonly"` // nothing can be done from here, only seen
 	Actions     Actions      `yaml:"actions"`
 	Hooks       []Hook       `yaml:"hooks"` // whom export and record tell what begins to be wrong
+	Recording   Recording    `yaml:"recording"`
 }
 
 // SSH is how nodes are reached. What it does not say, ssh's own configuration does.
@@ -124,6 +125,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := validHooks(c.Hooks); err != nil {
+		return err
+	}
+	if err := c.Recording.validate(); err != nil {
 		return err
 	}
 	return c.Layouts.validate()

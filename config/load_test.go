@@ -27,6 +27,7 @@ groups:
 actions:
   audit: ~/audit.jsonl
   journal: true
+recording: {findings: true, folder: ~/incidents, max_files: 5, max_megabytes: 100, memory_mib: 64}
 layouts:
   - job: llama3-*
     layout: tp=8 pp=4 dp=16
@@ -36,11 +37,12 @@ layouts:
 func TestParse(t *testing.T) {
 	want := Config{
 		Refresh: 2 * time.Second, Metric: "util", Theme: "light", Mouse: true, ASCII: true,
-		SSH:     SSH{Config: "~/cluster/ssh_config"},
-		Metrics: Prometheus{TokenFile: "~/token", CAFile: "ca.pem", Insecure: true, Every: 30 * time.Second, Timeout: time.Minute, Hosts: []string{"node", "Hostname"}, Short: true},
-		Groups:  Groups{"train": "gpu[001-064]", "all": "@train,login1"},
-		Actions: Actions{Audit: "~/audit.jsonl", Journal: true},
-		Layouts: Layouts{{"llama3-*", "tp=8 pp=4 dp=16"}, {"x", "shard=8 replicate=-1"}},
+		SSH:       SSH{Config: "~/cluster/ssh_config"},
+		Metrics:   Prometheus{TokenFile: "~/token", CAFile: "ca.pem", Insecure: true, Every: 30 * time.Second, Timeout: time.Minute, Hosts: []string{"node", "Hostname"}, Short: true},
+		Groups:    Groups{"train": "gpu[001-064]", "all": "@train,login1"},
+		Actions:   Actions{Audit: "~/audit.jsonl", Journal: true},
+		Recording: Recording{Findings: true, Folder: "~/incidents", MaxFiles: 5, MaxMegabytes: 100, MemoryMiB: 64},
+		Layouts:   Layouts{{"llama3-*", "tp=8 pp=4 dp=16"}, {"x", "shard=8 replicate=-1"}},
 	}
 	got, err := parse([]byte(everything))
 	if err != nil {

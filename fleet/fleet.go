@@ -32,6 +32,12 @@ type Options struct {
 	Fold func(names []string) string
 	// Layouts are parallel layouts that were given by hand; the first whose name fits holds.
 	Layouts []LayoutRule
+	// Tap is told all that comes in; nil: nobody records.
+	Tap Tap
+	// Replay is a fleet that a recording is told to: jobs are put together by Assemble alone.
+	Replay bool
+	// NoHistory leaves numbers' past out: it is not asked for.
+	NoHistory bool
 }
 
 // Fleet is the live state. Its methods may be called from any goroutine.
@@ -104,22 +110,29 @@ func (f *Fleet) add(name string, listed bool) {
 		f.nodes[name].listed = listed
 		f.order = nil
 		f.generation++
+		if f.opt.Tap != nil {
+			f.opt.Tap.Joined(name, listed, f.opt.Now())
+		}
 	}
 }
 
 // Remove forgets a node and its past.
 func (f *Fleet) Remove(name string) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	n := f.nodes[name]
 	delete(f.nodes, name)
 	f.order = nil
 	f.generation++
-	f.mu.Unlock()
-	if n != nil {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.past.free()
-		n.past, n.removed = nil, true
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.past.free()
+	n.past, n.removed = nil, true
+	if f.opt.Tap != nil {
+		f.opt.Tap.Left(name, f.opt.Now())
 	}
 }
 
@@ -132,6 +145,9 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	now := f.opt.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if f.opt.Tap != nil && !n.removed {
+		f.opt.Tap.Status(name, &s, now)
+	}
 	if s.State == Connecting && s.Attempt > 1 && n.status.State.Out() {
 		// The outage lasts until it is over: trying again is no better state, and rows do not jump with each try.
 		n.status.Attempt, n.status.NextTry, n.changed = s.Attempt, time.Time{}, true
@@ -184,7 +200,7 @@ func (f *Fleet) Watch(names []string) {
 	}
 	f.mu.RUnlock()
 	for _, n := range all {
-		n.setDetail(slices.Contains(names, n.name))
+		n.setDetail(f, slices.Contains(names, n.name))
 	}
 }
 

@@ -110,7 +110,13 @@ func LogNumbers(lines []string, patterns []LogPattern) []LogNumber {
 }
 
 // SetLog takes over the end of a job's log.
-func (f *Fleet) SetLog(job string, l *LogTail) { f.logs.set(job, l, f.opt.Now()) }
+func (f *Fleet) SetLog(job string, l *LogTail) {
+	now := f.opt.Now()
+	if f.opt.Tap != nil && l != nil {
+		f.opt.Tap.Logged(job, l, now)
+	}
+	f.logs.set(job, l, now)
+}
 
 // logBook keeps the logs that were read, by job. The map is never changed, only replaced.
 type logBook struct {

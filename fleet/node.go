@@ -33,6 +33,7 @@ type node struct {
 	fresh       freshScopes
 	slow        []GPUSlow // by GPU, shared by views
 	slowTold    bool      // something of them was told since they were made
+	slowAt      time.Time // when it last was
 	rates       telemetry.Rates
 	processes   processTable
 	kernel      kernelTail
@@ -96,6 +97,14 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 	if !n.greeted && kind != telemetry.KindHello {
 		return Reply{}, &telemetry.Malformed{What: "a frame before hello"}
 	}
+	reply, err := n.take(f, kind, payload, at)
+	if f.opt.Tap != nil && kind != telemetry.KindSample && !n.removed && err == nil {
+		f.opt.Tap.Frame(n.name, kind, payload, at)
+	}
+	return reply, err
+}
+
+func (n *node) take(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time) (Reply, error) {
 	switch kind {
 	case telemetry.KindHello:
 		f.identities.Add(1)
@@ -213,11 +222,19 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	if err != nil || needWhole {
 		return Reply{Whole: needWhole}, err
 	}
+	if f.opt.Tap != nil && !n.removed {
+		f.opt.Tap.Sample(n.name, &n.decoder, at)
+	}
 	n.rates.Update(&n.decoder)
 	n.lastData = at
 	n.fresh.note(&n.decoder)
-	n.slowTold = n.slowTold || n.decoder.TouchedGroup(telemetry.GroupGPUSlow)
 	st := n.decoder.State()
+	if n.decoder.TouchedGroup(telemetry.GroupGPUSlow) {
+		n.slowTold, n.slowAt = true, at
+		if f.opt.Replay && n.inventory != nil { // nobody may look before it is told anew
+			n.readSlow(st, at)
+		}
+	}
 	for g := range n.groupAt {
 		if t := st.Get(telemetry.ReadMS, g); t != telemetry.Absent && t != n.groupAt[g].readMS {
 			// The read was somewhat before the sample was sent: the node's own clock says how much.
@@ -299,11 +316,14 @@ func (n *node) noteIdle(at time.Time) {
 }
 
 // setDetail asks for another level; the node is told at once, without waiting for it.
-func (n *node) setDetail(detail bool) {
+func (n *node) setDetail(f *Fleet, detail bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.detail == detail {
 		return
+	}
+	if f.opt.Tap != nil && !n.removed {
+		f.opt.Tap.Level(n.name, detail, f.opt.Now())
 	}
 	n.detail = detail
 	if !detail {

@@ -205,11 +205,8 @@ func (f *Fleet) History(q Query) []float64 {
 }
 
 func (p *past) read(q Query, now time.Time) []float64 {
-	row := q.GPU*int(NumGPUSeries) + int(q.Series)
-	if q.GPU < 0 {
-		row = p.gpus*int(NumGPUSeries) + int(q.Series) - int(NumGPUSeries)
-	}
-	if q.Series >= NumSeries || (q.GPU < 0) != (q.Series >= NumGPUSeries) || q.GPU >= p.gpus {
+	row, ok := p.row(q)
+	if !ok {
 		return nil
 	}
 	t := &p.tiers[0]
@@ -264,7 +261,7 @@ func (n *node) remember(f *Fleet, at time.Time) {
 	st := n.decoder.State()
 	gpus := st.Count(telemetry.ScopeGPU)
 	switch {
-	case n.removed:
+	case n.removed, f.opt.NoHistory:
 		return
 	case n.past == nil:
 		n.past = newPast(f.past, gpus)
@@ -336,4 +333,45 @@ func add(a, b float64) float64 {
 		return a
 	}
 	return a + b
+}
+
+// HistoryAt is History as it was at a moment, as far as it is still known: what the finest steps have forgotten is told by the coarser ones.
+func (f *Fleet) HistoryAt(at time.Time, q Query) []float64 {
+	n := f.node(q.Node)
+	if n == nil || q.Points <= 0 || q.Points > 10_000 || q.Span <= 0 {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.past == nil {
+		return nil
+	}
+	p := n.past
+	row, ok := p.row(q)
+	if !ok {
+		return nil
+	}
+	out := make([]float64, q.Points)
+	from := at.Add(-q.Span)
+	for i := range out {
+		a := from.Add(q.Span * time.Duration(i) / time.Duration(q.Points))
+		b := from.Add(q.Span * time.Duration(i+1) / time.Duration(q.Points))
+		out[i] = math.NaN()
+		for k := range p.tiers {
+			if t := &p.tiers[k]; b.UnixNano()/int64(t.step) > t.slot-int64(t.slots) {
+				out[i] = p.between(t, row, a, b)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// row is where a query's series is; false: there is none.
+func (p *past) row(q Query) (int, bool) {
+	row := q.GPU*int(NumGPUSeries) + int(q.Series)
+	if q.GPU < 0 {
+		row = p.gpus*int(NumGPUSeries) + int(q.Series) - int(NumGPUSeries)
+	}
+	return row, q.Series < NumSeries && (q.GPU < 0) == (q.Series >= NumGPUSeries) && q.GPU < p.gpus
 }

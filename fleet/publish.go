@@ -15,9 +15,10 @@ func (f *Fleet) Publish() *Snapshot {
 	defer f.publish.Unlock()
 	now := f.opt.Now()
 	live, generation := f.ordered()
-	f.schedule.update(f, live, generation, now)
-	f.jobs.update(live, generation, &f.schedule, now)
-	f.jobs.heed(&f.schedule, now)
+	was := f.joinsNow()
+	if !f.opt.Replay {
+		f.assemble(live, generation, now)
+	}
 	f.sequence++
 	s := &Snapshot{Sequence: f.sequence, At: now, Nodes: make([]*Node, len(live)), byName: make(map[string]*Node, len(live))}
 	for i, n := range live {
@@ -37,6 +38,9 @@ func (f *Fleet) Publish() *Snapshot {
 		s.Empty = *why
 	}
 	f.current.Store(s)
+	if f.opt.Tap != nil {
+		f.opt.Tap.Published(s, was != f.joinsNow(), f.keep)
+	}
 	return s
 }
 

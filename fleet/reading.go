@@ -37,3 +37,12 @@ func (r Reading) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(float64(r))
 }
+
+// UnmarshalJSON takes null for an absent reading.
+func (r *Reading) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*r = None()
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(r))
+}

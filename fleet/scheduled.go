@@ -62,6 +62,9 @@ func (f *Fleet) Scheduled(p *schedulers.Picture) {
 	})
 	f.pictures.list = list
 	f.pictures.version++
+	if f.opt.Tap != nil {
+		f.opt.Tap.Scheduled(p, f.opt.Now())
+	}
 }
 
 // pictures are the schedulers' latest. The list is never changed, only replaced.

@@ -15,7 +15,11 @@ func (n *node) viewGPUs(f *Fleet, st *telemetry.State, holders [][]Holder, now t
 	if g := &n.groupAt[telemetry.GroupGPU]; g.stale(now) {
 		stale = g.age(now)
 	}
-	n.readSlow(st, now)
+	if told := n.slowAt; !told.IsZero() {
+		n.readSlow(st, told)
+	} else {
+		n.readSlow(st, now)
+	}
 	details := n.viewDetails(st, now)
 	for i, inv := range n.inventory.Gpus {
 		get := func(m telemetry.Metric) Reading { return Reading(gauge(st, m, i)) }

@@ -1,0 +1,77 @@
+package fleet
+
+import (
+	"time"
+
+	"foretop/schedulers"
+	"foretop/telemetry"
+)
+
+// Tap is told all that a fleet takes in, in the order in which each node's state changes by it: a recording. What it is given belongs to the fleet: it is read before the
+// method returns, never kept, unless it says so. Methods are called with locks held: they must not call the fleet.
+type Tap interface {
+	Joined(name string, listed bool, at time.Time)
+	Left(name string, at time.Time)
+	Status(name string, s *Status, at time.Time)
+	// Level says at which level a node is looked at.
+	Level(name string, detail bool, at time.Time)
+	// Sample follows each sample that was applied.
+	Sample(name string, d *telemetry.Decoder, at time.Time)
+	// Frame is any other frame.
+	Frame(name string, kind telemetry.Kind, payload []byte, at time.Time)
+	// Scheduled and Logged hand over what never changes any more.
+	Scheduled(p *schedulers.Picture, at time.Time)
+	Logged(job string, l *LogTail, at time.Time)
+	// Published follows each snapshot. joined says that jobs were put together, or joined with schedulers' words, for it.
+	Published(s *Snapshot, joined bool, keep Keep)
+}
+
+// Keep gives all of a fleet's state that time has made, node by node, each while nothing of it changes. It may be called while Published runs, from there.
+type Keep func(node func(*KeptNode)) *KeptBook
+
+// joins are the versions that a publication was made with.
+type joins struct {
+	jobs   uint64
+	heeded [2]uint64
+}
+
+func (f *Fleet) joinsNow() joins { return joins{f.jobs.version, f.jobs.heeded} }
+
+// Assemble puts jobs together and joins them with schedulers' words, as a publication does first; with Options.Replay nothing else does.
+func (f *Fleet) Assemble() {
+	f.publish.Lock()
+	defer f.publish.Unlock()
+	now := f.opt.Now()
+	live, generation := f.ordered()
+	f.assemble(live, generation, now)
+}
+
+func (f *Fleet) assemble(live []*node, generation uint64, now time.Time) {
+	f.schedule.update(f, live, generation, now)
+	f.jobs.update(live, generation, &f.schedule, now)
+	f.jobs.heed(&f.schedule, now)
+}
+
+// SetLevel says at which level a node was looked at.
+func (f *Fleet) SetLevel(name string, detail bool) {
+	if n := f.node(name); n != nil {
+		n.setDetail(f, detail)
+	}
+}
+
+// Judge has a node's picture made anew though nothing of it changed: what is to be said of it did.
+func (f *Fleet) Judge(name string) {
+	if n := f.node(name); n != nil {
+		n.mu.Lock()
+		n.changed = true
+		n.mu.Unlock()
+	}
+}
+
+// Close gives back the memory of all nodes' past. The fleet must not be used any more.
+func (f *Fleet) Close() {
+	live, _ := f.ordered()
+	for _, n := range live {
+		f.Remove(n.name)
+	}
+}
