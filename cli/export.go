@@ -54,7 +54,7 @@ scrape_configs:
 				return err
 			}
 			defer l.Close()
-			told, err := openHooks(cmd.Context(), cfg, watchedWords(names, &what), noHooks, cmd.ErrOrStderr())
+			told, err := openHooks(cmd.Context(), cfg, titleOf(names, what), noHooks, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -64,6 +64,7 @@ scrape_configs:
 				return err
 			}
 			defer c.Close()
+			c.found.keep(cfg)
 			fmt.Fprintf(cmd.ErrOrStderr(), "foretop: publishing %s at http://%s/metrics%s\n", c.title, l.Addr(), openTo(l.Addr()))
 			looked := func(*fleet.Snapshot) {}
 			if c.follower != nil {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"foretop/config"
-	"foretop/findings"
 	"foretop/fleet"
 	"foretop/hooks"
 )
@@ -19,13 +16,13 @@ func openHooks(ctx context.Context, cfg config.Config, watched string, off bool,
 		cfg.Hooks = nil
 	}
 	opt := hooks.Options{
-		Hooks: cfg.Hooks, Fleet: watched, Host: thisHost(), Incidents: findings.Rules().Incidents != nil,
+		Hooks: cfg.Hooks, Fleet: watched, Host: thisHost(), Incidents: true,
 		Say: func(text string) { fmt.Fprintln(say, "foretop: "+text) },
 	}
 	if len(cfg.Hooks) > 0 {
 		var err error
-		if opt.State, err = stateFile("hooks.json"); err != nil {
-			return nil, err
+		if opt.State, err = statePath("hooks.json"); err != nil {
+			return nil, fmt.Errorf("no place for what hooks were told: %w (set XDG_STATE_HOME)", err)
 		}
 	}
 	return hooks.Open(ctx, opt)
@@ -37,25 +34,4 @@ func telling(looked func(*fleet.Snapshot), h *hooks.Set) func(*fleet.Snapshot) {
 		looked(s)
 		h.Look(s)
 	}
-}
-
-// watchedWords is what is watched, in words, before it is.
-func watchedWords(names []string, what *choice) string {
-	if len(names) > 0 {
-		return fold(names)
-	}
-	return what.words()
-}
-
-// stateFile is a file in foretop's folder of $XDG_STATE_HOME.
-func stateFile(name string) (string, error) {
-	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("no place for %s: %w (set XDG_STATE_HOME)", name, err)
-		}
-		state = filepath.Join(home, ".local", "state")
-	}
-	return filepath.Join(state, "foretop", name), nil
 }

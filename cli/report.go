@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,9 @@ import (
 
 	"foretop/actions"
 	"foretop/config"
+	"foretop/findings"
 	"foretop/fleet"
+	"foretop/recording"
 	"foretop/report"
 
 	"github.com/charmbracelet/x/term"
@@ -25,6 +28,7 @@ import (
 // reportFlags are those of `foretop report`.
 type reportFlags struct {
 	format, file, from, to string
+	job                    string
 	force                  bool
 	wait, watch            time.Duration
 }
@@ -33,14 +37,17 @@ type reportFlags struct {
 func newReport(opts *options) *cobra.Command {
 	var f reportFlags
 	cmd := &cobra.Command{
-		Use:   "report JOB [NODE...]",
-		Short: "Write a post-mortem of a job",
+		Use:   "report JOB|FILE [NODE...]",
+		Short: "Write a post-mortem of a job, or of a recording",
 		Long: `Writes what was wrong and since when, a timeline, heat maps of power, use, memory and traffic over time, the kernel lines, and who did what (the audit file), as one HTML page or Markdown text. The page stands for itself: it loads nothing and runs nothing.
+
+FILE is what foretop record, or foretop itself around a critical finding, has recorded: all of it, or one --job of it, and --from and --to of it.
 
 JOB is a running job, by its id, key or name. Its nodes are those that a scheduler says; without one, name them after it. They are watched for --for: findings and kernel lines reach back before that, numbers do not.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: opts.completeNodes,
-		Example: `foretop report 8123 -o 8123.html
+		Example: `foretop report night.foretop --job 8123 --from 03:10 --to 03:40 -o 8123.html
+foretop report 8123 -o 8123.md
 # without a scheduler: the job's nodes too
 foretop report train 'gpu[001-004]' --for 5m --format markdown`,
 		RunE: running(func(cmd *cobra.Command, args []string) error {
@@ -50,6 +57,18 @@ foretop report train 'gpu[001-004]' --for 5m --format markdown`,
 			cfg, err := opts.load()
 			if err != nil {
 				return err
+			}
+			if info, err := os.Stat(args[0]); err == nil && info.Mode().IsRegular() {
+				if len(args) > 1 {
+					return usage(fmt.Errorf("%s is a file: no nodes are watched for it", args[0]))
+				}
+				return f.ofFile(cmd, cfg, args[0])
+			}
+			if looksLikeFile(args[0]) {
+				return fmt.Errorf("report %s: there is no such file", args[0])
+			}
+			if f.job != "" {
+				return usage(fmt.Errorf("--job is of a recording, and %s is no file", args[0]))
 			}
 			names, err := expand(cfg, args[1:])
 			if err != nil {
@@ -63,9 +82,15 @@ foretop report train 'gpu[001-004]' --for 5m --format markdown`,
 	return cmd
 }
 
+// looksLikeFile says that a word is meant as a file rather than a job: jobs' keys have slashes as well.
+func looksLikeFile(word string) bool {
+	return filepath.IsAbs(word) || strings.HasPrefix(word, "."+string(filepath.Separator)) || strings.HasPrefix(word, "..") || strings.HasSuffix(word, ".foretop")
+}
+
 func (f *reportFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.format, "format", "", "html or markdown; without it as the file's name ends, html for others, markdown on a terminal")
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "write to a `FILE` that only you can read, not to standard output")
+	cmd.Flags().StringVar(&f.job, "job", "", "of a recording only this job, by its `ID`, key or name")
 	cmd.Flags().BoolVar(&f.force, "force", false, "take the place of a file that is there")
 	cmd.Flags().StringVar(&f.from, "from", "", "from when: a `TIME` such as 14:05, '2026-11-26 14:05:30' or -30m, before the end")
 	cmd.Flags().StringVar(&f.to, "to", "", "until when: a `TIME`, as --from")
@@ -99,6 +124,47 @@ func (f *reportFlags) check() error {
 	return mayWrite(f.file, f.force)
 }
 
+// historyReach is how far back the history of a recording is asked for; of longer times single readings are told.
+const historyReach = time.Hour
+
+// ofFile writes the report of a recording.
+func (f *reportFlags) ofFile(cmd *cobra.Command, cfg config.Config, path string) error {
+	file, err := recording.Open(path)
+	if err != nil {
+		return fmt.Errorf("open recording: %w", err)
+	}
+	defer file.Close()
+	past := file.Past(replayOf(cfg, 0))
+	defer past.Close()
+	from, to, kept, ok := past.Span()
+	if !ok {
+		return fmt.Errorf("%s: nothing was recorded", path)
+	}
+	if torn, gaps := file.Torn(); torn > 0 || gaps > 0 {
+		kept += fmt.Sprintf("; damaged: %s at its end, %d gaps", sizeWords(torn), gaps)
+	}
+	src := report.Source{From: from, To: to, Kept: kept, Of: "the recording " + filepath.Base(path), Reach: historyReach, History: past.History, At: folding(past.At)}
+	for _, m := range past.Marks() {
+		src.Moments = append(src.Moments, m.At)
+	}
+	return f.write(cmd.Context(), cmd.OutOrStdout(), cfg, src, report.Options{Job: f.job})
+}
+
+// folding folds what was found in successive snapshots into incidents, which recordings do not have.
+func folding(at func(context.Context, time.Time) (*fleet.Snapshot, error)) func(context.Context, time.Time) (*fleet.Snapshot, error) {
+	var before []fleet.Incident
+	return func(ctx context.Context, t time.Time) (*fleet.Snapshot, error) {
+		s, err := at(ctx, t)
+		if err != nil || s.Incidents != nil {
+			return s, err
+		}
+		folded := *s
+		before = findings.Incidents(s, before)
+		folded.Incidents = before
+		return &folded, nil
+	}
+}
+
 // liveSteps is how many snapshots of a running job are looked at, at most: each holds all of the fleet.
 const liveSteps = 30
 
@@ -118,6 +184,7 @@ func (f *reportFlags) ofJob(cmd *cobra.Command, cfg config.Config, job string, n
 		return err
 	}
 	defer c.Close()
+	c.found.keep(cfg)
 	snap := c.settle(cmd.Context(), f.wait)
 	if snap.Empty != "" {
 		return errors.New(snap.Empty)

@@ -64,6 +64,9 @@ foretop snapshot --findings --min-severity warning --for 1m --job 8123`,
 				return err
 			}
 			defer c.Close()
+			if found.on {
+				c.found.keep(cfg) // what people said of it
+			}
 			begun := time.Now()
 			snap := c.settle(cmd.Context(), wait)
 			if found.on {
