@@ -40,6 +40,7 @@ type gathered struct {
 	kernel  kernelBook
 	devices []device
 	numbers samples
+	sampled bool              // histories do not reach so far
 	seen    map[deviceKey]int // index in devices
 	failed  int               // snapshots that could not be had
 	why     error
@@ -55,6 +56,7 @@ func gather(ctx context.Context, src Source, opt Options) (*story, error) {
 	if to.Before(from) {
 		return nil, fmt.Errorf("%w: %s is from %s to %s", errNothing, plain(src.Of), src.From.In(opt.Location).Format(time.DateTime), src.To.In(opt.Location).Format(time.DateTime))
 	}
+	g.sampled = !reaches(src, to.Sub(from))
 	for i, at := range moments(from, to, src.Moments) {
 		s, err := src.At(ctx, at)
 		if ctx.Err() != nil {
@@ -136,7 +138,9 @@ func (g *gathered) take(s *fleet.Snapshot, i int) error {
 		}
 	}
 	g.hold(s)
-	g.numbers.take(s, g.devices, g.order)
+	if g.sampled {
+		g.numbers.take(s, g.devices, g.order)
+	}
 	for _, name := range g.order {
 		if n := s.Node(name); n != nil {
 			g.kernel.take(n)

@@ -125,6 +125,14 @@ func (s *story) finding(e *episode) findingView {
 // clock is a time of the report's day; moment has its day where that is another.
 func (s *story) clock(t time.Time) string { return t.In(s.where).Format(time.TimeOnly) }
 
+// tick is a time on an axis.
+func (s *story) tick(t time.Time) string {
+	if s.To.Sub(s.From) > 24*time.Hour {
+		return t.In(s.where).Format("01-02 15:04")
+	}
+	return s.clock(t)
+}
+
 func (s *story) moment(t time.Time) string {
 	if a, b := t.In(s.where), s.From.In(s.where); a.Year() != b.Year() || a.YearDay() != b.YearDay() || s.To.Sub(s.From) > 24*time.Hour {
 		return a.Format(time.DateTime)

@@ -77,6 +77,7 @@ func TestAReportTellsWhatHappened(t *testing.T) {
 			}
 		})
 	}
+	t.Run("readings", func(t *testing.T) { readingsStandForHistories(t, s) })
 }
 
 // TestAWholeFleet has more GPUs than rows: a row is a node.
@@ -324,5 +325,26 @@ func TestAReportIsBounded(t *testing.T) {
 		if len(text) > 4<<20 {
 			t.Errorf("%s: %d bytes", format, len(text))
 		}
+	}
+}
+
+// readingsStandForHistories tells the same numbers where a history does not reach so far.
+func readingsStandForHistories(t *testing.T, s *sim) {
+	src := s.source()
+	with := written(t, "markdown", src, Options{Job: "gemma-9b-sft"})
+	src.History, src.Reach = nil, time.Second
+	without := written(t, "markdown", src, Options{Job: "gemma-9b-sft"})
+	for _, text := range []string{with, without} {
+		for _, want := range []string{"### Power", "### GPU memory", "### Network of the GPU", "### CPU", "### Host memory", "no numbers any more"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in it", want)
+			}
+		}
+	}
+	if !strings.Contains(without, "a reading every") || strings.Contains(with, "a reading every") {
+		t.Error("it is not said what the numbers are")
+	}
+	if t.Failed() {
+		t.Log(without)
 	}
 }

@@ -52,12 +52,8 @@ func readGPU(n *fleet.Node, index int) gpuReading {
 		if g.Index != index || g.Stale > 0 {
 			continue
 		}
-		for s, v := range map[fleet.SeriesID]fleet.Reading{
-			fleet.SeriesUtil: g.UtilPct, fleet.SeriesPower: g.PowerPct(), fleet.SeriesTensor: g.TensorActivityPct, fleet.SeriesSM: g.SMActivityPct,
-			fleet.SeriesMem: g.MemPct(), fleet.SeriesTempC: g.TempC, fleet.SeriesClock: g.ClockPct(), fleet.SeriesNet: sum(g.NetRxBytesPerS, g.NetTxBytesPerS),
-		} {
-			r[s] = float32(v)
-		}
+		r[fleet.SeriesUtil], r[fleet.SeriesPower], r[fleet.SeriesTensor], r[fleet.SeriesSM] = float32(g.UtilPct), float32(g.PowerPct()), float32(g.TensorActivityPct), float32(g.SMActivityPct)
+		r[fleet.SeriesMem], r[fleet.SeriesTempC], r[fleet.SeriesClock], r[fleet.SeriesNet] = float32(g.MemPct()), float32(g.TempC), float32(g.ClockPct()), float32(sum(g.NetRxBytesPerS, g.NetTxBytesPerS))
 	}
 	return r
 }

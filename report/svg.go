@@ -63,7 +63,7 @@ func (s *story) drawn(m *heatMap) drawing {
 	}
 	for i := range tickEvery {
 		at := m.From.Add(m.To.Sub(m.From) * time.Duration(i) / (tickEvery - 1))
-		d.Ticks = append(d.Ticks, label{mapWidth * i / (tickEvery - 1), s.clock(at)})
+		d.Ticks = append(d.Ticks, label{mapWidth * i / (tickEvery - 1), s.tick(at)})
 	}
 	for i := range s.Episodes {
 		e := &s.Episodes[i]
