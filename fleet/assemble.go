@@ -20,6 +20,7 @@ func assemblePause(processes int) time.Duration {
 // jobBook knows which processes make up which job. It is used by one publication at a time.
 type jobBook struct {
 	version     uint64
+	changed     time.Time // when it last rose
 	at          time.Time
 	jobs        []jobs.Job
 	generation  uint64                           // of the set of nodes
@@ -36,6 +37,7 @@ type jobBook struct {
 	heeded      [2]uint64         // versions of the jobs and of what schedulers say that were last joined
 	known       uint64            // version of what schedulers know that the jobs were assembled with
 	whole       map[string]ending // jobs of which processes went away, as they were before
+	restored    time.Time         // when the version last rose in what was kept
 }
 
 // placed is a process's place in a job.
@@ -83,6 +85,9 @@ func (b *jobBook) update(live []*node, generation uint64, schedule *scheduleBook
 		return // what schedulers say of the jobs themselves is joined each time
 	}
 	b.version++
+	if b.changed = now; b.version == 1 && !b.restored.IsZero() {
+		b.changed = b.restored
+	}
 	b.jobs = list
 	was, plans := b.ranks, b.plans
 	b.index()

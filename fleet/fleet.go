@@ -150,7 +150,7 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	}
 	if s.State == Connecting && s.Attempt > 1 && n.status.State.Out() {
 		// The outage lasts until it is over: trying again is no better state, and rows do not jump with each try.
-		n.status.Attempt, n.status.NextTry, n.changed = s.Attempt, time.Time{}, true
+		n.status.Attempt, n.status.NextTry, n.changed, n.heardAt = s.Attempt, time.Time{}, true, now
 		return
 	}
 	switch {
@@ -163,7 +163,7 @@ func (f *Fleet) SetStatus(name string, s Status) {
 	s.Banner = telemetry.Clean(s.Banner, 1024)
 	s.HostKey = cleanHostKey(s.HostKey)
 	n.status = s
-	n.changed = true
+	n.changed, n.heardAt = true, now
 }
 
 // SetEmpty says why no node is watched, for as long as there is none; "" leaves it open.

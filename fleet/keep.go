@@ -21,6 +21,7 @@ type KeptNode struct {
 	Boot      time.Time
 	LastFrame time.Time
 	LastData  time.Time
+	ViewAt    time.Time
 	Groups    []KeptGroup
 	Idle      []KeptIdle // by GPU
 	IdleAt    time.Time
@@ -127,7 +128,7 @@ func (f *Fleet) keep(each func(*KeptNode)) *KeptBook {
 
 func (n *node) keep() *KeptNode {
 	k := &KeptNode{
-		Name: n.name, Listed: n.listed, Status: n.status, Since: n.since, Detail: n.detail, XidEvents: n.xidEvents, Boot: n.boot, LastFrame: n.lastFrame, LastData: n.lastData,
+		Name: n.name, Listed: n.listed, Status: n.status, Since: n.since, Detail: n.detail, XidEvents: n.xidEvents, Boot: n.boot, LastFrame: n.lastFrame, LastData: n.lastData, ViewAt: n.viewAt,
 		IdleAt: n.idleAt, Pace: KeptPace{n.pace.every, n.pace.least, n.pace.late, n.pace.told, n.pace.isLate, n.pace.turned}, Decoder: &n.decoder,
 	}
 	for _, g := range n.groupAt {
@@ -171,7 +172,7 @@ func (n *node) keep() *KeptNode {
 		}
 	}
 	k.Notes = encoded(notes)
-	k.Rates = n.rates.Append(nil)
+	k.Rates = n.rates.Append(nil, &n.decoder)
 	return k
 }
 
@@ -204,6 +205,7 @@ func (f *Fleet) Restore(k *KeptNode, sample []byte) error {
 func (n *node) restore(f *Fleet, k *KeptNode, sample []byte) error {
 	n.status, n.since = k.Status, k.Since
 	n.status.State = min(n.status.State, Misbehaving)
+	n.heardAt = k.ViewAt
 	n.detail, n.boot, n.lastFrame, n.lastData, n.xidEvents = k.Detail, k.Boot, k.LastFrame, k.LastData, k.XidEvents
 	p := k.Pace
 	n.pace = linkPace{every: p.Every, least: p.Least, late: p.Late, told: p.Told, isLate: p.IsLate, turned: p.Turned}
@@ -275,6 +277,7 @@ type KeptBook struct {
 	Ended, Fading []KeptEnding
 	Spent         map[string]KeptSpent // by user
 	SpentAt       time.Time
+	JobsAt        time.Time             // when jobs last changed
 	Pods          map[string]KeptPod    // by uid and container
 	Pictures      []*schedulers.Picture `json:"-"`
 	Logs          map[string]*LogTail   `json:"-"`
@@ -314,7 +317,7 @@ type KeptPod struct {
 const maxKeptEnded = 200
 
 func (f *Fleet) keepBook() *KeptBook {
-	b := &KeptBook{Spent: map[string]KeptSpent{}, SpentAt: f.users.at, Pods: map[string]KeptPod{}, Logs: f.logs.now()}
+	b := &KeptBook{Spent: map[string]KeptSpent{}, SpentAt: f.users.at, JobsAt: f.jobs.changed, Pods: map[string]KeptPod{}, Logs: f.logs.now()}
 	b.Pictures, _ = f.pictures.now()
 	for _, e := range f.jobs.ended[max(0, len(f.jobs.ended)-maxKeptEnded):] {
 		b.Ended = append(b.Ended, keepEnding(e.plan.job.Key, e))
@@ -355,7 +358,7 @@ func (f *Fleet) RestoreBook(k *KeptBook) {
 	f.publish.Lock()
 	defer f.publish.Unlock()
 	b := &f.jobs
-	b.ended, b.whole = nil, map[string]ending{}
+	b.ended, b.whole, b.restored = nil, map[string]ending{}, k.JobsAt
 	for i := range min(len(k.Ended), maxEnded) {
 		b.ended = append(b.ended, k.Ended[i].ending())
 	}

@@ -55,7 +55,8 @@ type node struct {
 	shown       *shownProcesses
 	view        *Node // as last published
 	viewAt      time.Time
-	jobsVersion uint64 // of the job book that the view was made with
+	heardAt     time.Time // when something of it last changed
+	jobsVersion uint64    // of the job book that the view was made with
 
 	portErrorsMS int64 // the node's clock
 
@@ -93,7 +94,7 @@ func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.lastFrame = at
-	n.changed = true
+	n.changed, n.heardAt = true, at
 	if !n.greeted && kind != telemetry.KindHello {
 		return Reply{}, &telemetry.Malformed{What: "a frame before hello"}
 	}

@@ -65,6 +65,9 @@ func (n *node) publish(f *Fleet, now time.Time) *Node {
 	if !n.changed && n.view != nil && n.jobsVersion == f.jobs.version && sameList(n.view.Scheduled, scheduled) && !n.aged(f, now) {
 		return n.view
 	}
+	if f.opt.Replay {
+		now = n.shownAt(f, now)
+	}
 	n.view = n.makeView(f, now)
 	n.viewAt, n.changed, n.jobsVersion = now, false, f.jobs.version
 	return n.view

@@ -63,9 +63,24 @@ func (f *Fleet) SetLevel(name string, detail bool) {
 func (f *Fleet) Judge(name string) {
 	if n := f.node(name); n != nil {
 		n.mu.Lock()
-		n.changed = true
+		n.changed, n.heardAt = true, f.opt.Now()
 		n.mu.Unlock()
 	}
+}
+
+// shownAt is when the picture of a node that is out was last made: it is shown for a minute, or until something of it changes.
+func (n *node) shownAt(f *Fleet, now time.Time) time.Time {
+	if s := n.status.State; s == Live || s == Deploying || s == Stale {
+		return now
+	}
+	last := n.heardAt
+	if f.jobs.changed.After(last) {
+		last = f.jobs.changed
+	}
+	if last.IsZero() || last.After(now) {
+		return now
+	}
+	return last.Add(now.Sub(last).Truncate(time.Minute))
 }
 
 // Close gives back the memory of all nodes' past. The fleet must not be used any more.

@@ -75,7 +75,8 @@ func (s *streams) seal(kind byte, from, to int64) *block {
 		id uint64
 		b  []byte
 	}
-	list := []stream{{streamSpine, s.spine}, {streamTimes, s.times}, {streamHeads, s.heads}, {streamWords, s.words}}
+	times := append(binary.AppendVarint(nil, s.first-from), s.times...)
+	list := []stream{{streamSpine, s.spine}, {streamTimes, times}, {streamHeads, s.heads}, {streamWords, s.words}}
 	for i, b := range s.columns {
 		list = append(list, stream{streamColumns + uint64(defs[i].ID), b})
 	}
@@ -198,7 +199,7 @@ func open(h head, data []byte) (*source, error) {
 			}
 		}
 	}
-	if in.bad {
+	if s.last += s.times.varint(); in.bad || s.times.bad {
 		return nil, damaged("streams cut short")
 	}
 	return s, nil

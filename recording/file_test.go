@@ -66,8 +66,8 @@ func TestFileShowsWhatWasShown(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %d s: %v", at, err)
 		}
-		if diff := cmp.Diff(shown[d], got, sameSnapshots); diff != "" {
-			t.Fatalf("after %d s (- live, + replayed):\n%s", at, start(diff))
+		if d := unlike(shown[d], got); d != "" {
+			t.Fatalf("after %d s: %s", at, d)
 		}
 	}
 	var nothing *NothingError
@@ -83,12 +83,6 @@ func TestFileShowsWhatWasShown(t *testing.T) {
 			t.Errorf("mark %d: %+v", i, m)
 		}
 	}
-}
-
-// start is the beginning of a long text.
-func start(text string) string {
-	lines := strings.Split(text, "\n")
-	return strings.Join(lines[:min(len(lines), 60)], "\n")
 }
 
 // A file's history is what the fleet itself remembered, but for the steps in which rates are recorded.
@@ -207,8 +201,8 @@ func TestTornTail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(shown[75*time.Second], got, sameSnapshots); diff != "" {
-		t.Errorf("after damage:\n%s", start(diff))
+	if d := unlike(shown[75*time.Second], got); d != "" {
+		t.Errorf("after damage: %s", d)
 	}
 }
 

@@ -285,8 +285,12 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 			return damaged("a sample of nobody")
 		}
 		sample, err := n.track.read(s)
-		if err == nil {
-			_, err = p.fleet.Apply(n.name, telemetry.KindSample, sample, moment(us))
+		if err != nil {
+			return err
+		}
+		reply, err := p.fleet.Apply(n.name, telemetry.KindSample, sample, moment(us))
+		if err == nil && reply.Whole {
+			err = damaged("a sample of %s hangs in the air", n.name)
 		}
 		return broken(err)
 	case recLeft:

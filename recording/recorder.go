@@ -106,7 +106,7 @@ func newSegment(from int64) *segment {
 // record begins a record in a segment.
 func (g *segment) record(kind byte, node uint64, us int64) *streams {
 	if g.s.records == 0 {
-		g.s.last, g.first, g.end = us, us, us
+		g.s.first, g.s.last, g.first, g.end = us, us, us, us
 	}
 	g.first, g.end = min(g.first, us), max(g.end, us)
 	g.s.record(kind, node, us)

@@ -50,8 +50,12 @@ func codeOf(change int64) int64 {
 		return change
 	}
 	e := bits.Len64(uint64(change)) - exactBits
-	m := (change + 1<<(e-1)) >> e
-	if m == 1<<exactBits {
+	m := int64((uint64(change) + 1<<(e-1)) >> e)
+	switch {
+	case m < 1<<exactBits:
+	case e == 63-exactBits:
+		m-- // there is no larger one
+	default:
 		e, m = e+1, m/2
 	}
 	return 1<<(exactBits-1)*int64(e+1) + m - 1<<(exactBits-1)

@@ -25,7 +25,7 @@ const (
 // Numbers of the streams of a block; a metric's is streamColumns plus its own.
 const (
 	streamSpine   = iota // a record's kind, and which node it is of
-	streamTimes          // and when, µs since the one before
+	streamTimes          // and when: µs from the block's beginning to its first, which need not be the earliest, then since the one before
 	streamHeads          // of samples
 	streamWords          // everything else
 	streamColumns = 16
@@ -35,11 +35,13 @@ const (
 type streams struct {
 	spine, times, heads, words []byte
 	columns                    [][]byte // by place in the metric table
-	last                       int64    // µs
+	first, last                int64    // µs
 	records                    int
 }
 
-func newStreams(from int64) *streams { return &streams{columns: make([][]byte, len(defs)), last: from} }
+func newStreams(from int64) *streams {
+	return &streams{columns: make([][]byte, len(defs)), first: from, last: from}
+}
 
 // record begins a record.
 func (s *streams) record(kind byte, node uint64, us int64) {

@@ -67,26 +67,44 @@ func (d *Draft) flush() {
 	}
 }
 
-// Kept rates are a byte for each counter: 0 is 0, 1 is unknown, 2 has the number behind it.
+// Kept rates are a byte for each counter: 0 is 0, 1 is unknown, 2 has the number behind it. With rateOlder the counter had another value when it was last
+// read than it has now, which stands behind it too: how much less.
 const (
 	rateZero = iota
 	rateUnknown
 	rateGiven
+	rateOlder = 4
 )
 
-// Append writes all rates, for [Rates.Restore].
-func (r *Rates) Append(dst []byte) []byte {
-	for sc := range r.kept {
-		for _, list := range r.kept[sc] {
+// Append writes all rates, for [Rates.Restore]; d is the decoder that they are of.
+func (r *Rates) Append(dst []byte, d *Decoder) []byte {
+	for sc := range counterSpans {
+		for level, places := range counterSpans[sc] {
+			list := r.kept[sc][level]
+			if r.count != d.state.count {
+				list = nil
+			}
 			dst = binary.AppendUvarint(dst, uint64(len(list)))
-			for _, c := range list {
+			for k, c := range list {
+				n := r.count[sc]
+				now, tag := Absent, byte(rateGiven)
+				if column := d.state.column(places[k/n]); column != nil {
+					now = column[k%n]
+				}
 				switch {
 				case c.rate == 0:
-					dst = append(dst, rateZero)
+					tag = rateZero
 				case c.rate != c.rate:
-					dst = append(dst, rateUnknown)
-				default:
-					dst = binary.LittleEndian.AppendUint32(append(dst, rateGiven), math.Float32bits(c.rate))
+					tag = rateUnknown
+				}
+				if c.was != now {
+					tag |= rateOlder
+				}
+				if dst = append(dst, tag); tag&^rateOlder == rateGiven {
+					dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(c.rate))
+				}
+				if tag&rateOlder != 0 {
+					dst = binary.AppendVarint(dst, now-c.was)
 				}
 			}
 		}
@@ -121,7 +139,8 @@ func (r *Rates) Restore(d *Decoder, b []byte) error {
 					if now != nil {
 						c.was = now[j]
 					}
-					switch in.byte() {
+					tag := in.byte()
+					switch tag &^ rateOlder {
 					case rateZero:
 					case rateGiven:
 						if raw := in.bytes(4); raw != nil {
@@ -129,6 +148,9 @@ func (r *Rates) Restore(d *Decoder, b []byte) error {
 						}
 					default:
 						c.rate = float32(math.NaN())
+					}
+					if tag&rateOlder != 0 {
+						c.was -= in.varint()
 					}
 				}
 			}
