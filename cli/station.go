@@ -43,7 +43,7 @@ func openStation(opt fleet.Options, ssh sshpool.Config, targets []sshpool.Target
 	opt.Fold = fold
 	s := &station{}
 	s.found = newIncidents(func(node string) string { return s.pool.Jump(node) })
-	opt.Rules = findings.Rules()
+	opt.Rules = findings.Quieted(findings.Rules(), func(key string) bool { return s.found.Denied(key) })
 	opt.Rules.Incidents = s.found.fold
 	opt.Paced = func(node string, every time.Duration) { s.pool.Paced(node, every) }
 	s.Fleet = fleet.New(opt)

@@ -69,6 +69,8 @@ type folder struct {
 	s      *fleet.Snapshot
 	before []fleet.Incident
 	was    map[string]place1 // by key: where a finding was
+	nodes  map[string]*fleet.Node
+	jobs   map[string]*fleet.Job
 	all    []found1
 	at     map[string]int // by key: in all
 	parent []int          // of the sets of findings that fold together
@@ -81,6 +83,7 @@ type place1 struct{ incident, member int }
 // found1 is a finding, and what folding needs to know of it.
 type found1 struct {
 	fleet.Finding
+	key    string
 	denied bool
 	was    int  // incident before; -1 none
 	group  int  // that it is the head of, plus one; 0: it is a finding of its own
@@ -95,9 +98,34 @@ type group1 struct {
 	from  []int // findings
 }
 
+// node finds a node by its name, job a job by its key; nil where there is none. They are asked for only where something was found.
+func (b *folder) node(name string) *fleet.Node {
+	if b.nodes == nil {
+		b.nodes = make(map[string]*fleet.Node, len(b.s.Nodes))
+		for _, n := range b.s.Nodes {
+			b.nodes[n.Name] = n
+		}
+	}
+	return b.nodes[name]
+}
+
+func (b *folder) job(key string) *fleet.Job {
+	if b.jobs == nil {
+		b.jobs = make(map[string]*fleet.Job, len(b.s.Jobs))
+		for _, j := range b.s.Jobs {
+			b.jobs[j.Key] = j
+		}
+	}
+	return b.jobs[key]
+}
+
 // remember notes where each finding was.
 func (b *folder) remember() {
-	b.was = map[string]place1{}
+	n := 0
+	for i := range b.before {
+		n += len(b.before[i].Members)
+	}
+	b.was = make(map[string]place1, n)
 	for i := range b.before {
 		for k := range b.before[i].Members {
 			b.was[b.before[i].Members[k].Key()] = place1{i, k}

@@ -102,7 +102,7 @@ func TestFindingsFold(t *testing.T) {
 			y.has(0, warn, 3, -1, "GPU3 PCIe ×8 of ×16")
 			y.nodes[0].Since = noon.Add(50 * time.Second)
 			says(j, crit, 41*time.Second, "no progress 41 s?")
-		}, "critical job 8123: no progress 41 s? [1]\nwarning gpu001 GPU3 PCIe ×8 of ×16 [1]"},
+		}, "critical job 8123: no progress? [1]\nwarning gpu001 GPU3 PCIe ×8 of ×16 [1]"},
 		{"but it explains what names it", func(y *yard) {
 			j := y.job("8131", 0, 1)
 			y.has(1, warn, 5, -1, "GPU5 slowed: too hot (hardware)")
@@ -121,7 +121,7 @@ func TestFindingsFold(t *testing.T) {
 			j.GPUs = j.GPUs[:4]
 			y.has(0, crit, 6, 0, "Xid 79 GPU6: fell off the bus")
 			says(j, warn, 20*time.Second, "no progress 20 s?")
-		}, "critical gpu001 GPU6 Xid 79: fell off the bus [1]\nwarning job 1: no progress 20 s? [1]"},
+		}, "critical gpu001 GPU6 Xid 79: fell off the bus [1]\nwarning job 1: no progress? [1]"},
 		{"a leaf's nodes go together", func(y *yard) {
 			j := y.job("8140", 4, 5, 6, 7)
 			for i := range 4 {
@@ -277,6 +277,18 @@ func one(t *testing.T, list []fleet.Incident) *fleet.Incident {
 	return &list[0]
 }
 
+func TestSymptom(t *testing.T) {
+	for text, want := range map[string]string{
+		"no progress 41 s · rank 131?": "no progress", "no progress 41 s?": "no progress", "no progress 41 s, suspect rank 131": "no progress, suspect rank 131",
+		"completing for 12 min: an epilog that does not end?": "completing: an epilog that does not end", "rank 11 slower: clock 1230 MHz, peers 1980": "rank 11 slower: clock 1230 MHz, peers 1980",
+		"12 s": "12 s", "": "",
+	} {
+		if got := symptom(text); got != want {
+			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
+
 func TestPlaceOf(t *testing.T) {
 	for _, tt := range []struct{ key, value, want string }{
 		{"topology", "topo:leaf1:gpu001", "leaf1"},
@@ -311,6 +323,7 @@ func FuzzIncidentWords(f *testing.F) {
 		ruleOf("", s, true)
 		ruleOf("", s, false)
 		symptom(s)
+		steady(s)
 		endedText(s)
 		withoutGPU(s, 3)
 		partIn(s)

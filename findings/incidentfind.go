@@ -12,6 +12,7 @@ import (
 const (
 	ruleLost      = "node.lost"
 	ruleUnreached = "node.unreached"
+	ruleHostKey   = "node.hostkey"
 	ruleEnded     = "job.ended"
 )
 
@@ -24,22 +25,23 @@ func (b *folder) find() {
 			b.add(f, n, known)
 		}
 		for i := range n.Problems {
-			if p := &n.Problems[i]; p.Severity >= fleet.Warning {
-				b.add(b.ofNode(n, p), n, known)
+			if p := &n.Problems[i]; p.Severity >= fleet.Warning || p.Severity == fleet.Notice && strings.HasSuffix(p.Text, deniedWords) {
+				b.add(ofNode(n, p), n, known)
 			}
 		}
 	}
 	for _, j := range b.s.Jobs {
 		if !j.Ended.IsZero() {
-			if j.Severity >= fleet.Warning {
-				f := fleet.Finding{Rule: ruleEnded, Subject: ofJob(j), Severity: j.Severity, Text: endedText(j.StateText), Since: j.Ended}
+			if text, denied := strings.CutSuffix(j.StateText, deniedWords); denied || j.Severity >= fleet.Warning {
+				f := fleet.Finding{Rule: ruleEnded, Subject: ofJob(j), Severity: j.Severity, Text: endedText(text), Since: j.Ended}
 				b.add(f, b.firstOf(j), false)
 			}
 			continue
 		}
 		for i := range j.Findings {
-			if v := &j.Findings[i]; v.Severity >= fleet.Warning {
-				f := fleet.Finding{Rule: ruleOf(v.Rule, v.Text, false), Subject: ofJob(j), Severity: v.Severity, Text: v.Text, Since: v.Since, Evidence: v.Evidence, Remedy: v.Remedy}
+			v := &j.Findings[i]
+			if text, denied := strings.CutSuffix(v.Text, deniedWords); denied || v.Severity >= fleet.Warning {
+				f := fleet.Finding{Rule: ruleOf(v.Rule, text, false), Subject: ofJob(j), Severity: v.Severity, Text: text, Since: v.Since, Evidence: v.Evidence, Remedy: v.Remedy}
 				b.add(f, b.firstOf(j), false)
 			}
 		}
@@ -56,7 +58,7 @@ func (b *folder) firstOf(j *fleet.Job) *fleet.Node {
 	if len(j.Nodes) == 0 {
 		return nil
 	}
-	return b.s.Node(j.Nodes[0])
+	return b.node(j.Nodes[0])
 }
 
 // add takes a finding in, of a node, or of a job on it. Of two with one key the worse counts, and the earlier beginning.
@@ -73,7 +75,7 @@ func (b *folder) add(f fleet.Finding, n *fleet.Node, known bool) {
 		old.Evidence = append(old.Evidence[:len(old.Evidence):len(old.Evidence)], f.Evidence...)
 		return
 	}
-	d := found1{Finding: f, known: known, was: -1}
+	d := found1{Finding: f, key: key, known: known, was: -1}
 	if at, ok := b.was[key]; ok { // it goes on, or comes back before it was over
 		old := &b.before[at.incident].Members[at.member]
 		d.was, d.Past, d.Began = at.incident, old.Past, old.Began
@@ -124,7 +126,7 @@ func (b *folder) keepGone() {
 			if _, there := b.at[key]; there || f.Subject.Many != "" {
 				continue
 			}
-			n := b.s.Node(f.Subject.Node)
+			n := b.node(f.Subject.Node)
 			if f.Subject.Node != "" && n == nil {
 				continue // it is watched no more
 			}
@@ -139,7 +141,7 @@ func (b *folder) keepGone() {
 			} else if !f.Until.IsZero() && b.s.At.Sub(f.Until) >= goneFor {
 				continue
 			}
-			d := found1{Finding: f, known: known, was: i, denied: b.Denied != nil && b.Denied(key)}
+			d := found1{Finding: f, key: key, known: known, was: i, denied: b.Denied != nil && b.Denied(key)}
 			b.at[key] = len(b.all)
 			b.all = append(b.all, d)
 		}
@@ -164,6 +166,12 @@ func absent(n *fleet.Node) (f fleet.Finding, ok bool) {
 	f = fleet.Finding{Rule: ruleLost, Subject: fleet.Subject{Node: n.Name, GPU: -1, Port: -1}, Severity: fleet.Critical, Text: n.State.String(), Since: n.Since, Remedy: n.Remedy}
 	switch n.State {
 	case fleet.Lost, fleet.Misbehaving:
+	case fleet.NeedsTrust: // a key that is only not known yet is a question, one that has changed or is revoked an alarm, which begins with these words
+		if !strings.HasPrefix(n.Cause, "HOST KEY") {
+			return f, false
+		}
+		f.Rule, f.Text = ruleHostKey, causeWords(n.Cause)[len(": "):]
+		return f, true
 	case fleet.Stale:
 		f.Severity = fleet.Warning
 		if n.LastData.After(f.Since) {
@@ -192,18 +200,20 @@ func causeWords(cause string) string {
 	return ": " + short(cause, 120)
 }
 
-func (b *folder) ofNode(n *fleet.Node, p *fleet.Problem) fleet.Finding {
-	f := fleet.Finding{Rule: ruleOf(p.Rule, p.Text, true), Subject: fleet.Subject{Node: n.Name, GPU: p.GPU, Port: p.Port}, Severity: p.Severity, Text: p.Text, Cause: p.Cause, Since: p.Since, Evidence: p.Evidence, Remedy: p.Remedy}
+// ofNode is a node's problem as a finding.
+func ofNode(n *fleet.Node, p *fleet.Problem) fleet.Finding {
+	text := strings.TrimSuffix(p.Text, deniedWords)
+	f := fleet.Finding{Rule: ruleOf(p.Rule, text, true), Subject: fleet.Subject{Node: n.Name, GPU: p.GPU, Port: p.Port}, Severity: p.Severity, Text: text, Cause: p.Cause, Since: p.Since, Evidence: p.Evidence, Remedy: p.Remedy}
 	switch {
 	case p.GPU >= 0 && p.GPU < len(n.GPUs):
 		f.Subject.UUID = n.GPUs[p.GPU].Info.GetUuid()
-		f.Text = withoutGPU(p.Text, p.GPU)
+		f.Text = withoutGPU(text, p.GPU)
 	case p.Port >= 0 && p.Port < len(n.Ports):
 		f.Subject.Part = n.Ports[p.Port].Name
 	default:
-		f.Subject.Part = partIn(p.Text)
+		f.Subject.Part = partIn(text)
 		for i := range n.Ports { // what the kernel says of its interface is the port's
-			if d := n.Ports[i].Netdev; d != "" && names(p.Text, d) {
+			if d := n.Ports[i].Netdev; d != "" && names(text, d) {
 				f.Subject.Part, f.Subject.Port = n.Ports[i].Name, i
 				break
 			}
@@ -227,17 +237,14 @@ func ofJob(j *fleet.Job) fleet.Subject {
 // kernelWords adds the kernel's lines of a finding, and what to do about it, where the rule that found it told neither.
 func (b *folder) kernelWords(f *fleet.Finding) {
 	const most = 3
-	n := b.s.Node(f.Subject.Node)
+	n := b.node(f.Subject.Node)
 	if n == nil {
 		return
 	}
 	for i := len(n.Kernel) - 1; i >= 0 && len(f.Evidence) < most; i-- {
 		l := &n.Kernel[i]
-		if l.Class.Severity < fleet.Warning || l.GPU != f.Subject.GPU || l.Class.Kind == "" {
-			continue
-		}
-		if l.GPU < 0 && !strings.Contains(f.Text, l.Class.Text) && !strings.Contains(l.Class.Text, f.Text) {
-			continue // another thing of the node
+		if l.Class.Severity < fleet.Warning || l.GPU != f.Subject.GPU || l.Class.Kind == "" || !strings.HasPrefix(f.Text, kernelSays(l, f.Subject.Part)) {
+			continue // another thing
 		}
 		f.Evidence = append(f.Evidence, l.At.Format("15:04:05 ")+short(l.Text, 240))
 		if f.Remedy == "" {
@@ -245,4 +252,14 @@ func (b *folder) kernelWords(f *fleet.Finding) {
 		}
 	}
 	slices.Reverse(f.Evidence)
+}
+
+// kernelSays is a line's words as a finding has them: without what it is about.
+func kernelSays(l *fleet.KernelLine, part string) string {
+	text := lineText(l)
+	if l.GPU >= 0 {
+		text = withoutGPU(text, l.GPU)
+	}
+	text = strings.TrimPrefix(text, part+": ")
+	return strings.TrimPrefix(text, part+" ")
 }

@@ -35,7 +35,7 @@ func (b *folder) foldJobs() {
 		}
 	}
 	for _, key := range order {
-		j := b.s.Job(key)
+		j := b.job(key)
 		explained := -1
 		joined := map[int]bool{}
 		for _, i := range byJob[key] {

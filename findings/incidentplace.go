@@ -1,7 +1,6 @@
 package findings
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,16 +34,16 @@ func (b *folder) foldPlaces() {
 		if len(list) < fewestOfPlace {
 			continue
 		}
-		if places == nil {
-			places = make(map[string][]string, len(b.s.Nodes))
-			for _, n := range b.s.Nodes {
-				places[n.Name] = b.placesOf(n)
-				for _, p := range places[n.Name] {
-					size[p]++
+		for _, burst := range b.bursts(list) {
+			if places == nil { // of all nodes: it is asked for in bad times only
+				places = make(map[string][]string, len(b.s.Nodes))
+				for _, n := range b.s.Nodes {
+					places[n.Name] = b.placesOf(n)
+					for _, p := range places[n.Name] {
+						size[p]++
+					}
 				}
 			}
-		}
-		for _, burst := range b.bursts(list) {
 			b.foldBurst(burst, places, size)
 		}
 	}
@@ -68,48 +67,63 @@ func (b *folder) bursts(list []int) (out [][]int) {
 
 // foldBurst finds what most nodes of a burst share, then what most of the others do. A place counts where half of its nodes are in the burst.
 func (b *folder) foldBurst(burst []int, places map[string][]string, size map[string]int) {
-	rest := slices.Clone(burst)
-	for {
-		in := map[string]map[string]bool{} // nodes by place
-		for _, i := range rest {
-			name := b.all[i].Subject.Node
-			for _, p := range places[name] {
-				if in[p] == nil {
-					in[p] = map[string]bool{}
-				}
-				in[p][name] = true
-			}
+	of := make(map[string][]int, len(burst)) // findings by node
+	in := map[string][]string{}              // nodes by place
+	left := map[string]int{}                 // how many of these have found no place yet
+	var names []string                       // of places, as they came
+	for _, i := range burst {
+		node := b.all[i].Subject.Node
+		if of[node] = append(of[node], i); len(of[node]) > 1 {
+			continue
 		}
+		for _, p := range places[node] {
+			if left[p] == 0 {
+				names = append(names, p)
+			}
+			in[p] = append(in[p], node)
+			left[p]++
+		}
+	}
+	for {
 		best := ""
-		for p, nodes := range in {
-			n := len(nodes)
+		for _, p := range names {
+			n := left[p]
 			if n < fewestOfPlace || 2*n < size[p] {
 				continue
 			}
-			if best == "" || n > len(in[best]) || n == len(in[best]) && (size[p] < size[best] || size[p] == size[best] && p < best) {
+			if best == "" || n > left[best] || n == left[best] && (size[p] < size[best] || size[p] == size[best] && p < best) {
 				best = p
 			}
 		}
 		if best == "" {
 			break
 		}
-		var here, others []int
-		for _, i := range rest {
-			if in[best][b.all[i].Subject.Node] {
-				here = append(here, i)
-			} else {
-				others = append(others, i)
+		var here []int
+		nodes := left[best]
+		for _, node := range in[best] {
+			if of[node] == nil {
+				continue // it has found its place
+			}
+			here = append(here, of[node]...)
+			of[node] = nil
+			for _, p := range places[node] {
+				left[p]--
 			}
 		}
-		b.group(best, size[best], len(in[best]), here)
-		rest = others
+		slices.SortStableFunc(here, func(i, k int) int { return b.all[i].Since.Compare(b.all[k].Since) })
+		b.group(best, size[best], nodes, here)
 	}
-	nodes := map[string]bool{}
-	for _, i := range rest {
-		nodes[b.all[i].Subject.Node] = true
+	var rest []int
+	nodes := 0
+	for _, i := range burst {
+		if list := of[b.all[i].Subject.Node]; list != nil {
+			if rest = append(rest, i); list[0] == i {
+				nodes++
+			}
+		}
 	}
-	if len(nodes) >= fewestAnyhow {
-		b.group(anywhere, 0, len(nodes), rest)
+	if nodes >= fewestAnyhow {
+		b.group(anywhere, 0, nodes, rest)
 	}
 }
 
@@ -156,12 +170,13 @@ func (b *folder) group(place string, of, nodes int, from []int) {
 		f.Remedy = "look first at what they share: " + place
 		f.Evidence = []string{fmt.Sprintf("%d of the %d nodes of %s", nodes, of, place)}
 	}
-	if at, ok := b.was[head.Key()]; ok {
+	head.key = f.Key()
+	if at, ok := b.was[head.key]; ok {
 		head.was = at.incident
 		f.Past = b.before[at.incident].Members[at.member].Past
 	}
 	b.groups = append(b.groups, group1{place, of, from})
-	b.at[head.Key()] = len(b.all)
+	b.at[head.key] = len(b.all)
 	b.all = append(b.all, head)
 	b.parent = append(b.parent, len(b.all)-1)
 	for _, i := range from {
@@ -185,8 +200,11 @@ func (b *folder) placesOf(n *fleet.Node) (out []string) {
 	if b.Places != nil {
 		out = append(out, b.Places(n.Name)...)
 	}
-	slices.SortFunc(out, cmp.Compare[string])
-	return slices.Compact(out)
+	if len(out) > 1 {
+		slices.Sort(out)
+		out = slices.Compact(out)
+	}
+	return out
 }
 
 // placeOf is what a scheduler's label says of where a node is; "" nothing. Slurm's is "TOPOLOGY:SWITCH:NODE", of which the switch may be a way through several, from

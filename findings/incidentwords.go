@@ -54,7 +54,7 @@ func (b *folder) before1(x, y *found1) int {
 			d = boolFirst(strings.HasPrefix(x.Rule, "hw.xid "), strings.HasPrefix(y.Rule, "hw.xid ")) // it says more than the lines around it
 		}
 	}
-	return cmp.Or(d, x.Since.Compare(y.Since), cmp.Compare(x.Key(), y.Key()))
+	return cmp.Or(d, x.Since.Compare(y.Since), cmp.Compare(x.key, y.key))
 }
 
 // title is an incident in words: its probable root, and what followed.
@@ -74,8 +74,10 @@ func (b *folder) title(set []int) string {
 		words = root.Text
 	} else if root.Subject.GPU >= 0 || root.group == 0 && root.Subject.Job == "" {
 		words += " " + root.Text
-	} else {
+	} else if root.group > 0 {
 		words += ": " + root.Text
+	} else {
+		words += ": " + steady(root.Text)
 	}
 	var jobs []string
 	var worst *found1 // of the jobs' findings: a symptom before an echo, the last in the order of causes
@@ -123,12 +125,28 @@ func contains(list []string, s string) bool {
 // symptom is a job's finding without what changes from second to second, or is said of its cause.
 func symptom(text string) string {
 	text, _, _ = strings.Cut(text, " · ")
-	text = strings.TrimSuffix(text, "?")
+	return strings.TrimSuffix(steady(text), "?")
+}
+
+// steady is a text without how long it has been so: an incident's title says what it is, its age stands beside it.
+func steady(text string) string {
 	words := strings.Fields(text)
-	if n := len(words); n > 2 && isUnit(words[n-1]) && strings.Trim(words[n-2], "0123456789.") == "" {
-		words = words[:n-2]
+	kept := make([]string, 0, len(words))
+	for i := 0; i < len(words); i++ {
+		if i+1 < len(words) && strings.Trim(words[i], "0123456789.") == "" {
+			unit := strings.TrimRight(words[i+1], "?,;:)")
+			if isUnit(unit) && len(kept) > 0 {
+				if last := len(kept) - 1; last > 0 && (kept[last] == "for" || kept[last] == "since") {
+					kept = kept[:last]
+				}
+				kept[len(kept)-1] += words[i+1][len(unit):]
+				i++
+				continue
+			}
+		}
+		kept = append(kept, words[i])
 	}
-	return strings.Join(words, " ")
+	return strings.Join(kept, " ")
 }
 
 func isUnit(w string) bool {

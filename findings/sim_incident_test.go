@@ -129,32 +129,39 @@ func TestIncidentsOfEveryScenarioAreStable(t *testing.T) {
 		if os.Getenv("FORETOP_SOAK") == "" && name != "storm" && name != "link-flap" {
 			continue // a sample
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSim(t, 64, 1, string(text))
-			since := map[string]time.Time{}
-			for s.at < 80*time.Second {
-				snap := s.scheduled()
-				seen := map[string]bool{}
-				for i := range snap.Incidents {
-					in := &snap.Incidents[i]
-					if seen[in.ID] {
-						t.Fatalf("after %s: two of ID %q:\n%s", s.at, in.ID, titles(snap.Incidents))
-					}
-					seen[in.ID] = true
-					if len(in.Members) == 0 || in.Title == "" || in.Severity < fleet.Warning || in.Since.IsZero() {
-						t.Fatalf("after %s: %+v", s.at, in)
-					}
-					if at, ok := since[in.ID]; ok && in.Since.After(at) {
-						t.Fatalf("after %s: %q began at %s, at %s before", s.at, in.ID, in.Since, at)
-					}
-					since[in.ID] = in.Since
-				}
-			}
-			if len(since) > 12 {
-				t.Errorf("%d incidents: %v", len(since), since)
-			}
-			t.Log(len(since), "incidents:\n", titles(s.fleet.Snapshot().Incidents))
-		})
+		for seed := range seedsOf(1, 3) {
+			t.Run(fmt.Sprintf("%s/%d", name, seed+1), func(t *testing.T) {
+				t.Parallel()
+				isStable(t, newSim(t, 64, seed+1, string(text)))
+			})
+		}
 	}
+}
+
+// isStable plays a fleet and holds what must be true of its incidents at any moment.
+func isStable(t *testing.T, s *sim) {
+	t.Helper()
+	since := map[string]time.Time{}
+	for s.at < 80*time.Second {
+		snap := s.scheduled()
+		seen := map[string]bool{}
+		for i := range snap.Incidents {
+			in := &snap.Incidents[i]
+			if seen[in.ID] {
+				t.Fatalf("after %s: two of ID %q:\n%s", s.at, in.ID, titles(snap.Incidents))
+			}
+			seen[in.ID] = true
+			if len(in.Members) == 0 || in.Title == "" || in.Severity < fleet.Warning || in.Since.IsZero() {
+				t.Fatalf("after %s: %+v", s.at, in)
+			}
+			if at, ok := since[in.ID]; ok && in.Since.After(at) {
+				t.Fatalf("after %s: %q began at %s, at %s before", s.at, in.ID, in.Since, at)
+			}
+			since[in.ID] = in.Since
+		}
+	}
+	if len(since) > 12 {
+		t.Errorf("%d incidents: %v", len(since), since)
+	}
+	t.Log(len(since), "incidents:\n", titles(s.fleet.Snapshot().Incidents))
 }

@@ -59,9 +59,9 @@ func (q *quietCount) words() string {
 func incidentColumns() []column {
 	return []column{
 		{id: "new", title: "", width: 3},
-		{id: "state", title: "STATE", width: 12, ideal: 18, drop: 3},
+		{id: "state", title: "STATE", width: 14, ideal: 18, drop: 3},
 		{id: "age", title: "FOR", width: 5, right: true},
-		{id: "what", title: "WHAT, THE PROBABLE ROOT FIRST", width: 44, ideal: 90, rest: true},
+		{id: "what", title: "WHAT, THE PROBABLE ROOT FIRST", width: 42, ideal: 90, rest: true},
 		{id: "nodes", title: "NODES", width: 5, right: true, drop: 8},
 		{id: "jobs", title: "JOBS", width: 8, ideal: 12, drop: 7},
 		{id: "before", title: "BEFORE", width: 6, right: true, drop: 9},
@@ -235,7 +235,9 @@ func (m *Model) findingsFoot() string {
 	foot := s.hidden.words()
 	switch {
 	case foot == "":
-	case s.quiet || len(s.filter.terms) > 0:
+	case len(s.filter.terms) > 0:
+		foot = "of these " + foot
+	case s.quiet:
 		foot = "of these " + foot + " (t folds them away)"
 	default:
 		foot = "folded away: " + foot + " (t shows them)"
@@ -336,9 +338,7 @@ func incidentState(in *fleet.Incident, at time.Time) string {
 	case in.Mark.Hides(at):
 		return "snoozed " + formatShort(in.Mark.Until.Sub(at))
 	case in.KnownBad:
-		return "out of service"
+		return "known bad"
 	}
 	return in.Severity.String()
 }
-
-func joined(list []string) string { return strings.Join(list, "\n") }

@@ -127,7 +127,7 @@ func (m *Model) ticket(in *fleet.Incident) string {
 	line("%s: %s", in.Severity, in.Title)
 	line("")
 	line("probable root: %s %s", root.Where(), root.Text)
-	line("since: %s (%s)", stamp(in.Since), formatLong(m.snap.At.Sub(in.Since)))
+	line("since: %s (%s)", stamp(in.Since), formatAge(m.snap.At.Sub(in.Since)))
 	if !in.Until.IsZero() {
 		line("over since: %s", stamp(in.Until))
 	}

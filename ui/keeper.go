@@ -47,6 +47,9 @@ var snoozes = [...]struct {
 // mark says something of the tagged incidents, or of the one at hand; where that is said of all of them already, it is taken back.
 func (m *Model) mark(kind fleet.MarkKind) tea.Cmd {
 	list := m.chosenIncidents()
+	if again := m.snoozedIncidents(); kind == fleet.Snoozed && len(again) > 0 {
+		list = again // they may have been folded away
+	}
 	switch {
 	case len(list) == 0:
 		m.notice = "no incident is selected"
@@ -78,17 +81,27 @@ func (m *Model) mark(kind fleet.MarkKind) tea.Cmd {
 	return func() tea.Msg { return markedMsg{keeper.Mark(ids, kind, until), words, keeper.Trouble()} }
 }
 
-// snoozed is how far the key has gone with some incidents.
+// snoozed is how far the key has gone with some incidents. Any other key ends it.
 type snoozed struct {
-	ids  string
+	ids  []string
 	step int
+}
+
+// snoozedIncidents are those that the key was pressed on just before.
+func (m *Model) snoozedIncidents() (list []*fleet.Incident) {
+	for _, id := range m.findings.snooze.ids {
+		if in := m.findings.byID[id]; in != nil {
+			list = append(list, in)
+		}
+	}
+	return list
 }
 
 // nextSnooze is the next time that the key offers: pressed again on the same incidents, the one after, and at last none.
 func (m *Model) nextSnooze(list []*fleet.Incident, ids []string) (kind fleet.MarkKind, until time.Time, words string) {
-	s, key := &m.findings.snooze, joined(ids)
-	if s.ids != key {
-		*s = snoozed{ids: key}
+	s := &m.findings.snooze
+	if len(s.ids) == 0 {
+		*s = snoozed{ids: ids}
 		if len(list) == 1 && list[0].Mark.Kind == fleet.Snoozed { // by somebody, some time ago
 			s.step = len(snoozes)
 		}

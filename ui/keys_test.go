@@ -28,7 +28,7 @@ func TestKeysAreUnique(t *testing.T) {
 				}
 			}
 		}
-		for _, k := range []string{"q", "ctrl+c", "up", "down", "j", "k", "pgup", "pgdown", "home", "end", "g", "G", "esc", "Z", "1", "2", "4"} {
+		for _, k := range []string{"q", "ctrl+c", "up", "down", "j", "k", "pgup", "pgdown", "home", "end", "g", "G", "esc", "Z", "1", "2", "3", "4"} {
 			if seen[k] == "" {
 				t.Errorf("%s: key %q does nothing", placeNames[p], k)
 			}
@@ -59,8 +59,8 @@ func TestEveryKeyIsExplained(t *testing.T) {
 // TestHintsWorkHere shows that what stands on the bottom line does something where it stands.
 func TestHintsWorkHere(t *testing.T) {
 	for p, keys := range map[place]string{placeJobs: "", placeGrid: "tab", placeNodes: "2", placeNode: "2 enter", placeGPU: "2 enter enter", placeKernel: "2 L",
-		placeRanks: "enter tab tab", placeJob: "enter tab", placeLog: "o", placeUsers: "4", placeHelp: "?"} {
-		d := drive(hang(), 200, 60, Options{})
+		placeRanks: "enter tab tab", placeJob: "enter tab", placeLog: "o", placeUsers: "4", placeFindings: "3", placeIncident: "3 enter", placeHelp: "?"} {
+		d := drive(incidentsOn(), 200, 60, Options{})
 		d.keys(fields(keys)...)
 		if d.place() != p {
 			t.Fatalf("after %q the keyboard is at %s", keys, placeNames[d.place()])

@@ -16,11 +16,11 @@ import (
 // q and Ctrl-C quit.
 func TestMonkey(t *testing.T) {
 	keys := []string{"up", "down", "left", "right", "pgup", "pgdown", "home", "end", "enter", "esc", "tab", "shift+tab", "space", "backspace", "ctrl+r", "f1",
-		"1", "2", "3", "4", "5", "!", "S", "B", "n", "N", "K", "C", "R", "s", "*", "ctrl+x", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":", "F", "e", "z", "Q"}
+		"1", "2", "3", "4", "5", "!", "S", "B", "n", "N", "K", "C", "R", "s", "*", "ctrl+x", "o", "p", "P", "/", "\\", "<", ">", "r", "V", "U", "m", "M", "u", "x", "Z", "y", "L", "?", "t", "j", "k", "h", "l", "g", "G", "a", "=", "D", "ctrl+u", "v", "v", ":", "F", "e", "z", "Q", "3", "A", "X"}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds(), scheduled(), laidOut(), mixedFleet(), withFindings(), asks(), asks(codeQuestion())}
+			snaps := []*fleet.Snapshot{hang(), healthy(), connecting(), empty(), allLost(), kinds(), scheduled(), laidOut(), mixedFleet(), withFindings(), incidentsOn(), asks(), asks(codeQuestion())}
 			var actor Actor
 			if seed%3 > 0 {
 				h := newHands(t)
@@ -28,7 +28,7 @@ func TestMonkey(t *testing.T) {
 				actor = h
 			}
 			d := drive(snaps[0], 80, 24, Options{Actor: actor,
-				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0, Asker: &clerk{}})
+				Profile: []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI, colorprofile.ASCII}[seed%3], ASCII: seed%4 == 3, Mouse: seed%2 == 0, Asker: &clerk{}, Keeper: &keeper{}})
 			for step := range 600 {
 				switch rnd.IntN(12) {
 				case 0:
