@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
 	"export/overview":              {"telemetry", "telemetry/facts", "fleet"},
+	"hooks":                        {"telemetry", "fleet", "config"},
+	"report":                       {"telemetry", "fleet"},
 	"journal":                      {"telemetry", "fleet"},
 	"ui":                           {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet", "actions", "config"},
 	"sshpool":                      {"telemetry", "sshpool/payload"},
@@ -50,7 +52,7 @@ var mayImport = map[string][]string{
 	"config":                       {"jobs/layout"},
 	"scripts/testbed":              {},
 	"scripts/testbed/cmd":          {"scripts/testbed"},
-	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "jobs", "jobs/layout", "journal", "recording", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
+	"cli":                          {"actions", "collectors", "config", "export", "export/overview", "findings", "fleet", "hooks", "jobs", "jobs/layout", "journal", "recording", "report", "schedulers", "schedulers/slurm", "schedulers/kubernetes", "simfleet", "sshpool", "sshpool/payload", "telemetry", "telemetry/facts", "ui"},
 	"":                             {"cli"},
 }
 
@@ -70,6 +72,7 @@ var mustNotReach = map[string][]string{
 	"export/overview":         {"charm.land/", "golang.org/x/crypto/ssh", "os/exec"},
 	"recording":               {"charm.land/", "golang.org/x/crypto", "os/exec", "net/http"},
 	"journal":                 {"charm.land/", "golang.org/x/crypto", "os/exec", "net/http"},
+	"report":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},
 	"ui":                      {"golang.org/x/crypto", "k8s.io/", "net/http"},
 	"sshpool":                 {"charm.land/", "google.golang.org/protobuf", "k8s.io/"},
 	"config":                  {"charm.land/", "golang.org/x/crypto", "os/exec"},

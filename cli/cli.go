@@ -7,6 +7,7 @@
 //	1    an error, named on standard error; of run: a command failed on some node, or took too long
 //	2    the command line was wrong: an unknown flag, command or node set
 //	3    some node is not live (snapshot, doctor) or was not reached (run), or something was not done (drain, resume), each named with its cause
+//	4    some finding is critical (snapshot --findings): it outranks 3
 //	130  run was interrupted
 //
 // With --worst, run ends with the largest exit code of the commands instead, 255 where one has none.
@@ -27,10 +28,11 @@ import (
 
 // Exit codes.
 const (
-	codeOK      = 0
-	codeError   = 1
-	codeUsage   = 2
-	codeNotLive = 3
+	codeOK       = 0
+	codeError    = 1
+	codeUsage    = 2
+	codeNotLive  = 3
+	codeCritical = 4
 )
 
 // Main runs the command line that the process was started with and gives its exit code.

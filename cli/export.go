@@ -20,15 +20,18 @@ const exportEvery = time.Second
 // newExport is `foretop export`: the fleet for a Prometheus server, which keeps the history.
 func newExport(opts *options) *cobra.Command {
 	var (
-		listen string
-		what   choice
+		listen  string
+		what    choice
+		noHooks bool
 	)
 	cmd := &cobra.Command{
 		Use:   "export [NODE...]",
 		Short: "Publish the fleet for Prometheus",
 		Long: `Watches the fleet as the screen does, and publishes it at http://ADDRESS/metrics in OpenMetrics, or in Prometheus's text format for whoever asks for that. What dcgm-exporter and node_exporter publish has their names; everything else is foretop_*. export/METRICS.md lists all of it, and how much there is of it.
 
-Anybody who reaches the address can read names of nodes, users and jobs: it is this machine's loopback unless you say otherwise. It runs until it is ended, by Ctrl-C or SIGTERM.`,
+Anybody who reaches the address can read names of nodes, users and jobs: it is this machine's loopback unless you say otherwise. It runs until it is ended, by Ctrl-C or SIGTERM.
+
+The configuration file's hooks are told what begins to be wrong: hooks/EVENTS.md.`,
 		ValidArgsFunction: opts.completeNodes,
 		Example: `foretop export --all
 foretop export --listen 127.0.0.1:9400 'gpu[001-064]'
@@ -51,21 +54,28 @@ scrape_configs:
 				return err
 			}
 			defer l.Close()
+			told, err := openHooks(cmd.Context(), cfg, titleOf(names, what), noHooks, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer told.Close()
 			what.who = opts.openTerminal()
 			c, err := openChosen(cmd.Context(), cfg, askingPool(cfg, what.who), names, what)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
+			c.found.keep(cfg)
 			fmt.Fprintf(cmd.ErrOrStderr(), "foretop: publishing %s at http://%s/metrics%s\n", c.title, l.Addr(), openTo(l.Addr()))
 			looked := func(*fleet.Snapshot) {}
 			if c.follower != nil {
 				looked = c.follower.looked
 			}
-			return c.serve(cmd.Context(), l, looked)
+			return c.serve(cmd.Context(), l, telling(looked, told))
 		}),
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "the `ADDRESS:PORT` to publish at; :9400 is every address of this machine")
+	cmd.Flags().BoolVar(&noHooks, "no-hooks", false, "tell the configuration's hooks nothing: another foretop does")
 	opts.addSSH(cmd)
 	what.add(cmd, "publish")
 	return cmd

@@ -23,6 +23,7 @@ func newRecord(opts *options) *cobra.Command {
 		span time.Duration
 		full bool
 		what choice
+		mute bool
 	)
 	cmd := &cobra.Command{
 		Use:   "record -o FILE [NODE...]",
@@ -31,7 +32,7 @@ func newRecord(opts *options) *cobra.Command {
 
 A day of 64 nodes of 8 GPUs takes less than 2 GB: rates are kept to within 1 %, everything else as it was. The file is yours alone (mode 0600), and is never written over. What was recorded until a crash can be replayed, but for the last ten seconds.
 
-The ten minutes around each critical finding are saved by themselves as well, in foretop/incidents of $XDG_STATE_HOME or ~/.local/state (recording: in the configuration file says where, and how many).`,
+The ten minutes around each critical finding are saved by themselves as well, in foretop/incidents of $XDG_STATE_HOME or ~/.local/state (recording: in the configuration file says where, and how many). The configuration file's hooks are told what begins to be wrong: hooks/EVENTS.md.`,
 		ValidArgsFunction: opts.completeNodes,
 		Example: `foretop record -o night.foretop --all
 foretop record -o run.foretop --for 2h 'gpu[001-064]'
@@ -57,6 +58,11 @@ foretop replay night.foretop`,
 			ctx, stop := context.WithCancelCause(cmd.Context())
 			defer stop(nil)
 			title := titleOf(names, what)
+			told, err := openHooks(ctx, cfg, title, mute, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer told.Close()
 			w, err := recording.Create(file, recording.About{Title: title, Version: version()}, func(err error) { stop(err) })
 			if err != nil {
 				return err
@@ -76,8 +82,9 @@ foretop replay night.foretop`,
 				_ = os.Remove(file) // nothing is in it
 				return err
 			}
+			c.found.keep(cfg)
 			said.say("recording %s into %s", c.title, file)
-			err = c.record(ctx, span, full)
+			err = c.record(ctx, span, full, told.Look)
 			c.Close()
 			if e := box.Close(); err == nil {
 				err = e
@@ -92,6 +99,7 @@ foretop replay night.foretop`,
 	cmd.Flags().StringVarP(&file, "output", "o", "", "the `FILE` to record into; it must not be there yet")
 	cmd.Flags().DurationVar(&span, "for", 0, "how long to record; without it until it is ended")
 	cmd.Flags().BoolVar(&full, "full", false, "record what is only read while somebody looks, too: single cores, links, all counters (of up to 64 nodes; files grow several times larger)")
+	cmd.Flags().BoolVar(&mute, "no-hooks", false, "tell the configuration's hooks nothing: another foretop does")
 	opts.addSSH(cmd)
 	what.add(cmd, "record")
 	return cmd
@@ -101,7 +109,7 @@ foretop replay night.foretop`,
 const recordEvery = time.Second
 
 // record watches until ctx ends, or span is over; 0: it never is.
-func (c *chosen) record(ctx context.Context, span time.Duration, full bool) error {
+func (c *chosen) record(ctx context.Context, span time.Duration, full bool, look func(*fleet.Snapshot)) error {
 	if span > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, span)
@@ -115,6 +123,7 @@ func (c *chosen) record(ctx context.Context, span time.Duration, full bool) erro
 		if full {
 			c.look(s)
 		}
+		look(s)
 	}, func(err error) { failed <- err })
 	select {
 	case err := <-failed:

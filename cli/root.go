@@ -13,7 +13,7 @@ const rootLong = `foretop is htop for an AI training fleet: every job, rank and 
 
 Nodes are named as ssh names them (host names, aliases of ~/.ssh/config, user@host:port), by node sets (gpu[001-064,070]) and by @groups of the configuration file. Without any, foretop watches what is yours: the nodes of your running jobs, as they change, where a scheduler is found, else this machine.
 
-Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot, doctor) or something was not done (drain, resume); those of run are in its own help.`
+Exit codes: 0 done, 1 an error, 2 the command line was wrong, 3 some node is not live (snapshot, doctor) or something was not done (drain, resume), 4 some finding is critical (snapshot --findings); those of run are in its own help.`
 
 // newRoot builds the whole command tree. It holds no state of its own, so tests may build many.
 func newRoot() *cobra.Command {
@@ -82,7 +82,7 @@ foretop --prometheus http://prometheus:9090`,
 	what.add(root, "watch")
 	what.addPrometheus(root)
 	root.Flags().BoolVar(&readOnly, "readonly", false, "only look: nothing can be done to nodes, jobs or processes")
-	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newRecord(opts), newReplay(opts), newFindings(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
+	root.AddCommand(newDemo(opts), newSnapshot(opts), newExport(opts), newRecord(opts), newReplay(opts), newReport(opts), newFindings(opts), newNodes(opts), newRun(opts), newDoctor(opts), newDrain(opts), newResume(opts), newAudit(opts), newCollect(), newKubeManifest(), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.SetFlagErrorFunc(flagError)
 	return root

@@ -26,18 +26,26 @@ func newSnapshot(opts *options) *cobra.Command {
 		format string
 		wait   time.Duration
 		what   choice
+		found  findingsFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "snapshot [NODE...]",
 		Short: "Print the fleet once and exit",
 		Long: `Connects, waits until every node is live or has given its answer (at most --wait), prints what is known and exits: 0 when all nodes are live, 3 when some are not, each named with its cause on standard error. Without nodes it is the nodes of your running jobs where a scheduler is found, else this machine.
 
-The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known. For prometheus it is OpenMetrics, what ` + "`foretop export`" + ` serves: export/METRICS.md.`,
+With --findings it prints only what is wrong, with its evidence and what to do, and exits with 4 when some of it is critical and its node is not out of service, whatever else holds: for cron and health gates. What could not be checked is named.
+
+The JSON is described in export/SNAPSHOT.md: snake_case, units in names, null for what is not known. For prometheus it is OpenMetrics, what ` + "`foretop export`" + ` serves: export/METRICS.md. Findings are in export/FINDINGS.md.`,
 		ValidArgsFunction: opts.completeNodes,
 		Example: `foretop snapshot 'gpu[001-064]'
-foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
+foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'
+# a health gate: 4 where something is critical
+foretop snapshot --findings --min-severity warning --for 1m --job 8123`,
 		RunE: running(func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(formats, format) {
+			if err := found.check(cmd, &format); err != nil {
+				return err
+			}
+			if !found.on && !slices.Contains(formats, format) {
 				return usage(fmt.Errorf("unknown format %q: write one of %s", format, strings.Join(formats, ", ")))
 			}
 			if wait < 0 {
@@ -57,19 +65,30 @@ foretop snapshot --format json gpu017 | jq '.nodes[0].devices[].power_watts'`,
 				return err
 			}
 			defer c.Close()
+			if found.on {
+				c.found.keep(cfg) // what people said of it
+			}
+			begun := time.Now()
 			snap := c.settle(cmd.Context(), wait)
-			if err := printSnapshot(cmd.OutOrStdout(), snap, format); err != nil {
+			if found.on {
+				snap = found.look(cmd.Context(), c.station, snap)
+				err = found.print(cmd.OutOrStdout(), snap, format, time.Since(begun))
+			} else {
+				err = printSnapshot(cmd.OutOrStdout(), snap, format)
+			}
+			if err != nil {
 				return err
 			}
-			return notLive(cmd.ErrOrStderr(), snap, wait, opts.aliases(cfg))
+			return found.alarmed(snap, notLive(cmd.ErrOrStderr(), snap, wait, opts.aliases(cfg)))
 		}),
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "table, json or prometheus")
+	cmd.Flags().StringVar(&format, "format", "table", "table, json or prometheus; of --findings text or json")
 	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "how long to wait for nodes that have not answered")
 	opts.addSSH(cmd)
+	found.add(cmd)
 	what.add(cmd, "print")
 	what.addPrometheus(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(append(formats[:len(formats):len(formats)], findingsFormats[0]), cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that is not there
 	return cmd
 }
 

@@ -23,8 +23,8 @@ type station struct {
 	// asker asks on the terminal what nodes ask; nil: nobody does, or a screen.
 	asker *asker
 	logs  *jobLogs // nil: none are read
-	found *incidents
 	box   *blackBox
+	found *incidents
 	past  ui.Past // what was, for screens; nil: nothing is recorded
 	// Of a Prometheus server's overview; nil: none is watched. asked is closed when the server has told all once, or has failed to.
 	drill *drill

@@ -32,6 +32,7 @@ type Config struct {
 	Layouts     Layouts      `yaml:"layouts"`  // parallel layouts by job name
 	ReadOnly    bool         `yaml:"readonly"` // nothing can be done from here, only seen
 	Actions     Actions      `yaml:"actions"`
+	Hooks       []Hook       `yaml:"hooks"` // whom export and record tell what begins to be wrong
 	Recording   Recording    `yaml:"recording"`
 	Findings    Findings     `yaml:"findings"`
 	NCCLRAS     bool         `yaml:"nccl_ras"` // the NCCL libraries of a job are asked how it does
@@ -129,6 +130,9 @@ func (c Config) Validate() error {
 		return err
 	}
 	if err := c.Actions.validate(); err != nil {
+		return err
+	}
+	if err := validHooks(c.Hooks); err != nil {
 		return err
 	}
 	if err := c.Recording.validate(); err != nil {

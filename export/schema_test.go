@@ -76,9 +76,9 @@ func typeWord(t *testing.T, of reflect.Type) (string, reflect.Type) {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// documented collects the same from SNAPSHOT.md.
-func documented(t *testing.T) []string {
-	f, err := os.Open("SNAPSHOT.md")
+// documented collects the same from a page.
+func documented(t *testing.T, file string) []string {
+	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func documented(t *testing.T) []string {
 func TestEveryFieldIsDocumentedAndEveryDocumentedFieldIsThere(t *testing.T) {
 	var fields []string
 	written(t, "", reflect.TypeFor[document](), &fields)
-	page := documented(t)
+	page := documented(t, "SNAPSHOT.md")
 	slices.Sort(fields)
 	slices.Sort(page)
 	if diff := cmp.Diff(fields, page); diff != "" {
