@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"fleet":                        {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers"},
 	"recording":                    {"telemetry", "schedulers", "fleet"},
 	"actions":                      {"telemetry", "telemetry/facts", "schedulers", "fleet"},
-	"findings":                     {"telemetry", "telemetry/facts", "jobs", "schedulers", "fleet"},
+	"findings":                     {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
 	"export":                       {"telemetry", "telemetry/facts", "jobs", "jobs/layout", "schedulers", "fleet"},
 	"export/overview":              {"telemetry", "telemetry/facts", "fleet"},
 	"hooks":                        {"telemetry", "fleet", "config"},

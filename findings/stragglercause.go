@@ -58,7 +58,7 @@ func (w *watch) word(s fleet.Suspect, x *accusation, all unlike, of []unlike, cr
 			}
 		}
 	}
-	x.facts = x.facts[:0]
+	x.facts = nil // snapshots hold the one before
 	first, word := "", ""
 	for _, k := range [...]trait{traitClock, traitPower, traitUse, traitTensor, traitSM, traitDRAM, traitNet, traitNVLink} {
 		if all.traits&(1<<k) == 0 {

@@ -26,6 +26,7 @@ type KeptNode struct {
 	Idle      []KeptIdle // by GPU
 	IdleAt    time.Time
 	Pace      KeptPace
+	Clock     KeptClock
 	Kernel    KeptKernel
 	Slow      []KeptSlow
 	// Frames as the node would send them now, nil where it never did; Usage and the like of none are empty.
@@ -50,9 +51,29 @@ type KeptIdle struct {
 
 // KeptPace is how late a node's samples come.
 type KeptPace struct {
-	Every, Least, Late time.Duration
-	Told, IsLate       bool
-	Turned             time.Time
+	Every, Spared, Least, Late time.Duration
+	Told, IsLate               bool
+	Turned                     time.Time
+}
+
+// KeptClock is what is known of a node's wall clock.
+type KeptClock struct {
+	WallOffsetMS int64
+	Told         bool
+	WayS         float64 // below 0: not known
+	AskedAt      time.Time
+}
+
+func (c *clockSight) keep() KeptClock {
+	return KeptClock{WallOffsetMS: c.wallOffsetMS, Told: c.told, WayS: c.way.Or(-1), AskedAt: c.askedAt}
+}
+
+func (k KeptClock) sight() clockSight {
+	c := clockSight{wallOffsetMS: k.WallOffsetMS, told: k.Told, way: None(), askedAt: k.AskedAt}
+	if k.WayS >= 0 {
+		c.way = Reading(k.WayS)
+	}
+	return c
 }
 
 // KeptKernel is the end of a node's kernel log.
@@ -129,7 +150,7 @@ func (f *Fleet) keep(each func(*KeptNode)) *KeptBook {
 func (n *node) keep() *KeptNode {
 	k := &KeptNode{
 		Name: n.name, Listed: n.listed, Status: n.status, Since: n.since, Detail: n.detail, XidEvents: n.xidEvents, Boot: n.boot, LastFrame: n.lastFrame, LastData: n.lastData, ViewAt: n.viewAt,
-		IdleAt: n.idleAt, Pace: KeptPace{n.pace.every, n.pace.least, n.pace.late, n.pace.told, n.pace.isLate, n.pace.turned}, Decoder: &n.decoder,
+		IdleAt: n.idleAt, Pace: KeptPace{n.pace.every, n.pace.spared, n.pace.least, n.pace.late, n.pace.told, n.pace.isLate, n.pace.turned}, Clock: n.clock.keep(), Decoder: &n.decoder,
 	}
 	for _, g := range n.groupAt {
 		k.Groups = append(k.Groups, KeptGroup{g.readMS, g.at, g.period})
@@ -208,7 +229,8 @@ func (n *node) restore(f *Fleet, k *KeptNode, sample []byte) error {
 	n.heardAt = k.ViewAt
 	n.detail, n.boot, n.lastFrame, n.lastData, n.xidEvents = k.Detail, k.Boot, k.LastFrame, k.LastData, k.XidEvents
 	p := k.Pace
-	n.pace = linkPace{every: p.Every, least: p.Least, late: p.Late, told: p.Told, isLate: p.IsLate, turned: p.Turned}
+	n.pace = linkPace{every: p.Every, spared: p.Spared, least: p.Least, late: p.Late, told: p.Told, isLate: p.IsLate, turned: p.Turned}
+	n.clock = k.Clock.sight()
 	t := &n.kernel
 	*t = kernelTail{via: k.Kernel.Via, last: k.Kernel.Last, until: k.Kernel.Until, from: k.Kernel.From, lost: k.Kernel.Lost, untold: k.Kernel.Untold}
 	t.lines = slices.Clone(k.Kernel.Lines[:min(len(k.Kernel.Lines), kernelTailLines)])

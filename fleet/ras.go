@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -105,6 +106,16 @@ func (r *RASRank) Says() string {
 	return fmt.Sprintf("lags in %s #%d", r.Operation, r.Launched+1)
 }
 
+// Bounded is a report that may come from a file, with no more in it than one from a node has; nil of nil.
+func (r *RAS) Bounded() *RAS {
+	if r == nil {
+		return nil
+	}
+	b := *r
+	b.Gone, b.Lagging, b.Comms = r.Gone[:min(len(r.Gone), maxRASRanks)], r.Lagging[:min(len(r.Lagging), maxRASRanks)], r.Comms[:min(len(r.Comms), maxRASRanks)]
+	return &b
+}
+
 // maxRASEvidence bounds the lines that RAS adds to a finding.
 const maxRASEvidence = 3
 
@@ -147,7 +158,7 @@ func (r *RAS) Evidence(since time.Time) (lines []string) {
 // lag is Says of several.
 func lag(r *RASRank) string {
 	c := *r
-	return "lag" + c.Says()[len("lags"):]
+	return "lag" + strings.TrimPrefix(c.Says(), "lags")
 }
 
 // Suspects are the job's ranks that hold the others up, as far as RAS tells: those that are dead or do not answer or failed, else the few that have lagged in

@@ -41,7 +41,7 @@ func (r *Recorder) judge(s *fleet.Snapshot, joined bool) []Mark {
 	present := make(map[string]bool, len(s.Jobs))
 	for _, j := range s.Jobs {
 		present[j.Key] = true
-		v := verdict{Key: j.Key, State: j.State, Severity: j.Severity, Text: j.StateText, Findings: j.Findings}
+		v := verdict{Key: j.Key, State: j.State, Severity: j.Severity, Text: j.StateText, Findings: j.Findings, Unchecked: j.Unchecked, RAS: j.RAS}
 		if j.Severity >= fleet.Warning {
 			r.marks.see(findingKey{j.Key, "", uint64(j.State), 0, 0}, s.At, j.Severity, jobName(j)+" "+j.StateText)
 		}
@@ -57,6 +57,7 @@ func (r *Recorder) judge(s *fleet.Snapshot, joined bool) []Mark {
 			r.json(r.here(us), recJob, 0, us, verdict{Key: key, Gone: true})
 		}
 	}
+	r.keepIncidents(s, us)
 	return r.marks.fresh(s.At)
 }
 

@@ -50,8 +50,10 @@ type player struct {
 	tracks   map[uint64]*told
 	problems map[string][]fleet.Problem
 	verdicts map[string]verdict
-	pictures []*schedulers.Picture
-	history  bool // of the numbers only their past is wanted, and nothing else
+	// incidents are those of now.
+	incidents shownIncidents
+	pictures  []*schedulers.Picture
+	history   bool // of the numbers only their past is wanted, and nothing else
 }
 
 // told is one node that a player tells.
@@ -69,10 +71,11 @@ type Replay struct {
 }
 
 func newPlayer(r *Replay, history bool) *player {
-	p := &player{tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, history: history}
+	p := &player{tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, incidents: shownIncidents{byID: map[string]fleet.Incident{}}, history: history}
 	p.fleet = fleet.New(fleet.Options{
 		Now: func() time.Time { return moment(p.clock.Load()) }, Replay: true, NoHistory: !history, IdleAfter: r.Idle, Layouts: r.Layouts, Fold: r.Fold,
-		Rules: fleet.Rules{Kernel: r.Rules.Kernel, Node: p.judgeNode, Job: p.judgeJob},
+		Rules: fleet.Rules{Kernel: r.Rules.Kernel, Node: p.judgeNode, Job: p.judgeJob,
+			Incidents: func(*fleet.Snapshot, []fleet.Incident) []fleet.Incident { return p.incidents.list() }},
 	})
 	return p
 }
@@ -99,7 +102,7 @@ func (p *player) judgeJob(j *fleet.Job, _ func(string) *fleet.Node, _ time.Time,
 	if !ok {
 		return fleet.Verdict{State: j.State, Text: j.StateText}
 	}
-	j.Findings = v.Findings
+	j.Findings, j.Unchecked, j.RAS = v.Findings, v.Unchecked, v.RAS.Bounded()
 	return fleet.Verdict{State: min(v.State, fleet.JobUnseen), Severity: min(v.Severity, fleet.Critical), Text: v.Text}
 }
 
@@ -234,6 +237,18 @@ func (p *player) record(kind byte, index uint64, us int64) error {
 		} else if len(p.verdicts) < schedulers.MaxJobs {
 			p.verdicts[v.Key] = v
 		}
+	case recIncident:
+		var one incident
+		if err := decode(b, &one); err != nil {
+			return err
+		}
+		p.incidents.heard(one)
+	case recOrder:
+		var order []string
+		if err := decode(b, &order); err != nil {
+			return err
+		}
+		p.incidents.order = order[:min(len(order), maxIncidents)]
 	case recSpent:
 		var spent map[string]fleet.KeptSpent
 		if err := decode(b, &spent); err != nil {

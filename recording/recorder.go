@@ -64,9 +64,11 @@ type Recorder struct {
 	logs     map[string]*fleet.LogTail
 	judged   time.Time
 	verdicts map[string]verdict
-	marks    marks
-	users    []string // as they were last counted, and when
-	counted  time.Time
+	// incidents are those that were recorded last.
+	incidents shownIncidents
+	marks     marks
+	users     []string // as they were last counted, and when
+	counted   time.Time
 }
 
 // recorded is one node of a recording.
@@ -318,6 +320,7 @@ func (r *Recorder) roll(us int64, keep fleet.Keep) {
 	for _, v := range r.verdicts {
 		r.json(next, recJob|keyBit, 0, us, v)
 	}
+	r.keyIncidents(next, us)
 	next.record(recKeyed|keyBit, 0, us)
 	r.mu.Unlock()
 	r.close(old)

@@ -28,6 +28,8 @@ const (
 	recBook     = 36 // fleet.KeptBook
 	recKeyed    = 37 // the keyframe is whole
 	recSpent    = 38 // what persons held so far: map[string]fleet.KeptSpent, by user
+	recIncident = 39 // incident
+	recOrder    = 40 // IDs of incidents, as they are shown
 
 	keyBit = 0x80
 )
@@ -54,6 +56,9 @@ type verdict struct {
 	Severity fleet.Severity
 	Text     string
 	Findings []fleet.Verdict `json:",omitempty"`
+	// Unchecked is what could not be looked at, RAS what NCCL said.
+	Unchecked []string   `json:",omitempty"`
+	RAS       *fleet.RAS `json:",omitempty"`
 }
 
 // kept is a node's keyframe beside its frames.
