@@ -200,10 +200,28 @@ func (c *jobCase) proofs() (list []proof) {
 			}
 		}
 	}
+	c.rasProofs(add)
 	if age := c.w.log.silent(c.j, c.at); age > 0 {
 		add(fleet.Suspect{GPU: -1, Port: -1, Rank: -1, Stage: -1}, "its log is silent for %s", span(age))
 	}
 	return list
+}
+
+// rasProofs are ranks of which NCCL itself says, since the job has stood still, that they are gone, or that the others wait for them.
+func (c *jobCase) rasProofs(add func(who fleet.Suspect, format string, args ...any)) {
+	r := c.j.RAS
+	if !r.Told() || c.w.waits.since.IsZero() || r.At.Before(c.w.waits.since) {
+		return
+	}
+	for i := range r.Gone {
+		g := &r.Gone[i]
+		add(fleet.SuspectRank(g.Node, g.Rank), "NCCL RAS: %s %s", g.Who(), g.Says())
+	}
+	for i := range r.Lagging { // what lags for a moment only says nothing
+		if l := &r.Lagging[i]; l.Few() && l.Lasts(r.At) > 0 {
+			add(fleet.SuspectRank(l.Node, l.Rank), "NCCL RAS: %s %s, %d of %d others are further", l.Who(), l.Says(), l.Of-l.Behind, l.Of-1)
+		}
+	}
 }
 
 func brokenWords(ref *fleet.GPURef, n *fleet.Node) string {

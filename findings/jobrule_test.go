@@ -357,3 +357,36 @@ func TestTwoNodesAreToldApartByACause(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What NCCL says since the job stands still is a proof; what it said before, or for the first time, is none.
+func TestHangHearsNCCL(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		asked, since time.Duration // before the end
+		proof        bool
+	}{{"since then, twice", time.Second, 20 * time.Second, true}, {"before", time.Hour, 2 * time.Hour, false}, {"for the first time", time.Second, time.Second, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, m := newWorld(), fleet.Memory{}
+			w.work(noon, m)
+			w.each(spin)
+			end := noon.Add(time.Minute)
+			asked := end.Add(-tt.asked)
+			w.job.RAS = &fleet.RAS{Node: "a", At: asked, Lagging: []fleet.RASRank{{Rank: 11, Node: "b", Operation: "AllReduce", Launched: 8811, Most: 8812, Behind: 1, Of: 16, Since: end.Add(-tt.since)}}}
+			var got fleet.Verdict
+			for at := noon; !at.After(end); at = at.Add(time.Second) {
+				got = w.judge(at, m)
+			}
+			if proof := got.Severity == fleet.Critical; got.Rule != "job.hang" || proof != tt.proof {
+				t.Fatalf("%+v", got)
+			}
+			if !tt.proof {
+				return
+			}
+			if !strings.Contains(got.Text, "suspect rank 11") || !slices.ContainsFunc(got.Evidence, func(s string) bool {
+				return strings.Contains(s, "NCCL RAS: rank 11 lags in AllReduce #8812, 15 of 15 others are further")
+			}) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
