@@ -46,6 +46,7 @@ type player struct {
 	keying     bool  // in a keyframe that is passed over: the fleet goes on from the segment before
 	rebuilding bool  // in the keyframe that it was opened at
 	book       *fleet.KeptBook
+	joined     int64 // when jobs were last joined with schedulers' words, where that was not told yet; 0: it was
 
 	tracks   map[uint64]*told
 	problems map[string][]fleet.Problem
@@ -135,6 +136,11 @@ func (p *player) tell(ctx context.Context, segs []span, until int64) error {
 		p.src = nil
 		p.block++
 	}
+	if p.joined != 0 && !p.history {
+		p.clock.Store(p.joined)
+		p.joined = 0
+		p.fleet.Assemble()
+	}
 	p.now = max(p.now, until)
 	p.clock.Store(p.now)
 	return nil
@@ -205,8 +211,13 @@ func (p *player) record(kind byte, index uint64, us int64) error {
 			p.book = nil
 		}
 		if !skip {
+			p.joined = 0
 			p.fleet.Assemble()
 		}
+		return nil
+	}
+	if kind == recJoin {
+		p.joined = us
 		return nil
 	}
 	b, err := p.src.word()
@@ -276,6 +287,7 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		return p.keyframe(index)
 	}
 	n, s := p.tracks[index], p.src
+	key := kind&keyBit != 0
 	kind &^= keyBit
 	var b []byte
 	var err error
@@ -338,8 +350,9 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		if err := decode(b, &list); err != nil {
 			return err
 		}
-		p.problems[n.name] = list
-		p.fleet.Judge(n.name)
+		if p.problems[n.name] = list; !key {
+			p.fleet.Judge(n.name)
+		}
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ const (
 	recJob      = 35 // verdict
 	recBook     = 36 // fleet.KeptBook
 	recKeyed    = 37 // the keyframe is whole
+	recJoin     = 39 // as recAssemble, but nothing came of it beside what schedulers say: the latest counts
 	recSpent    = 38 // what persons held so far: map[string]fleet.KeptSpent, by user
 
 	keyBit = 0x80
