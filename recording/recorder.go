@@ -329,10 +329,15 @@ func (r *Recorder) roll(us int64, keep fleet.Keep) {
 
 // keyNode writes a node's keyframe.
 func (r *Recorder) keyNode(n *recorded, k *fleet.KeptNode, us int64) {
-	b, err := json.Marshal(kept{k, n.track.known})
+	b, err := json.Marshal(k)
 	if err != nil {
 		r.lost++
 		return
+	}
+	if n.track.known {
+		b = append(b, keptSampled)
+	} else {
+		b = append(b, keptBare)
 	}
 	s := n.seg.record(recNode|keyBit, n.index, us)
 	s.word(b)

@@ -17,7 +17,7 @@ const (
 	recLevel    = 4 // one byte: 1 it was looked at in full
 	recJoined   = 5 // joining
 	recLeft     = 6
-	recNode     = 7 // fleet.KeptNode, its frames, its rates; a sample that tells all anew follows in the streams where it had one
+	recNode     = 7 // fleet.KeptNode and a byte, its frames, its rates; a sample that tells all anew follows in the streams where it had one
 	recProblems = 8 // of the node: []fleet.Problem
 
 	recAlone    = 32 // first of those of no node
@@ -57,11 +57,11 @@ type verdict struct {
 	Findings []fleet.Verdict `json:",omitempty"`
 }
 
-// kept is a node's keyframe beside its frames.
-type kept struct {
-	*fleet.KeptNode
-	Sampled bool // a sample follows
-}
+// What ends the words of a node's keyframe: whether a sample follows.
+const (
+	keptBare    = 0
+	keptSampled = 1
+)
 
 // Mark is the beginning of one finding.
 type Mark struct {
