@@ -19,6 +19,7 @@ func (f *Fleet) Publish() *Snapshot {
 	if !f.opt.Replay {
 		f.assemble(live, generation, now)
 	}
+	joined := f.joinsNow().since(was)
 	f.sequence++
 	s := &Snapshot{Sequence: f.sequence, At: now, Nodes: make([]*Node, len(live)), byName: make(map[string]*Node, len(live))}
 	for i, n := range live {
@@ -43,7 +44,7 @@ func (f *Fleet) Publish() *Snapshot {
 	}
 	f.current.Store(s)
 	if f.opt.Tap != nil {
-		f.opt.Tap.Published(s, was != f.joinsNow(), f.keep)
+		f.opt.Tap.Published(s, joined, f.keep)
 	}
 	return s
 }

@@ -22,20 +22,43 @@ type Tap interface {
 	// Scheduled and Logged hand over what never changes any more.
 	Scheduled(p *schedulers.Picture, at time.Time)
 	Logged(job string, l *LogTail, at time.Time)
-	// Published follows each snapshot. joined says that jobs were put together, or joined with schedulers' words, for it.
-	Published(s *Snapshot, joined bool, keep Keep)
+	// Published follows each snapshot. joined says what was done for it.
+	Published(s *Snapshot, joined Join, keep Keep)
 }
 
 // Keep gives all of a fleet's state that time has made, node by node, each while nothing of it changes. It may be called while Published runs, from there.
 type Keep func(node func(*KeptNode)) *KeptBook
 
-// joins are the versions that a publication was made with.
+// Join is what a publication did with jobs first.
+type Join uint8
+
+// Joins.
+const (
+	NotJoined   Join = iota // nothing
+	JoinedAgain             // they were joined with what schedulers say now, and none came, went or moved
+	Assembled               // they were put together anew, or one came or went
+)
+
+// joins are what tells publications apart by what they did with jobs.
 type joins struct {
-	jobs   uint64
-	heeded [2]uint64
+	jobs         uint64
+	ghosts, ends int
+	heeded       [2]uint64
 }
 
-func (f *Fleet) joinsNow() joins { return joins{f.jobs.version, f.jobs.heeded} }
+func (f *Fleet) joinsNow() joins {
+	return joins{f.jobs.version, len(f.jobs.ghosts), len(f.jobs.ended), f.jobs.heeded}
+}
+
+func (j joins) since(was joins) Join {
+	switch {
+	case j == was:
+		return NotJoined
+	case j.jobs == was.jobs && j.ghosts == was.ghosts && j.ends == was.ends:
+		return JoinedAgain
+	}
+	return Assembled
+}
 
 // Assemble puts jobs together and joins them with schedulers' words, as a publication does first; with Options.Replay nothing else does.
 func (f *Fleet) Assemble() {

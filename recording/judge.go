@@ -10,13 +10,16 @@ import (
 )
 
 // judge records what was found, as it was worded then: what a replay shows was said at the time, not what its rules would say. It gives the findings that begin.
-func (r *Recorder) judge(s *fleet.Snapshot, joined bool) []Mark {
+func (r *Recorder) judge(s *fleet.Snapshot, joined fleet.Join) []Mark {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now = s.At
 	us := micros(s.At)
-	if joined {
+	switch joined {
+	case fleet.Assembled:
 		r.here(us).record(recAssemble, 0, us)
+	case fleet.JoinedAgain:
+		r.here(us).record(recJoin, 0, us)
 	}
 	if d := s.At.Sub(r.judged); d >= 0 && d < judgeEvery {
 		return nil

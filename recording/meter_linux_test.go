@@ -48,7 +48,7 @@ func (m *meter) Logged(job string, l *fleet.LogTail, at time.Time) {
 	defer m.took(time.Now())
 	m.r.Logged(job, l, at)
 }
-func (m *meter) Published(s *fleet.Snapshot, joined bool, keep fleet.Keep) {
+func (m *meter) Published(s *fleet.Snapshot, joined fleet.Join, keep fleet.Keep) {
 	defer m.took(time.Now())
 	m.r.Published(s, joined, keep)
 }

@@ -29,7 +29,7 @@ type Past struct {
 
 // How far a player goes on rather than being opened anew, and how many snapshots are kept.
 const (
-	goOn    = 90 * time.Second
+	goOn    = 40 * time.Second
 	maxSeen = 32
 )
 

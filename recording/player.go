@@ -2,7 +2,9 @@ package recording
 
 import (
 	"context"
+	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +48,8 @@ type player struct {
 	keying     bool  // in a keyframe that is passed over: the fleet goes on from the segment before
 	rebuilding bool  // in the keyframe that it was opened at
 	book       *fleet.KeptBook
+	restoring  restoring
+	joined     int64 // when jobs were last joined with schedulers' words, where that was not told yet; 0: it was
 
 	tracks   map[uint64]*told
 	problems map[string][]fleet.Problem
@@ -138,6 +142,11 @@ func (p *player) tell(ctx context.Context, segs []span, until int64) error {
 		p.src = nil
 		p.block++
 	}
+	if p.joined != 0 && !p.history {
+		p.clock.Store(p.joined)
+		p.joined = 0
+		p.fleet.Assemble()
+	}
 	p.now = max(p.now, until)
 	p.clock.Store(p.now)
 	return nil
@@ -179,10 +188,18 @@ func (p *player) run(until int64) (more bool, err error) {
 		}
 		kind, index, us, ok, err := p.src.next()
 		if err != nil || !ok {
+			if e := p.restoring.wait(); err == nil {
+				err = e
+			}
 			return false, err
 		}
 		if us < 0 || us > maxMicros {
 			return false, damaged("a record of no time")
+		}
+		if kind != recNode|keyBit {
+			if err := p.restoring.wait(); err != nil {
+				return false, err
+			}
 		}
 		p.clock.Store(us)
 		if err := p.record(kind, index, us); err != nil {
@@ -208,8 +225,13 @@ func (p *player) record(kind byte, index uint64, us int64) error {
 			p.book = nil
 		}
 		if !skip {
+			p.joined = 0
 			p.fleet.Assemble()
 		}
+		return nil
+	}
+	if kind == recJoin {
+		p.joined = us
 		return nil
 	}
 	b, err := p.src.word()
@@ -291,6 +313,7 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		return p.keyframe(index)
 	}
 	n, s := p.tracks[index], p.src
+	key := kind&keyBit != 0
 	kind &^= keyBit
 	var b []byte
 	var err error
@@ -353,8 +376,9 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		if err := decode(b, &list); err != nil {
 			return err
 		}
-		p.problems[n.name] = list
-		p.fleet.Judge(n.name)
+		if p.problems[n.name] = list; !key {
+			p.fleet.Judge(n.name)
+		}
 	}
 	return nil
 }
@@ -378,7 +402,6 @@ func (p *player) keyframe(index uint64) error {
 		}
 		words[i] = b
 	}
-	k := kept{KeptNode: new(fleet.KeptNode)}
 	n := p.tracks[index]
 	if p.keying && n != nil {
 		if n.track.known {
@@ -389,7 +412,23 @@ func (p *player) keyframe(index uint64) error {
 		}
 		return nil
 	}
-	if err := decode(words[0], &k); err != nil {
+	n = new(told)
+	p.tracks[index] = n
+	var sample []byte
+	if len(words[0]) > 0 && words[0][len(words[0])-1] == keptSampled {
+		var err error
+		if sample, err = n.track.read(s); err != nil {
+			return err
+		}
+	}
+	p.restoring.run(func() error { return p.restore(n, words, sample) })
+	return nil
+}
+
+// restore puts a node into the fleet as it was kept.
+func (p *player) restore(n *told, words [7][]byte, sample []byte) error {
+	k := new(fleet.KeptNode)
+	if err := decode(words[0][:max(0, len(words[0])-1)], k); err != nil {
 		return err
 	}
 	for i, to := range []*[]byte{&k.Hello, &k.Inventory, &k.Processes, &k.Usage, &k.Notes, &k.Rates} {
@@ -400,16 +439,43 @@ func (p *player) keyframe(index uint64) error {
 	if k.Status.HostKey != nil {
 		k.Status.HostKey.Verdict = min(k.Status.HostKey.Verdict, fleet.KeyInvalid)
 	}
-	n = &told{name: k.Name}
-	p.tracks[index] = n
-	var sample []byte
-	if k.Sampled {
-		var err error
-		if sample, err = n.track.read(s); err != nil {
-			return err
-		}
+	n.name = k.Name
+	return broken(p.fleet.Restore(k, sample))
+}
+
+// restoring puts nodes into a fleet several at a time: that is most of what a moment costs.
+type restoring struct {
+	wg   sync.WaitGroup
+	busy chan struct{}
+
+	mu  sync.Mutex
+	err error
+}
+
+func (r *restoring) run(do func() error) {
+	if r.busy == nil {
+		r.busy = make(chan struct{}, runtime.GOMAXPROCS(0))
 	}
-	return broken(p.fleet.Restore(k.KeptNode, sample))
+	r.busy <- struct{}{}
+	r.wg.Go(func() {
+		defer func() { <-r.busy }()
+		if err := do(); err != nil {
+			r.mu.Lock()
+			r.err = err
+			r.mu.Unlock()
+		}
+	})
+}
+
+// wait returns when all are there, with an error of one that could not be.
+func (r *restoring) wait() error {
+	if r.busy == nil {
+		return nil
+	}
+	r.wg.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
 }
 
 // broken is a frame that a fleet would not have taken in: the recording is not what was written.

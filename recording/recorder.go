@@ -14,7 +14,7 @@ import (
 
 // How a recording is cut. A moment is found by reading its segment from the start, so that a segment's length is what a seek costs; a block is what a crash loses at most.
 const (
-	segmentLength = time.Minute
+	segmentLength = 30 * time.Second
 	blockLength   = 10 * time.Second
 	blockMost     = 32 << 20 // bytes, not compressed: a block is closed before it is longer
 	judgeEvery    = 900 * time.Millisecond
@@ -253,7 +253,7 @@ func (r *Recorder) json(g *segment, kind byte, node uint64, us int64, v any) {
 }
 
 // Published is told each snapshot. It closes blocks, and begins segments, when they are due.
-func (r *Recorder) Published(s *fleet.Snapshot, joined bool, keep fleet.Keep) {
+func (r *Recorder) Published(s *fleet.Snapshot, joined fleet.Join, keep fleet.Keep) {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	found := r.judge(s, joined)
@@ -332,10 +332,15 @@ func (r *Recorder) roll(us int64, keep fleet.Keep) {
 
 // keyNode writes a node's keyframe.
 func (r *Recorder) keyNode(n *recorded, k *fleet.KeptNode, us int64) {
-	b, err := json.Marshal(kept{k, n.track.known})
+	b, err := json.Marshal(k)
 	if err != nil {
 		r.lost++
 		return
+	}
+	if n.track.known {
+		b = append(b, keptSampled)
+	} else {
+		b = append(b, keptBare)
 	}
 	s := n.seg.record(recNode|keyBit, n.index, us)
 	s.word(b)

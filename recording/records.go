@@ -17,7 +17,7 @@ const (
 	recLevel    = 4 // one byte: 1 it was looked at in full
 	recJoined   = 5 // joining
 	recLeft     = 6
-	recNode     = 7 // fleet.KeptNode, its frames, its rates; a sample that tells all anew follows in the streams where it had one
+	recNode     = 7 // fleet.KeptNode and a byte, its frames, its rates; a sample that tells all anew follows in the streams where it had one
 	recProblems = 8 // of the node: []fleet.Problem
 
 	recAlone    = 32 // first of those of no node
@@ -27,6 +27,7 @@ const (
 	recJob      = 35 // verdict
 	recBook     = 36 // fleet.KeptBook
 	recKeyed    = 37 // the keyframe is whole
+	recJoin     = 39 // as recAssemble, but nothing came of it beside what schedulers say: the latest counts
 	recSpent    = 38 // what persons held so far: map[string]fleet.KeptSpent, by user
 	recIncident = 39 // incident
 	recOrder    = 40 // IDs of incidents, as they are shown
@@ -61,11 +62,11 @@ type verdict struct {
 	RAS       *fleet.RAS `json:",omitempty"`
 }
 
-// kept is a node's keyframe beside its frames.
-type kept struct {
-	*fleet.KeptNode
-	Sampled bool // a sample follows
-}
+// What ends the words of a node's keyframe: whether a sample follows.
+const (
+	keptBare    = 0
+	keptSampled = 1
+)
 
 // Mark is the beginning of one finding.
 type Mark struct {

@@ -90,6 +90,7 @@ type track struct {
 	generation uint64
 	ms         int64
 	columns    []column // by place
+	room       []int64  // for columns to come
 
 	// Of what reads.
 	sequence uint64
@@ -129,18 +130,28 @@ func (t *track) make(i int) *column {
 	c := &t.columns[i]
 	if c.values == nil {
 		n := t.count[defs[i].ID.Scope()]
-		c.values = make([]int64, n)
+		c.values = t.ints(n)
 		for j := range c.values {
 			c.values[j] = telemetry.Absent
 		}
 		if rated[i] {
-			c.told = make([]int64, n)
+			c.told = t.ints(n)
 		}
 		if rated[i] || defs[i].ID == telemetry.ReadMS {
-			c.codes = make([]int64, n)
+			c.codes = t.ints(n)
 		}
 	}
 	return c
+}
+
+// ints is room for n numbers.
+func (t *track) ints(n int) []int64 {
+	if len(t.room) < n || n == 0 {
+		t.room = make([]int64, max(n, 512))
+	}
+	s := t.room[:n:n]
+	t.room = t.room[n:]
+	return s
 }
 
 // write puts a decoder's last sample into the streams.
