@@ -209,7 +209,7 @@ func bindings() []binding {
 		{[]string{"M"}, actMetricBack, "M", "", "", "previous metric", "Show", at(placeJobs, placeGrid, placeNode, placeRanks, placeJob)},
 		{[]string{"v"}, actArrange, "v", "", "layout", "the grid by node, or by pipeline stage and replica", "Show", at(placeGrid)},
 		{[]string{"v"}, actArrange, "v", "", "", "the grid by node, or by pipeline stage and replica", "Show", at(placeJobs, placeRanks, placeJob)},
-		{[]string{":"}, actCommand, ":", "", "", "type a command: layout tp=8 pp=4 dp=16, layout auto", "Show", everywhere},
+		{[]string{":"}, actCommand, ":", "", "", "type a command: layout tp=8 pp=4 dp=16, layout auto, at 12:03, at -5m", "Show", everywhere},
 		{[]string{"Z"}, actPause, "Z", "", "pause", "freeze the screen, while the fleet goes on; again: back to now. A recording is played, or stops", "Show", everywhere},
 		{[]string{"["}, actStepBack, "[", "", "", "a second back in time: every screen shows that moment", "Show", everywhere},
 		{[]string{"]"}, actStepOn, "[ ]", "", "time", "a second forward", "Show", everywhere},

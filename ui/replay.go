@@ -34,6 +34,22 @@ const (
 	orderBeats = int(resortEvery / beatEvery)
 )
 
+// readEvery is how often is looked anew at a recording, be it stopped: it may be growing, and what was is ever longer ago.
+const readEvery = 10 * time.Second
+
+// readMsg says that it is time to look.
+type readMsg struct{}
+
+// readCmd waits until a recording is to be looked at anew.
+func (m *Model) readCmd() tea.Cmd {
+	t := &m.travel
+	if !m.opt.Replay || !t.told || t.reads {
+		return nil
+	}
+	t.reads = true
+	return m.ticks(readEvery, func(time.Time) tea.Msg { return readMsg{} })
+}
+
 // beatMsg comes every beatEvery while a recording runs; it is when it came.
 type beatMsg time.Time
 

@@ -70,6 +70,17 @@ func TestReplayOpensDamaged(t *testing.T) {
 	}
 }
 
+// TestReplayGrowsOld shows that a recording that is looked at for long says how long ago it was by now, and that it grew.
+func TestReplayGrowsOld(t *testing.T) {
+	p := nightPast()
+	d := replay(p, 120, 40, Options{})
+	d.now = func() time.Time { return noon.Add(50 * time.Hour) }
+	p.to = noon.Add(time.Hour)
+	d.send(readMsg{})
+	d.must(t)
+	d.reads(t, "2d2h ago", "15m00s of 1h15m", "‖ stopped (Z)")
+}
+
 // TestReplayPlays shows that a recording runs as fast as it was or faster, by the time that passed, and stops at its end.
 func TestReplayPlays(t *testing.T) {
 	p := nightPast()

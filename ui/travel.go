@@ -17,6 +17,8 @@ type travel struct {
 	told    bool      // kept was told since the screen was paused
 	askedAt time.Time // the latest picture's time when that was asked for
 	asking  bool
+	reads   bool // a recording is looked at anew soon
+	old     bool // it is time to
 	typed   []action // keys that wait until it is told
 	line    string   // the moment that was typed, which waits for it too
 
@@ -100,7 +102,7 @@ func (m *Model) pastCmd() tea.Cmd {
 	if !m.travels() {
 		return nil
 	}
-	return tea.Batch(m.keptCmd(), m.momentCmd(), m.beatCmd())
+	return tea.Batch(m.keptCmd(), m.momentCmd(), m.beatCmd(), m.readCmd())
 }
 
 func (m *Model) keptCmd() tea.Cmd {
@@ -109,10 +111,14 @@ func (m *Model) keptCmd() tea.Cmd {
 	if m.latest != nil {
 		at = m.latest.At
 	}
-	if t.asking || m.opt.Replay && !t.begun || t.told && (m.opt.Replay || at.Sub(t.askedAt) < keptEvery) {
+	due := !t.told || at.Sub(t.askedAt) >= keptEvery
+	if m.opt.Replay {
+		due = t.begun && (!t.told || t.old)
+	}
+	if t.asking || !due {
 		return nil
 	}
-	t.asking, t.askedAt = true, at
+	t.asking, t.askedAt, t.old = true, at, false
 	past, now := m.opt.Past, m.now
 	return func() tea.Msg { return keptMsg{keptOf(past, now)} }
 }

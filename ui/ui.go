@@ -138,6 +138,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.takeMoment(msg)
 	case beatMsg:
 		m.beat(time.Time(msg))
+	case readMsg:
+		m.travel.reads, m.travel.old = false, true
 	case historyMsg:
 		m.node.takeHistory(msg)
 	case watchedMsg:
