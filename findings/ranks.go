@@ -200,15 +200,12 @@ func stoppedRanks(c *jobCase) answer {
 
 // oomKilled tells ranks that the kernel killed for want of memory while the job, or what is left of it, runs.
 func oomKilled(c *jobCase) answer {
-	unread := 0
+	unread := c.w.unheard
 	var found []fleet.Verdict
 	for _, name := range c.j.Nodes {
 		n := c.nodes(name)
 		if n == nil {
 			continue
-		}
-		if !kernelRead(n) {
-			unread++
 		}
 		for i := len(n.Kernel) - 1; i >= 0; i-- {
 			l := &n.Kernel[i]

@@ -88,10 +88,11 @@ type watch struct {
 	says     map[fleet.Suspect]*accusation
 	accused  []fleet.Suspect // the keys of says, in order
 
-	cpu   cpuTrail
-	pids  pidTrail
-	stops map[int]time.Time // ranks that are stopped, since when
-	lost  time.Time         // since when ranks are missing; zero: none is
+	cpu     cpuTrail
+	pids    pidTrail
+	unheard int               // live nodes whose kernel log is not read
+	stops   map[int]time.Time // ranks that are stopped, since when
+	lost    time.Time         // since when ranks are missing; zero: none is
 }
 
 // gpuTrail is what is kept of one GPU of a job.
@@ -207,10 +208,14 @@ func (w *watch) hosts(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time
 	if w.nodes == nil {
 		w.nodes = make(map[string]*nodeTrail, len(j.Nodes))
 	}
+	w.unheard = 0
 	for _, name := range j.Nodes {
 		n := nodes(name)
 		if n == nil || n.State != fleet.Live {
 			continue
+		}
+		if !kernelRead(n) {
+			w.unheard++
 		}
 		t := w.nodes[name]
 		if t == nil {
