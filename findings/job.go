@@ -44,6 +44,10 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 	c := &jobCase{j, nodes, at, m, w.of(j.Key, at)}
 	c.w.observe(j, nodes, at)
 	for _, r := range jobRules() {
+		if w.on != nil && !w.on(r.id) {
+			j.Unchecked = append(j.Unchecked, r.id+": switched off")
+			continue
+		}
 		a := r.ask(c)
 		for _, v := range a.verdicts {
 			consider(r.id, v)

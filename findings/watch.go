@@ -13,11 +13,15 @@ const (
 	lookGap    = 5 * time.Second        // of time without a look, at most so much counts
 	forgetJob  = 15 * time.Minute       // it was not asked for
 	blipFor    = 3 * time.Second
+	freshStart = 2 * time.Minute // a job whose ranks are younger, and were older before, started anew
+	farStart   = 5 * time.Minute // or whose ranks are so much younger than before
 	smoothOver = 8 * time.Second // of readings that are compared with those of peers
 )
 
 // watches is the past of jobs, by key, as far as rules need it. It belongs to one fleet.
 type watches struct {
+	on func(rule string) bool // whether a rule is asked; nil: all are
+
 	mu    sync.Mutex
 	jobs  map[string]*watch
 	swept time.Time
@@ -179,7 +183,9 @@ func (w *watch) noteStart(j *fleet.Job, at time.Time) {
 	}
 	again := j.Restarts > w.runs && !w.start.IsZero()
 	w.runs = max(w.runs, j.Restarts)
-	if d := j.Start.Sub(w.start); !w.start.IsZero() && (d > time.Second || again) {
+	// That the oldest rank is gone moves the start a little, and is no start.
+	d := j.Start.Sub(w.start)
+	if !w.start.IsZero() && (again || d > farStart || d > time.Second && at.Sub(j.Start) < freshStart) {
 		w.restarts = append(w.restarts, at)
 		w.restarts = w.restarts[max(0, len(w.restarts)-16):]
 		w.waits.anew()
