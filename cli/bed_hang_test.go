@@ -86,7 +86,7 @@ func TestBedHang(t *testing.T) {
 // A file system of a node is filled to the last byte: that is told as critical within two readings of it, and no more once there is room again.
 func TestBedDiskFull(t *testing.T) {
 	t.Parallel()
-	bed := testbed.Nodes(t, 1, testbed.Mount("/dev/shm", "size=4m"))
+	bed := testbed.Nodes(t, 1, testbed.Mount("/dev/shm", "size=96m"))
 	o := observe(t, sshpool.Config{ConfigFile: bed.SSHConfig}, named(bed.Names()...)...)
 	name := bed.Names()[0]
 	o.allLive(2*time.Minute, name)
@@ -110,7 +110,7 @@ func TestBedDiskFull(t *testing.T) {
 		}
 	}
 	await("room at first", func(full bool, _ *fleet.Problem) bool { return !full })
-	_, err := bed.Node(name).Exec("sh", "-c", "dd if=/dev/zero of=/dev/shm/rest bs=64k 2>/dev/null; test -s /dev/shm/rest")
+	_, err := bed.Node(name).Exec("sh", "-c", "dd if=/dev/zero of=/dev/shm/rest bs=1M 2>/dev/null; test -s /dev/shm/rest")
 	must(t, err)
 	await("a full file system", func(full bool, p *fleet.Problem) bool { return full && p.Severity == fleet.Critical })
 	_, err = bed.Node(name).Exec("rm", "/dev/shm/rest")

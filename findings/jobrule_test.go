@@ -78,6 +78,20 @@ func TestJobRulesAreNamed(t *testing.T) {
 	}
 }
 
+func TestARuleThatIsOffIsNotAsked(t *testing.T) {
+	f := newFilm(t)
+	set, err := Without("job.hang")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.rules = newWatches(set)
+	f.play(60, "", nil)
+	f.silent(60, "job.hang", func(int) { f.spin() })
+	if f.unchecked("job.hang") { // it is said by who asks for answers: it is off
+		t.Errorf("unchecked: %v", f.job.Unchecked)
+	}
+}
+
 func TestHangKnowsTheJobsPauses(t *testing.T) {
 	f := newFilm(t)
 	f.silent(600, "job.hang", func(s int) { // in each minute all wait for 25 s; the first times nobody can know
@@ -150,6 +164,24 @@ func TestHangIsNoRankThatSavesOrEvaluates(t *testing.T) {
 	})
 	if got := f.play(600, "job.hang", func(int) { f.spin(); *f.job.GPUs[0].GPU = fineGPU(0) }); len(got) != 1 || !strings.Contains(got[0].Text, "works alone") || got[0].Suspects[0].Rank != 0 {
 		t.Errorf("for a quarter of an hour: %+v", got)
+	}
+}
+
+func TestHangForARankThatIsGone(t *testing.T) {
+	f := newFilm(t)
+	f.play(60, "", nil)
+	f.job.Missing, f.job.MissingN, f.job.Start = []int{0}, 1, f.job.Start.Add(3*time.Second) // it was the oldest
+	f.job.Ranks = f.job.Ranks[1:]
+	if got := f.play(14, "job.hang", func(int) { f.spin() }); len(got) != 1 || got[0].Severity != fleet.Critical || got[0].Suspects[0] != fleet.SuspectRank("a", 0) {
+		t.Errorf("%+v", got)
+	}
+
+	f = newFilm(t) // half of it is not watched, and never was
+	f.job.World, f.job.Missing, f.job.MissingN, f.job.Unwatched = 32, []int{16, 17}, 16, []string{"c", "d"}
+	f.play(60, "", nil)
+	f.silent(20, "job.hang", func(int) { f.spin() })
+	if got := f.play(5, "job.hang", func(int) { f.spin() }); len(got) != 1 || got[0].Severity != fleet.Warning {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	crashNews   = 10 * time.Minute
 )
 
+// rememberComplete is since when a job is known to have had all of its ranks.
+const rememberComplete = "was complete"
+
 // pidTrail is which processes were the job's ranks of late, so that what is said of one that is gone can be told of its rank.
 type pidTrail struct {
 	of    *fleet.Rank // the first of the list that it was made of: snapshots share lists
@@ -200,15 +203,12 @@ func stoppedRanks(c *jobCase) answer {
 
 // oomKilled tells ranks that the kernel killed for want of memory while the job, or what is left of it, runs.
 func oomKilled(c *jobCase) answer {
-	unread := 0
+	unread := c.w.unheard
 	var found []fleet.Verdict
 	for _, name := range c.j.Nodes {
 		n := c.nodes(name)
 		if n == nil {
 			continue
-		}
-		if !kernelRead(n) {
-			unread++
 		}
 		for i := len(n.Kernel) - 1; i >= 0; i-- {
 			l := &n.Kernel[i]
@@ -273,7 +273,6 @@ func restarted(c *jobCase) answer {
 
 // missing says which ranks are not seen. That they were all seen before makes it a warning; else they may run where we do not look.
 func missing(c *jobCase) answer {
-	const complete = "was complete"
 	j, at := c.j, c.at
 	if j.World == 0 {
 		return answer{unchecked: "how many ranks there should be is not known"}
@@ -282,10 +281,10 @@ func missing(c *jobCase) answer {
 		return answer{unchecked: "some run where nobody looks"} // that is said
 	}
 	if j.MissingN == 0 {
-		c.m.Since(complete, true, at)
+		c.m.Since(rememberComplete, true, at)
 		return answer{}
 	}
-	_, was := c.m[complete]
+	_, was := c.m[rememberComplete]
 	if !was && !j.Start.IsZero() && at.Sub(j.Start) < startingFor {
 		return says(fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("starting: %d of %d ranks", len(j.Ranks), j.World)})
 	}

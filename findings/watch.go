@@ -13,6 +13,8 @@ const (
 	lookGap    = 5 * time.Second        // of time without a look, at most so much counts
 	forgetJob  = 15 * time.Minute       // it was not asked for
 	blipFor    = 3 * time.Second
+	freshStart = 2 * time.Minute // a job whose ranks are younger, and were older before, started anew
+	farStart   = 5 * time.Minute // or whose ranks are so much younger than before
 	smoothOver = 8 * time.Second // of readings that are compared with those of peers
 )
 
@@ -89,10 +91,11 @@ type watch struct {
 	says     map[fleet.Suspect]*accusation
 	accused  []fleet.Suspect // the keys of says, in order
 
-	cpu   cpuTrail
-	pids  pidTrail
-	stops map[int]time.Time // ranks that are stopped, since when
-	lost  time.Time         // since when ranks are missing; zero: none is
+	cpu     cpuTrail
+	pids    pidTrail
+	unheard int               // live nodes whose kernel log is not read
+	stops   map[int]time.Time // ranks that are stopped, since when
+	lost    time.Time         // since when ranks are missing; zero: none is
 }
 
 // gpuTrail is what is kept of one GPU of a job.
@@ -179,7 +182,9 @@ func (w *watch) noteStart(j *fleet.Job, at time.Time) {
 	}
 	again := j.Restarts > w.runs && !w.start.IsZero()
 	w.runs = max(w.runs, j.Restarts)
-	if d := j.Start.Sub(w.start); !w.start.IsZero() && (d > time.Second || again) {
+	// That the oldest rank is gone moves the start a little, and is no start.
+	d := j.Start.Sub(w.start)
+	if !w.start.IsZero() && (again || d > farStart || d > time.Second && at.Sub(j.Start) < freshStart) {
 		w.restarts = append(w.restarts, at)
 		w.restarts = w.restarts[max(0, len(w.restarts)-16):]
 		w.waits.anew()
@@ -208,10 +213,14 @@ func (w *watch) hosts(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time
 	if w.nodes == nil {
 		w.nodes = make(map[string]*nodeTrail, len(j.Nodes))
 	}
+	w.unheard = 0
 	for _, name := range j.Nodes {
 		n := nodes(name)
 		if n == nil || n.State != fleet.Live {
 			continue
+		}
+		if !kernelRead(n) {
+			w.unheard++
 		}
 		t := w.nodes[name]
 		if t == nil {

@@ -58,7 +58,7 @@ func TestARankIsKilledForWantOfMemory(t *testing.T) {
 	}
 	enter := memoryGroup(t, 96<<20)
 	var ranks [2]*exec.Cmd
-	const eater = "import sys\nsys.stdin.read(1)\nheld = []\nwhile True:\n    held.append(bytearray(1 << 20))\n"
+	const eater = "import sys\nsys.stdin.read(1)\nheld = []\nwhile True:\n    held.append(bytearray(b\"x\") * (1 << 20))\n"
 	file := filepath.Join(t.TempDir(), "train.py")
 	if err := os.WriteFile(file, []byte(eater), 0o644); err != nil {
 		t.Fatal(err)
