@@ -236,7 +236,7 @@ func (m *Model) findingsFoot() string {
 	switch {
 	case foot == "":
 	case len(s.filter.terms) > 0:
-		foot = "of these " + foot
+		foot = "of all: " + foot
 	case s.quiet:
 		foot = "of these " + foot + " (t folds them away)"
 	default:
