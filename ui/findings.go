@@ -299,7 +299,7 @@ func (m *Model) incidentCell(a area, p *placed, in *fleet.Incident) {
 	case "jobs":
 		ids := make([]string, len(in.Jobs))
 		for i, key := range in.Jobs {
-			ids[i] = jobID(key)
+			ids[i] = m.jobName(key)
 		}
 		if len(ids) == 0 {
 			a.cut(0, 0, p.cells, absent, fg(colDim))
