@@ -28,14 +28,20 @@ func order(f *found1) int {
 	if f.Cause == fleet.Application {
 		return 4
 	}
+	least := 0
+	if f.Subject.Job != "" {
+		if least = 5; f.echo {
+			least = 9
+		}
+	}
 	for _, o := range causeOrder {
 		if strings.HasPrefix(f.Rule, o.prefix) {
-			return o.order
+			return max(o.order, least)
 		}
 	}
 	switch {
 	case f.Subject.Job != "":
-		return 7
+		return max(7, least)
 	case f.Cause == fleet.Hardware || f.Cause == fleet.Environment:
 		return 1
 	case strings.Contains(f.Text, "slowed"):
@@ -172,7 +178,7 @@ func endedText(text string) string {
 
 // ruleOf is a rule's id, with the driver's code, which is what people count; or where there is none words that stand for it: see kindOf.
 func ruleOf(rule, text string, names bool) string {
-	if code, of := driverCode(text); code != "" {
+	if code, of := driverCode(text); code != "" && names { // of a job it is what its node's finding says
 		return cmp.Or(rule, of) + " " + code
 	}
 	return cmp.Or(rule, kindOf(text, names))

@@ -236,7 +236,7 @@ func (m *Model) findingsFoot() string {
 	switch {
 	case foot == "":
 	case len(s.filter.terms) > 0:
-		foot = "of these " + foot
+		foot = "of all: " + foot
 	case s.quiet:
 		foot = "of these " + foot + " (t folds them away)"
 	default:
@@ -299,7 +299,7 @@ func (m *Model) incidentCell(a area, p *placed, in *fleet.Incident) {
 	case "jobs":
 		ids := make([]string, len(in.Jobs))
 		for i, key := range in.Jobs {
-			ids[i] = jobID(key)
+			ids[i] = m.jobName(key)
 		}
 		if len(ids) == 0 {
 			a.cut(0, 0, p.cells, absent, fg(colDim))

@@ -119,7 +119,7 @@ func (m *Model) incidentFacts(in *fleet.Incident) string {
 			parts = append(parts, "and "+count(len(in.Jobs)-i, "more job"))
 			break
 		}
-		words := "job " + jobID(key)
+		words := "job " + m.jobName(key)
 		if j := m.snap.Job(key); j != nil && j.Name != "" {
 			words += " " + j.Name
 			if j.User != "" {
@@ -336,4 +336,12 @@ func (m *Model) findingsTab() string {
 		return "3 Findings"
 	}
 	return "3 Findings (" + strconv.Itoa(n) + " new)"
+}
+
+// jobName is a job's id as people know it.
+func (m *Model) jobName(key string) string {
+	if j := m.snap.Job(key); j != nil && j.ID != "" {
+		return j.ID
+	}
+	return jobID(key)
 }

@@ -138,7 +138,7 @@ func (m *Model) ticket(in *fleet.Incident) string {
 		line("nodes: %s", strings.Join(in.Nodes, ", "))
 	}
 	for _, key := range in.Jobs {
-		words := jobID(key)
+		words := m.jobName(key)
 		if j := m.snap.Job(key); j != nil {
 			words = strings.TrimSpace(words + " " + j.Name + " " + j.User)
 		}
