@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"foretop/telemetry"
@@ -14,6 +15,7 @@ import (
 type node struct {
 	listed bool // its name is a scheduler's own
 	name   string
+	hears  atomic.Bool // a stream of it was greeted, and is open
 
 	mu          sync.Mutex
 	changed     bool // since the last view was made

@@ -191,14 +191,6 @@ func rasFleet(t *testing.T, c *clock, jobs int, suspect func(key string) bool) *
 	return f
 }
 
-// orders is what is asked now, as "NODE NUMBER".
-func (b *rasBook) orders(s *Snapshot) (out []string) {
-	for _, o := range b.due(s, s.At) {
-		out = append(out, fmt.Sprintf("%s %d", o.node, o.ask.Sequence))
-	}
-	return out
-}
-
 // TestRASIsAskedSeldom goes through hours: nobody is asked but where somebody looks or a rule suspects, and then never often.
 func TestRASIsAskedSeldom(t *testing.T) {
 	c := newClock()
@@ -212,7 +204,7 @@ func TestRASIsAskedSeldom(t *testing.T) {
 	questions := func(d time.Duration, answer func(node string, sequence uint64)) (n int) {
 		for end := c.now().Add(d); c.now().Before(end); c.tick(time.Second) {
 			s = f.Publish()
-			for _, o := range f.ras.due(s, s.At) {
+			for _, o := range f.ras.due(s, s.At, func(string) bool { return true }) {
 				n++
 				answer(o.node, o.ask.Sequence)
 			}
@@ -368,6 +360,23 @@ func TestRASConversation(t *testing.T) {
 	r := f.Publish().Jobs[0].RAS
 	if !r.Told() || r.NCCL != "2.27.5" || r.Node != "a" || len(r.Comms) != 1 {
 		t.Fatalf("%+v", r)
+	}
+}
+
+// TestRASOfARecording has what was recorded shown, and asks nobody: whoever could be asked is not there.
+func TestRASOfARecording(t *testing.T) {
+	c := newClock()
+	f := New(Options{Now: c.now, StaleAfter: time.Hour})
+	join(t, f, "a", newFakeNode(2), c.now())
+	s := tells(t, f, c, "a", rankOf(100, "0", "2", 0), rankOf(101, "1", "2", 1))
+	apply(t, f, "a", telemetry.KindRAS, encode(t, &facts.RAS{Sequence: 9, Pid: 101, StartTicks: 7, Nccl: "2.27.5", Form: "text"}), c.now())
+	f.FollowJob(s.Jobs[0].Key)
+	for range 120 {
+		c.tick(time.Second)
+		s = f.Publish()
+	}
+	if r := s.Jobs[0].RAS; !r.Told() || r.NCCL != "2.27.5" || len(f.ras.asked) != 0 {
+		t.Errorf("%+v, %d questions", r, len(f.ras.asked))
 	}
 }
 

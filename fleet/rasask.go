@@ -170,9 +170,15 @@ func (f *Fleet) askRAS(s *Snapshot) {
 	if f.ras.off {
 		return
 	}
-	for _, q := range f.ras.due(s, s.At) {
+	for _, q := range f.ras.due(s, s.At, f.hears) {
 		go q.send(f) // a write may block
 	}
+}
+
+// hears says that a node can be told things: of a recording none can.
+func (f *Fleet) hears(node string) bool {
+	n := f.node(node)
+	return n != nil && n.hears.Load()
 }
 
 // rasOrder is a question on its way.
@@ -188,15 +194,14 @@ func (o rasOrder) send(f *Fleet) {
 	}
 	n.mu.Lock()
 	session := n.session
-	greeted := session != nil && session.greeted
 	n.mu.Unlock()
-	if greeted {
+	if session != nil {
 		_ = session.control(&facts.Control{What: &facts.Control_Ras{Ras: o.ask}}) // an error ends the stream, and the question by its patience
 	}
 }
 
 // due chooses which jobs are asked now, and notes that they are.
-func (b *rasBook) due(s *Snapshot, now time.Time) (orders []rasOrder) {
+func (b *rasBook) due(s *Snapshot, now time.Time, hears func(node string) bool) (orders []rasOrder) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	open := 0
@@ -217,7 +222,7 @@ func (b *rasBook) due(s *Snapshot, now time.Time) (orders []rasOrder) {
 		if q != nil {
 			tries = q.tries
 		}
-		node, processes := rasAt(s, j, tries)
+		node, processes := rasAt(s, j, tries, hears)
 		if node == "" || now.Sub(b.nodes[node]) < rasNodePause {
 			return
 		}
@@ -329,7 +334,7 @@ func (j *Job) NoRAS() string {
 }
 
 // rasAt is where a job is asked, and of which processes: its first node that is live; the next one for each time that it gave no report.
-func rasAt(s *Snapshot, j *Job, tries int) (node string, processes []*facts.ProcessKey) {
+func rasAt(s *Snapshot, j *Job, tries int, hears func(string) bool) (node string, processes []*facts.ProcessKey) {
 	var live []string
 	seen := map[string]bool{}
 	for i := range j.Ranks {
@@ -338,7 +343,7 @@ func rasAt(s *Snapshot, j *Job, tries int) (node string, processes []*facts.Proc
 			continue
 		}
 		seen[r.Node] = true
-		if n := s.Node(r.Node); n != nil && n.State == Live && n.Hello != nil {
+		if n := s.Node(r.Node); n != nil && n.State == Live && hears(r.Node) {
 			live = append(live, r.Node)
 		}
 	}

@@ -77,6 +77,7 @@ func (n *node) close(s *session) {
 	defer n.mu.Unlock()
 	if n.session == s {
 		n.session = nil
+		n.hears.Store(false)
 	}
 }
 
@@ -90,6 +91,7 @@ func (s *session) answer(n *node, reply Reply, now time.Time) error {
 		n.mu.Lock()
 		n.clock.ask(now)
 		s.greeted, s.detail = true, false
+		n.hears.Store(true)
 		tell := n.detail && !s.telling
 		s.telling = s.telling || tell
 		n.mu.Unlock()
