@@ -45,7 +45,8 @@ type Block struct{ b *block }
 // Recorder takes in what a fleet does: it is the fleet's [fleet.Tap]. Its methods may be called from any goroutine.
 type Recorder struct {
 	opt     Options
-	sealing sync.Mutex // one closes blocks at a time; taken before mu
+	lengths [2]time.Duration // of segments and blocks
+	sealing sync.Mutex       // one closes blocks at a time; taken before mu
 
 	mu    sync.Mutex
 	nodes map[string]*recorded
@@ -96,7 +97,7 @@ func New(opt Options) *Recorder {
 	if opt.Budget == 0 {
 		opt.Budget = DefaultBudget
 	}
-	return &Recorder{opt: opt, nodes: map[string]*recorded{}, logs: map[string]*fleet.LogTail{}, verdicts: map[string]verdict{}}
+	return &Recorder{opt: opt, lengths: [2]time.Duration{segmentLength, blockLength}, nodes: map[string]*recorded{}, logs: map[string]*fleet.LogTail{}, verdicts: map[string]verdict{}}
 }
 
 func newSegment(from int64) *segment {
@@ -265,8 +266,8 @@ func (r *Recorder) Published(s *fleet.Snapshot, joined bool, keep fleet.Keep) {
 		r.segs = r.segs[len(r.segs)-1:]
 		cur.from = us
 	}
-	roll := back || us-cur.from >= segmentLength.Microseconds() || cur.bytes > r.opt.Budget/2
-	full := us-cur.first >= blockLength.Microseconds() || cur.s.size() > blockMost
+	roll := back || us-cur.from >= r.lengths[0].Microseconds() || cur.bytes > r.opt.Budget/2
+	full := us-cur.first >= r.lengths[1].Microseconds() || cur.s.size() > blockMost
 	r.mu.Unlock()
 	switch {
 	case roll:

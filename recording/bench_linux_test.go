@@ -1,0 +1,131 @@
+package recording
+
+import (
+	"context"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"foretop/fleet"
+	"foretop/simfleet"
+
+	"golang.org/x/sys/unix"
+)
+
+// thread is the processor time of this thread: what else the machine does is not in it.
+func thread() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		panic("no clock of threads")
+	}
+	return time.Duration(t.Nano())
+}
+
+// BenchmarkRecord records 64 nodes of 8 GPUs at 1 Hz into memory and a file: what it costs, as a share of a core, and bytes a day. A whole number of minutes tells most: a keyframe each.
+func BenchmarkRecord(b *testing.B) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	path := filepath.Join(b.TempDir(), "a.foretop")
+	w, err := Create(path, About{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newSim(b, 64, 1, simfleet.Demo(), Options{Write: w.Write, Found: w.Found})
+	spent := new(time.Duration)
+	s.fleet = fleet.New(s.options(&meter{s.rec, spent}))
+	for _, n := range s.nodes {
+		s.fleet.Add(n.Name())
+	}
+	for range 20 {
+		s.step()
+	}
+	s.rec.Flush()
+	*spent = 0
+	before, began := stored64(s.rec), s.at
+	b.ResetTimer()
+	for range b.N {
+		s.step()
+	}
+	b.StopTimer()
+	s.rec.Flush()
+	grown := float64(stored64(s.rec) - before)
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	seconds := (s.at - began).Seconds()
+	b.ReportMetric(100*spent.Seconds()/seconds, "%core")
+	b.ReportMetric(grown/seconds*86400/1e9, "GB/day")
+	b.ReportMetric(grown/seconds/64, "B/s/node")
+	b.ReportMetric(0, "ns/op")
+}
+
+// stored64 is how many bytes were closed so far.
+func stored64(r *Recorder) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bytes
+}
+
+// BenchmarkSeek shows moments of a recording of 64 nodes of 8 GPUs: any, from the file anew; the next second, as when it is played; and the numbers of the quarter of an hour before one,
+// as a page's charts need them. cpu-ms is processor time, which other work on the machine does not change; worst is of any.
+func BenchmarkSeek(b *testing.B) {
+	path, shown := recordFile(b, 64, 185, 1)
+	f, err := Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	last := noon.Add(time.Duration(len(shown)) * time.Second)
+	b.Run("anywhere", func(b *testing.B) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		rng := rand.New(rand.NewPCG(1, 2))
+		worst, total := time.Duration(0), time.Duration(0)
+		for range b.N {
+			at := noon.Add(time.Duration(1+rng.IntN(len(shown)-1))*time.Second + time.Duration(rng.IntN(1000))*time.Millisecond)
+			p := f.Past(replay())
+			began := thread()
+			if _, err := p.At(context.Background(), at); err != nil {
+				b.Fatal(err)
+			}
+			took := thread() - began
+			worst, total = max(worst, took), total+took
+		}
+		b.ReportMetric(float64(worst.Microseconds())/1000, "worst-cpu-ms")
+		b.ReportMetric(float64(total.Microseconds())/1000/float64(b.N), "cpu-ms")
+	})
+	b.Run("next", func(b *testing.B) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p := f.Past(replay())
+		at, total := 1, time.Duration(0)
+		for range b.N {
+			if at++; at >= len(shown) {
+				p, at = f.Past(replay()), 1
+			}
+			began := thread()
+			if _, err := p.At(context.Background(), noon.Add(time.Duration(at)*time.Second)); err != nil {
+				b.Fatal(err)
+			}
+			total += thread() - began
+		}
+		b.ReportMetric(float64(total.Microseconds())/1000/float64(b.N), "cpu-ms")
+	})
+	b.Run("history", func(b *testing.B) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		total := time.Duration(0)
+		for range b.N {
+			p := f.Past(replay())
+			began := thread()
+			if got := p.History(last, fleet.Query{Node: "gpu001", GPU: 0, Span: 15 * time.Minute, Points: 300}); len(got) != 300 {
+				b.Fatal(len(got))
+			}
+			total += thread() - began
+			p.Close()
+		}
+		b.ReportMetric(float64(total.Microseconds())/1000/float64(b.N)*900/float64(len(shown)), "cpu-ms/15min")
+	})
+}
