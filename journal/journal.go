@@ -36,6 +36,8 @@ type Book struct {
 	now  func() time.Time
 	file *file // nil: nothing outlasts the program
 
+	exchanging sync.Mutex // guards file
+
 	mu      sync.Mutex
 	past    map[string]*history // by a finding's key
 	marks   map[string]said     // by a finding's key, or an incident's id
@@ -346,6 +348,8 @@ func (b *Book) keep(ctx context.Context) {
 
 // exchange takes in what others wrote and writes what waits.
 func (b *Book) exchange(last bool) {
+	b.exchanging.Lock()
+	defer b.exchanging.Unlock()
 	b.mu.Lock()
 	queue := b.queue
 	b.queue = nil

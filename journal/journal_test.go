@@ -34,6 +34,30 @@ func (c *clock) pass(d time.Duration) time.Time {
 	return c.at
 }
 
+// opened is Open that has read the file, however long that takes.
+func opened(t *testing.T, path, by string, now func() time.Time) *Book {
+	t.Helper()
+	b := Open(path, by, now)
+	within(t, b.ready)
+	return b
+}
+
+// closed is Close that has written all.
+func closed(t *testing.T, b *Book) {
+	t.Helper()
+	b.Close()
+	within(t, b.ended)
+}
+
+func within(t *testing.T, c chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(3 * time.Minute):
+		t.Fatal("it takes too long")
+	}
+}
+
 func xid(since time.Time) fleet.Finding {
 	return fleet.Finding{Rule: "hw.xid 79", Subject: fleet.Subject{Node: "gpu017", GPU: 3, UUID: "GPU-3", Port: -1}, Severity: fleet.Critical, Text: "Xid 79: fell off the bus", Since: since, Began: true}
 }
@@ -57,7 +81,7 @@ func mark(t *testing.T, b *Book, kind fleet.MarkKind, until time.Time) {
 func TestWhatIsSaidLasts(t *testing.T) {
 	c := &clock{at: noon}
 	path := filepath.Join(t.TempDir(), "state", "foretop", "findings.jsonl")
-	b := Open(path, "ann", c.now)
+	b := opened(t, path, "ann", c.now)
 	if in := b.Note(incidents(xid(noon)), c.now())[0]; !in.New || in.Mark.Kind != fleet.Unmarked {
 		t.Errorf("at first: %+v", in)
 	}
@@ -67,32 +91,32 @@ func TestWhatIsSaidLasts(t *testing.T) {
 	if in := b.Note(incidents(xid(noon)), c.now())[0]; in.New || in.Mark.Kind != fleet.Acknowledged || in.Mark.By != "ann" || !in.Mark.At.Equal(noon.Add(time.Minute)) {
 		t.Errorf("acknowledged: %+v", in)
 	}
-	b.Close()
+	closed(t, b)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v %v", info, err)
 	}
 
 	c.pass(time.Hour)
-	b = Open(path, "ann", c.now)
+	b = opened(t, path, "ann", c.now)
 	if in := b.Note(incidents(xid(noon.Add(time.Second))), c.now())[0]; in.New || in.Mark.Kind != fleet.Acknowledged {
 		t.Errorf("after a restart: %+v", in)
 	}
 	again := xid(c.now())
 	again.Began = false // first seen now, and nobody saw it go
-	b.Close()
-	b = Open(path, "ann", c.now)
+	closed(t, b)
+	b = opened(t, path, "ann", c.now)
 	if in := b.Note(incidents(again), c.now())[0]; in.New || in.Mark.Kind != fleet.Acknowledged || len(in.Members[0].Past) != 0 {
 		t.Errorf("as old as you like: %+v", in)
 	}
-	b.Close()
-	b = Open(path, "bob", c.now) // whose acknowledgement it is does not matter, who has looked does
+	closed(t, b)
+	b = opened(t, path, "bob", c.now) // whose acknowledgement it is does not matter, who has looked does
 	again.Began = true
 	again.Since = c.now()
 	in := b.Note(incidents(again), c.now())[0]
 	if !in.New || in.Mark.Kind != fleet.Unmarked || len(in.Members[0].Past) != 1 {
 		t.Errorf("another time: %+v", in)
 	}
-	b.Close()
+	closed(t, b)
 }
 
 func TestAnAcknowledgementEnds(t *testing.T) {
@@ -121,7 +145,7 @@ func TestAnAcknowledgementEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &clock{at: noon}
 			b := Open("", "ann", c.now)
-			defer b.Close()
+			defer closed(t, b)
 			b.Note(incidents(warn), c.pass(time.Second))
 			mark(t, b, fleet.Acknowledged, time.Time{})
 			tt.then(c, b)
@@ -135,7 +159,7 @@ func TestAnAcknowledgementEnds(t *testing.T) {
 func TestASnoozeEnds(t *testing.T) {
 	c := &clock{at: noon}
 	b := Open("", "ann", c.now)
-	defer b.Close()
+	defer closed(t, b)
 	b.Note(incidents(xid(noon)), noon)
 	mark(t, b, fleet.Snoozed, noon.Add(time.Hour))
 	if in := b.Note(incidents(xid(noon)), c.pass(59*time.Minute))[0]; in.Mark.Kind != fleet.Snoozed || !in.Quiet(c.now()) {
@@ -149,13 +173,13 @@ func TestASnoozeEnds(t *testing.T) {
 func TestAFalseAlarmIsOfARuleAndASubject(t *testing.T) {
 	c := &clock{at: noon}
 	path := filepath.Join(t.TempDir(), "findings.jsonl")
-	b := Open(path, "ann", c.now)
+	b := opened(t, path, "ann", c.now)
 	b.Note(incidents(xid(noon)), noon)
 	mark(t, b, fleet.FalseAlarm, time.Time{})
-	b.Close()
+	closed(t, b)
 	c.pass(30 * 24 * time.Hour)
-	b = Open(path, "bob", c.now)
-	defer b.Close()
+	b = opened(t, path, "bob", c.now)
+	defer closed(t, b)
 	if !b.Denied("hw.xid 79@GPU-3") || b.Denied("hw.xid 79@GPU-4") {
 		t.Error("of the wrong finding")
 	}
@@ -173,8 +197,8 @@ func TestTheThirdTimeInAWeekIsTold(t *testing.T) {
 		c.mu.Lock()
 		c.at = noon.Add(past)
 		c.mu.Unlock()
-		b := Open(path, "ann", c.now)
-		defer b.Close()
+		b := opened(t, path, "ann", c.now)
+		defer closed(t, b)
 		in := b.Note(incidents(xid(c.now())), c.now())[0]
 		in = b.Note([]fleet.Incident{in}, c.now())[0]
 		return strings.Join(in.Members[0].Evidence, "|")
@@ -199,10 +223,10 @@ func TestTheThirdTimeInAWeekIsTold(t *testing.T) {
 func TestABadFileCostsOnlyWhatIsBad(t *testing.T) {
 	c := &clock{at: noon.Add(time.Hour)}
 	path := filepath.Join(t.TempDir(), "findings.jsonl")
-	b := Open(path, "ann", c.now)
+	b := opened(t, path, "ann", c.now)
 	b.Note(incidents(xid(noon)), c.now())
 	mark(t, b, fleet.FalseAlarm, time.Time{})
-	b.Close()
+	closed(t, b)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -211,15 +235,15 @@ func TestABadFileCostsOnlyWhatIsBad(t *testing.T) {
 	if err := os.WriteFile(path, []byte(bad), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b = Open(path, "ann", c.now)
+	b = opened(t, path, "ann", c.now)
 	if !b.Denied("hw.xid 79@GPU-3") || b.Trouble() != "" {
 		t.Errorf("lost: %q", b.Trouble())
 	}
 	b.Note(incidents(xid(noon)), c.now())
 	mark(t, b, fleet.Unmarked, time.Time{}) // after the torn line, on one of its own
-	b.Close()
-	b = Open(path, "ann", c.now)
-	defer b.Close()
+	closed(t, b)
+	b = opened(t, path, "ann", c.now)
+	defer closed(t, b)
 	if b.Denied("hw.xid 79@GPU-3") {
 		t.Error("what was written after a torn line is lost")
 	}
@@ -235,8 +259,8 @@ func TestAFileThatCannotBeIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &clock{at: noon}
-	b := Open(path, "ann", c.now)
-	defer b.Close()
+	b := opened(t, path, "ann", c.now)
+	defer closed(t, b)
 	if words := b.Trouble(); !strings.Contains(words, "lasts only until foretop ends") || !strings.Contains(words, path) {
 		t.Errorf("%q", words)
 	}
@@ -250,10 +274,10 @@ func TestAFileThatCannotBeIsSaid(t *testing.T) {
 func TestAFileThatGrewIsMadeSmaller(t *testing.T) {
 	c := &clock{at: noon}
 	path := filepath.Join(t.TempDir(), "findings.jsonl")
-	b := Open(path, "ann", c.now)
+	b := opened(t, path, "ann", c.now)
 	b.Note(incidents(xid(noon)), noon)
 	mark(t, b, fleet.FalseAlarm, time.Time{})
-	b.Close()
+	closed(t, b)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -269,11 +293,11 @@ func TestAFileThatGrewIsMadeSmaller(t *testing.T) {
 		}
 	}
 	f.Close()
-	other := Open(path, "bob", c.now) // has the file read, and finds the new one
-	defer other.Close()
-	b = Open(path, "ann", c.now)
+	other := opened(t, path, "bob", c.now) // has the file read, and finds the new one
+	defer closed(t, other)
+	b = opened(t, path, "ann", c.now)
 	b.Looked()
-	b.Close()
+	closed(t, b)
 	info, err := os.Stat(path)
 	if err != nil || info.Size() > goalFile+maxLine || info.Size() < goalFile/2 || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%d bytes, %v", info.Size(), err)
@@ -282,8 +306,8 @@ func TestAFileThatGrewIsMadeSmaller(t *testing.T) {
 	if !other.Denied("hw.xid 79@GPU-3") || other.Trouble() != "" {
 		t.Errorf("the mark is lost, %q", other.Trouble())
 	}
-	b = Open(path, "ann", c.now)
-	defer b.Close()
+	b = opened(t, path, "ann", c.now)
+	defer closed(t, b)
 	if !b.Denied("hw.xid 79@GPU-3") {
 		t.Error("the mark is lost")
 	}
@@ -296,8 +320,8 @@ func TestWriter(t *testing.T) {
 		return // it is no test of its own
 	}
 	name := os.Getenv("FORETOP_TEST_NAME")
-	b := Open(path, name, time.Now)
-	defer b.Close()
+	b := opened(t, path, name, time.Now)
+	defer closed(t, b)
 	var list []fleet.Incident
 	for i := range 200 {
 		f := xid(time.Now())
@@ -320,8 +344,8 @@ func TestSeveralProcessesWriteAtOnce(t *testing.T) {
 			}
 		})
 	}
-	own := Open(path, "own", time.Now)
-	defer own.Close()
+	own := opened(t, path, "own", time.Now)
+	defer closed(t, own)
 	var list []fleet.Incident
 	for i := range 200 { // of this process, from two goroutines
 		f := xid(time.Now())
@@ -332,8 +356,8 @@ func TestSeveralProcessesWriteAtOnce(t *testing.T) {
 	}
 	running.Wait()
 	own.exchange(false)
-	all := Open(path, "all", time.Now)
-	defer all.Close()
+	all := opened(t, path, "all", time.Now)
+	defer closed(t, all)
 	for _, b := range []*Book{own, all} {
 		for _, name := range []string{"p0", "p1", "own"} {
 			for i := range 200 {
@@ -364,7 +388,7 @@ func FuzzEntry(f *testing.F) {
 			return
 		}
 		b := Open("", "ann", func() time.Time { return noon })
-		defer b.Close()
+		defer closed(t, b)
 		b.take(&e)
 		if text := e.line(); text != nil {
 			if _, again := parseEntry(text[:len(text)-1]); !again {
