@@ -11,13 +11,16 @@ import (
 
 	"foretop/config"
 	"foretop/fleet"
+	"foretop/recording"
 	"foretop/report"
 	"foretop/simfleet"
+	"foretop/sshpool"
 
 	"github.com/spf13/cobra"
 )
 
-// TestFindingsAndReportOfAFleet reads a simulated fleet over real connections: a board that its maker replaces makes exit code 4, and the report of a running job is whole.
+// TestFindingsAndReportOfAFleet reads a simulated fleet over real connections, and records it: a board that its maker replaces makes exit code 4, and the reports of the running job and of
+// the recording are whole.
 func TestFindingsAndReportOfAFleet(t *testing.T) {
 	ctx := context.Background()
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -25,16 +28,30 @@ func TestFindingsAndReportOfAFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, stop, err := openDemo(ctx, simfleet.Options{Nodes: 16, Seed: 1, Scenario: scenario})
+	sim, err := simfleet.Start(ctx, simfleet.Options{Nodes: 16, Seed: 1, Scenario: scenario})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
+	defer sim.Close()
+	recorded := filepath.Join(t.TempDir(), "night.foretop")
+	w, err := recording.Create(recorded, recording.About{Title: "test"}, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := newBlackBox(config.Default(), w, false, "test", nil)
+	s := openRecorded(config.Default(), box, fleet.Options{IdleAfter: demoIdleAfter}, sshpool.Config{}, simTargets(sim.Nodes(), sim.Signer()))
+	closed := false
+	defer func() {
+		if !closed {
+			s.Close()
+		}
+	}()
+	s.publish(ctx, 200*time.Millisecond, func(*fleet.Snapshot) {}, func(err error) { t.Error(err) })
 	snap := s.settle(ctx, 2*time.Minute)
 	f := findingsFlags{on: true, severity: fleet.Critical}
 	for deadline := time.Now().Add(2 * time.Minute); !snap.Alarms() && time.Now().Before(deadline); {
 		f.watch = time.Second
-		snap = f.look(ctx, s.station, snap)
+		snap = f.look(ctx, s, snap)
 	}
 	other := errors.New("another")
 	var failed *failure
@@ -67,7 +84,28 @@ func TestFindingsAndReportOfAFleet(t *testing.T) {
 	if err := flags.write(ctx, nil, config.Default(), s.watched(ctx, snap, 3*time.Second), report.Options{Job: bad.ID}); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(flags.file)
+	wholeReport(t, flags.file, bad)
+
+	s.Close()
+	closed = true
+	if err := box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"--job", bad.ID, "--from", "-1h"}} {
+		out := filepath.Join(t.TempDir(), "recorded.html")
+		root := newRoot()
+		root.SetArgs(append([]string{"report", recorded, "-o", out}, args...))
+		if err := root.Execute(); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		wholeReport(t, out, bad)
+	}
+}
+
+// wholeReport fails where the page of a report lacks the bad board, or a part.
+func wholeReport(t *testing.T, path string, bad *fleet.Job) {
+	t.Helper()
+	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +114,7 @@ func TestFindingsAndReportOfAFleet(t *testing.T) {
 			t.Errorf("%q is not in the report", want)
 		}
 	}
-	if info, err := os.Stat(flags.file); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
 }

@@ -112,7 +112,8 @@ func (s *Snapshot) join(list []Stated) {
 		incident := &s.Incidents[i]
 		for k := range incident.Members {
 			f := &incident.Members[k]
-			in[place{f.Rule, f.Subject.Node, f.Subject.Job, f.Subject.GPU}] = incident
+			rule, _, _ := strings.Cut(f.Rule, " ") // "hw.xid 79"
+			in[place{rule, f.Subject.Node, f.Subject.Job, f.Subject.GPU}] = incident
 		}
 	}
 	for i := range list {

@@ -223,7 +223,7 @@ func (g *gathered) story(src Source, first, end time.Time) *story {
 	s.Facts = g.facts()
 	s.Incident, s.Cut.Incidents = g.folded.within(g.from, g.to)
 	s.Episodes, s.Cut.Episodes = g.found.within(g.from, g.to)
-	s.Kernel, s.Cut.Kernel = g.kernel.within(g.from, g.to)
+	s.Kernel, s.Cut.Kernel = g.kernel.within(kernelFrom(s.Episodes, g.from), g.to)
 	s.Acts, s.Cut.Acts = g.acts()
 	s.Timeline, s.Cut.Timeline = timeline(s.Episodes, g.changed.list, s.Acts, g.from, g.to)
 	s.Maps, s.Cut.Rows = g.maps(src, first, end)
@@ -234,6 +234,26 @@ func (g *gathered) story(src Source, first, end time.Time) *story {
 		s.Summary = append([]string{plain(s.Incident[0].Title) + "."}, s.Summary...)
 	}
 	return s
+}
+
+// What a finding says that stood when the report begins, a kernel may have said before that: it is told from so long before the finding, which began at most so long ago.
+const (
+	kernelBefore = time.Minute
+	kernelBack   = 24 * time.Hour
+)
+
+// kernelFrom is from when kernel lines are told.
+func kernelFrom(found []episode, from time.Time) time.Time {
+	first := from
+	for i := range found {
+		if e := &found[i]; e.Severity >= fleet.Warning && e.Begin.Before(first) && from.Sub(e.Begin) < kernelBack {
+			first = e.Begin
+		}
+	}
+	if first.Before(from) {
+		first = first.Add(-kernelBefore)
+	}
+	return first
 }
 
 // actLines is how far before its time a report tells what was done: a drain that somebody asked for explains what follows.

@@ -277,32 +277,57 @@ func (m *heatMap) unlike(where *time.Location) (notes []string) {
 	if len(m.Rows) < 3 {
 		return nil
 	}
-	type rowMean struct {
-		row  int
-		mean float64
+	type rowApart struct {
+		row   int
+		apart float64 // mean over the columns that it has
 	}
-	var means []rowMean
+	middle := m.middle()
+	var rows []rowApart
 	for i := range m.Rows {
-		if v := mean(m.Rows[i].Values); v == v {
-			means = append(means, rowMean{i, v})
+		var apart []float64
+		for c, v := range m.Rows[i].Values {
+			apart = append(apart, v-middle[c])
+		}
+		if v := mean(apart); math.Abs(v) > apartShare*(m.Top-m.Low) {
+			rows = append(rows, rowApart{i, v})
 		}
 	}
-	if len(means) < 3 {
-		return nil
-	}
-	slices.SortStableFunc(means, func(a, b rowMean) int { return cmp.Compare(a.mean, b.mean) })
-	median := means[len(means)/2].mean
-	slices.SortStableFunc(means, func(a, b rowMean) int { return -cmp.Compare(math.Abs(a.mean-median), math.Abs(b.mean-median)) })
+	slices.SortStableFunc(rows, func(a, b rowApart) int { return -cmp.Compare(math.Abs(a.apart), math.Abs(b.apart)) })
 	var apart []string
-	for _, r := range means[:min(namedRows, len(means))] {
-		if math.Abs(r.mean-median) > apartShare*(m.Top-m.Low) {
-			apart = append(apart, m.Rows[r.row].Label+" "+number(r.mean))
+	for _, r := range rows[:min(namedRows, len(rows))] {
+		words := "lower"
+		if r.apart > 0 {
+			words = "higher"
 		}
+		apart = append(apart, fmt.Sprintf("%s %s %s", m.Rows[r.row].Label, number(math.Abs(r.apart)), words))
 	}
 	if len(apart) > 0 {
-		notes = append(notes, fmt.Sprintf("furthest from the others (median %s): %s", number(median), strings.Join(apart, ", ")))
+		text := "unlike the others, on average: " + strings.Join(apart, ", ")
+		if n := len(rows) - len(apart); n > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		notes = append(notes, text)
 	}
 	return append(notes, m.silent(where)...)
+}
+
+// middle is the median of all rows, by column; NaN where nothing is known.
+func (m *heatMap) middle() []float64 {
+	out := nothing(len(m.Rows[0].Values))
+	var column []float64
+	for c := range out {
+		column = column[:0]
+		for i := range m.Rows {
+			if v := m.Rows[i].Values[c]; v == v {
+				column = append(column, v)
+			}
+		}
+		if len(column) > 0 {
+			slices.Sort(column)
+			out[c] = column[len(column)/2]
+		}
+	}
+	return out
 }
 
 // silent names rows that stopped giving numbers while most others went on.

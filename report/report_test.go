@@ -269,6 +269,21 @@ func closing(text string, run int) int {
 	return -1
 }
 
+// TestAKernelLineFromBefore is told where a finding that stands comes from it, and one that has nothing to do with any is not.
+func TestAKernelLineFromBefore(t *testing.T) {
+	n := &fleet.Node{Name: "gpu1", State: fleet.Live, LastData: noon, Kernel: []fleet.KernelLine{
+		{Sequence: 1, At: noon.Add(-20 * time.Hour), Text: "an old thing", Class: fleet.KernelClass{Kind: "io", Severity: fleet.Warning, Text: "old"}},
+		{Sequence: 2, At: noon.Add(-time.Hour), Text: "NVRM: Xid 79", Class: fleet.KernelClass{Kind: "xid", Severity: fleet.Critical, Text: "Xid 79"}},
+	}, Problems: []fleet.Problem{{Severity: fleet.Critical, Text: "GPU3 lost", GPU: 3, Port: -1, Since: noon.Add(-time.Hour)}}}
+	src := Source{From: noon, To: noon.Add(2 * time.Second), At: func(context.Context, time.Time) (*fleet.Snapshot, error) {
+		return &fleet.Snapshot{At: noon, Nodes: []*fleet.Node{n}}, nil
+	}}
+	text := written(t, "markdown", src, Options{})
+	if !strings.Contains(text, "NVRM: Xid 79") || strings.Contains(text, "an old thing") {
+		t.Error(text)
+	}
+}
+
 func TestWhatIsNotThere(t *testing.T) {
 	s := evilSource("word")
 	for _, tt := range []struct {

@@ -27,8 +27,9 @@ type layer struct {
 }
 
 type label struct {
-	At   int
-	Text string
+	At     int
+	Text   string
+	Anchor string // of a tick: which of its ends stands there
 }
 
 type moment struct{ X, Text string }
@@ -57,13 +58,20 @@ func (s *story) drawn(m *heatMap) drawing {
 	every := (labelPixels + pixels - 1) / pixels
 	for i, r := range m.Rows {
 		if i%every == 0 {
-			d.Labels = append(d.Labels, label{i*pixels + max(pixels, labelPixels) - 2, r.Label})
+			d.Labels = append(d.Labels, label{At: i*pixels + max(pixels, labelPixels) - 2, Text: r.Label})
 		}
-		d.Hints = append(d.Hints, label{i, r.Label})
+		d.Hints = append(d.Hints, label{At: i, Text: r.Label})
 	}
 	for i := range tickEvery {
 		at := m.From.Add(m.To.Sub(m.From) * time.Duration(i) / (tickEvery - 1))
-		d.Ticks = append(d.Ticks, label{mapWidth * i / (tickEvery - 1), s.tick(at)})
+		anchor := "middle"
+		switch i {
+		case 0:
+			anchor = "start"
+		case tickEvery - 1:
+			anchor = "end"
+		}
+		d.Ticks = append(d.Ticks, label{mapWidth * i / (tickEvery - 1), s.tick(at), anchor})
 	}
 	for i := range s.Episodes {
 		e := &s.Episodes[i]

@@ -102,7 +102,7 @@ func (c *changes) job(at time.Time, j *fleet.Job, was, now jobWas, known, first 
 		return
 	}
 	if known && now.restarts > was.restarts {
-		say(at, fleet.Warning, fmt.Sprintf("restarted, for the %d. time", now.restarts))
+		say(at, fleet.Warning, "restarted: "+many(now.restarts, "restart")+" so far")
 	}
 	if known && now.ranks < was.ranks {
 		say(at, fleet.Warning, fmt.Sprintf("%s seen, %d before", many(now.ranks, "rank"), was.ranks))
