@@ -94,7 +94,7 @@ func TestFindingsFold(t *testing.T) {
 		}, "critical gpu003 GPU3 Xid 79: fell off the bus → probably why job 8123: no progress, 41 s later [4]"},
 		{"a job's word of its node is not the root", func(y *yard) {
 			j := y.job("8123", 0, 1)
-			says(j, crit, 0, "gpu001 Xid 154 GPU4: driver asks: drain and reset (rank 4)")
+			judged(j, crit, 0, "gpu001 Xid 154 GPU4: driver asks: drain and reset (rank 4)")
 			y.has(0, crit, 4, 0, "Xid 154 GPU4: driver asks: drain and reset")
 		}, "critical gpu001 GPU4 Xid 154: driver asks: drain and reset → on job 8123 (rank 4) [2]"},
 		{"the cause is found after what it caused", func(y *yard) {
