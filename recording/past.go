@@ -30,7 +30,7 @@ type Past struct {
 // How far a player goes on rather than being opened anew, and how many snapshots are kept.
 const (
 	goOn    = 40 * time.Second
-	maxSeen = 32
+	maxSeen = 4
 )
 
 // Span is from when to when there is something, and what is kept, in words.

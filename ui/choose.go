@@ -72,7 +72,7 @@ func (m *Model) rows() *list {
 
 // lists are all tables whose rows are of the fleet: in each the cursor stays on its row while another moment is shown.
 func (m *Model) lists() []*list {
-	return []*list{&m.jobs.list, &m.nodes.list, &m.users.list, &m.job.ranks.list}
+	return []*list{&m.jobs.list, &m.nodes.list, &m.users.list, &m.findings.list, &m.job.ranks.list}
 }
 
 // choose does what the keys of tables ask for.
