@@ -40,7 +40,7 @@ func TestBlackBoxOverSSH(t *testing.T) {
 	if from, to, kept, ok := s.past.Span(); !ok || to.Before(from) || kept != "15 min at full rate" {
 		t.Errorf("span: %v to %v, %q, %t", from, to, kept, ok)
 	}
-	same(t, "in memory", live, shown)
+	alike(t, "in memory", live, shown)
 	if got := s.past.History(live.At, fleet.Query{Node: live.Nodes[0].Name, GPU: 0, Series: fleet.SeriesPower, Span: time.Minute, Points: 60}); len(got) != 60 {
 		t.Errorf("history of %d points", len(got))
 	}
@@ -58,7 +58,7 @@ func TestBlackBoxOverSSH(t *testing.T) {
 	if shown, err = p.At(context.Background(), live.At); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "in the file", live, shown)
+	alike(t, "in the file", live, shown)
 	if _, err := lastMoment(t.Context(), p); err != nil {
 		t.Error(err)
 	}
@@ -74,8 +74,8 @@ func during(s *fleet.Snapshot) bool {
 	return false
 }
 
-// same compares the heart of two pictures.
-func same(t *testing.T, where string, live, shown *fleet.Snapshot) {
+// alike compares the heart of two pictures.
+func alike(t *testing.T, where string, live, shown *fleet.Snapshot) {
 	t.Helper()
 	if len(shown.Nodes) != len(live.Nodes) || len(shown.Jobs) != len(live.Jobs) || shown.Totals != live.Totals {
 		t.Fatalf("%s: %d nodes, %d jobs, %+v; live %d, %d, %+v", where, len(shown.Nodes), len(shown.Jobs), shown.Totals, len(live.Nodes), len(live.Jobs), live.Totals)
