@@ -22,7 +22,6 @@ type sim struct {
 	at    time.Duration
 	nodes []*simNode
 	level telemetry.Level
-	spent *time.Duration // in recording; nil: it is not measured
 }
 
 func (s *sim) options(tap fleet.Tap) fleet.Options {
