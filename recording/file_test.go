@@ -140,7 +140,7 @@ func TestHistoryOfAFile(t *testing.T) {
 
 func TestTornTail(t *testing.T) {
 	t.Parallel()
-	path, shown := recordFile(t, 2, 75, 2)
+	path, shown := recordFile(t, 1, 75, 2)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestTornTail(t *testing.T) {
 	cut := filepath.Join(t.TempDir(), "cut.foretop")
 	step := 1
 	if os.Getenv("FORETOP_SOAK") == "" {
-		step = max(1, (len(whole)-int(begin))/400)
+		step = max(1, (len(whole)-int(begin))/120)
 	}
 	for n := int(begin); n < len(whole); n += step {
 		if err := os.WriteFile(cut, whole[:n], 0o600); err != nil {
@@ -243,7 +243,7 @@ func TestSavedAroundCriticalFindings(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "incidents")
 	var saver *Saver
-	s := newSim(t, 24, 1, simfleet.Demo(), Options{Found: func(m Mark) { saver.Found(m) }})
+	s := newSim(t, 8, 1, simfleet.Demo(), Options{Found: func(m Mark) { saver.Found(m) }})
 	var saved []string
 	saver = NewSaver(SaverOptions{Recorder: s.rec, Folder: folder, Files: 2, Bytes: 1 << 30, Saved: func(path string, err error) {
 		if err != nil {

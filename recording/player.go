@@ -2,9 +2,7 @@ package recording
 
 import (
 	"context"
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -389,102 +387,4 @@ func (p *player) join(name string, listed bool) {
 	} else {
 		p.fleet.Add(name)
 	}
-}
-
-// keyframe takes over a node as it was kept, or passes over it where the node is there already.
-func (p *player) keyframe(index uint64) error {
-	s := p.src
-	var words [7][]byte
-	for i := range words {
-		b, err := s.word()
-		if err != nil {
-			return err
-		}
-		words[i] = b
-	}
-	n := p.tracks[index]
-	if p.keying && n != nil {
-		if n.track.known {
-			if _, err := n.track.read(s); err != nil {
-				return err
-			}
-			n.track.sequence--
-		}
-		return nil
-	}
-	n = new(told)
-	p.tracks[index] = n
-	var sample []byte
-	if len(words[0]) > 0 && words[0][len(words[0])-1] == keptSampled {
-		var err error
-		if sample, err = n.track.read(s); err != nil {
-			return err
-		}
-	}
-	p.restoring.run(func() error { return p.restore(n, words, sample) })
-	return nil
-}
-
-// restore puts a node into the fleet as it was kept.
-func (p *player) restore(n *told, words [7][]byte, sample []byte) error {
-	k := new(fleet.KeptNode)
-	if err := decode(words[0][:max(0, len(words[0])-1)], k); err != nil {
-		return err
-	}
-	for i, to := range []*[]byte{&k.Hello, &k.Inventory, &k.Processes, &k.Usage, &k.Notes, &k.Rates} {
-		if len(words[i+1]) > 0 {
-			*to = words[i+1]
-		}
-	}
-	if k.Status.HostKey != nil {
-		k.Status.HostKey.Verdict = min(k.Status.HostKey.Verdict, fleet.KeyInvalid)
-	}
-	n.name = k.Name
-	return broken(p.fleet.Restore(k, sample))
-}
-
-// restoring puts nodes into a fleet several at a time: that is most of what a moment costs.
-type restoring struct {
-	wg   sync.WaitGroup
-	busy chan struct{}
-
-	mu  sync.Mutex
-	err error
-}
-
-func (r *restoring) run(do func() error) {
-	if r.busy == nil {
-		r.busy = make(chan struct{}, runtime.GOMAXPROCS(0))
-	}
-	r.busy <- struct{}{}
-	r.wg.Go(func() {
-		defer func() { <-r.busy }()
-		if err := do(); err != nil {
-			r.mu.Lock()
-			r.err = err
-			r.mu.Unlock()
-		}
-	})
-}
-
-// wait returns when all are there, with an error of one that could not be.
-func (r *restoring) wait() error {
-	if r.busy == nil {
-		return nil
-	}
-	r.wg.Wait()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
-}
-
-// broken is a frame that a fleet would not have taken in: the recording is not what was written.
-func broken(err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, ok := err.(*DamagedError); ok {
-		return err
-	}
-	return damaged("%v", err)
 }

@@ -78,7 +78,7 @@ func changeOf(code int64) (int64, bool) {
 
 // column is one metric of one node, as recorded.
 type column struct {
-	values []int64 // in quanta; nil: none was told
+	values []int64 // in quanta
 	told   []int64 // of a rated one: what the node said
 	codes  []int64 // of a rated one: the last rates; of read times how far behind they were
 }
@@ -89,8 +89,8 @@ type track struct {
 	count      [telemetry.NumScopes]int
 	generation uint64
 	ms         int64
-	columns    []column // by place
-	room       []int64  // for columns to come
+	columns    []*column // by place; nil: nothing of it was told
+	room       []int64   // for columns to come
 
 	// Of what reads.
 	sequence uint64
@@ -106,13 +106,15 @@ type scratch struct {
 
 func (t *track) reset(generation uint64, count *[telemetry.NumScopes]int, ms int64) {
 	t.known, t.generation, t.count, t.ms = true, generation, *count, ms
-	t.columns = make([]column, len(defs))
+	t.columns = make([]*column, len(defs))
 }
 
 // rebase forgets what only went before: a keyframe was written.
 func (t *track) rebase() {
-	for i := range t.columns {
-		c := &t.columns[i]
+	for i, c := range t.columns {
+		if c == nil {
+			continue
+		}
 		if defs[i].ID == telemetry.ReadMS {
 			for j, v := range c.values {
 				if v != telemetry.Absent {
@@ -127,8 +129,10 @@ func (t *track) rebase() {
 
 // make is a column with room for its entities, all absent.
 func (t *track) make(i int) *column {
-	c := &t.columns[i]
-	if c.values == nil {
+	c := t.columns[i]
+	if c == nil {
+		c = new(column)
+		t.columns[i] = c
 		n := t.count[defs[i].ID.Scope()]
 		c.values = t.ints(n)
 		for j := range c.values {
@@ -178,7 +182,7 @@ func (t *track) write(s *streams, x *scratch, d *telemetry.Decoder) {
 			continue
 		}
 		held := d.Held(id)
-		if held == nil && t.columns[i].values == nil {
+		if held == nil && t.columns[i] == nil {
 			continue
 		}
 		changed, gone := t.column(s, x, i, held)
@@ -260,7 +264,7 @@ func (t *track) column(s *streams, x *scratch, i int, held []int64) (changed, go
 
 // value appends one reading.
 func (t *track) value(out []byte, i, j int, v int64) []byte {
-	c := &t.columns[i]
+	c := t.columns[i]
 	was := c.values[j]
 	base := was
 	if was == telemetry.Absent {
@@ -298,8 +302,10 @@ func (t *track) keyframe(s *streams, x *scratch) {
 	t.rebase()
 	x.list = x.list[:0]
 	columns, at := 0, 0
-	for i := range t.columns {
-		c := &t.columns[i]
+	for i, c := range t.columns {
+		if c == nil {
+			continue
+		}
 		mask := append(x.mask[:0], make([]byte, (len(c.values)+7)>>3)...)
 		x.mask = mask
 		any := false

@@ -113,6 +113,17 @@ func TestEverythingAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, s := range []*fleet.Snapshot{live, got} { // so dense, several slow readings are one for who watches, and not for a replay
+		for _, n := range s.Nodes {
+			for i := range n.GPUs {
+				g := n.GPUs[i].Slow
+				g.FabricSince, g.PCIeLowSince = time.Time{}, time.Time{}
+				for _, r := range []*fleet.Rise{&g.NVLinkReplays, &g.NVLinkRecoveries, &g.NVLinkCRCErrors, &g.Resets, &g.ExecErrors} {
+					r.At = time.Time{}
+				}
+			}
+		}
+	}
 	if d := unlike(live, got); d != "" {
 		t.Error(d)
 	}

@@ -115,8 +115,10 @@ func (t *track) readValue(in *reader, c *column, i, j int) (change int64, ok boo
 
 // all puts every reading into the draft.
 func (t *track) all() {
-	for i := range t.columns {
-		c := &t.columns[i]
+	for i, c := range t.columns {
+		if c == nil {
+			continue
+		}
 		t.mask = append(t.mask[:0], make([]byte, (len(c.values)+7)>>3)...)
 		t.changes = t.changes[:0]
 		for j, v := range c.values {
