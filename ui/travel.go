@@ -17,8 +17,8 @@ type travel struct {
 	told    bool      // kept was told since the screen was paused
 	askedAt time.Time // the latest picture's time when that was asked for
 	asking  bool
-	reads   bool // a recording is looked at anew soon
-	old     bool // it is time to
+	reads   bool     // a recording is looked at anew soon
+	old     bool     // it is time to
 	typed   []action // keys that wait until it is told
 	line    string   // the moment that was typed, which waits for it too
 
