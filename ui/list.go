@@ -112,6 +112,24 @@ func (l *list) selected() string {
 // move puts the cursor d rows on; while a range is made, what it passes is tagged.
 func (l *list) move(d int) { l.moveTo(l.index() + d) }
 
+// moveList does what a key asks for that moves in a table of that many rows on screen.
+func moveList(l *list, do action, page int) {
+	switch do {
+	case actUp:
+		l.move(-1)
+	case actDown:
+		l.move(1)
+	case actPageUp:
+		l.move(-max(1, page))
+	case actPageDown:
+		l.move(max(1, page))
+	case actFirst:
+		l.first()
+	case actLast:
+		l.moveTo(len(l.keys) - 1)
+	}
+}
+
 func (l *list) moveTo(i int) {
 	if len(l.keys) == 0 {
 		return

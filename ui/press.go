@@ -194,23 +194,6 @@ func (m *Model) move(do action) {
 	}
 }
 
-func moveList(l *list, do action, page int) {
-	switch do {
-	case actUp:
-		l.move(-1)
-	case actDown:
-		l.move(1)
-	case actPageUp:
-		l.move(-max(1, page))
-	case actPageDown:
-		l.move(max(1, page))
-	case actFirst:
-		l.first()
-	case actLast:
-		l.moveTo(len(l.keys) - 1)
-	}
-}
-
 // push shows a screen from which Esc leads back here.
 func (m *Model) push(s screen) {
 	m.back = append(m.back, m.screen)
