@@ -31,10 +31,10 @@ var jobShapes = []struct {
 
 // spell is how a kind of fault is written down: what it takes, for how long it goes on, and whether it stops its job, or slows it.
 type spell struct {
-	kind                      simfleet.Kind
-	gpu, port, factor, reboot bool
-	length                    time.Duration
-	stops, slows              bool
+	kind              simfleet.Kind
+	gpu, port, factor bool
+	length            time.Duration
+	stops, slows      bool
 }
 
 var spells = []spell{
