@@ -48,7 +48,7 @@ func TestHealthyDay(t *testing.T) {
 	case soak():
 		length = 24 * time.Hour
 	case slow:
-		length = 12 * time.Minute
+		length = 8 * time.Minute
 	}
 	s, err := simfleet.Parse("healthy-day", []byte(healthyDay(seed, length)))
 	if err != nil {

@@ -350,7 +350,7 @@ func TestSilentLog(t *testing.T) {
 func TestRestartedAgainAndAgain(t *testing.T) {
 	f := newFilm(t)
 	f.play(60, "", nil)
-	for i, want := range []fleet.Severity{fleet.Notice, fleet.Notice, fleet.Warning} {
+	for i, want := range []fleet.Severity{fleet.Notice, fleet.Notice, fleet.Notice, fleet.Warning} {
 		f.job.Start = f.at
 		if got := f.play(120, "job.restarted", nil); len(got) != 1 || got[0].Severity != want {
 			t.Errorf("start %d: %+v", i+1, got)

@@ -16,8 +16,8 @@ const (
 	sleepsFor   = time.Minute      // in a call into the kernel that cannot be interrupted
 	missingFor  = 12 * time.Second // nodes tell one after another that a job's processes are gone
 	oomFor      = 10 * time.Minute // an OOM kill is news
-	crashWithin = time.Hour
-	crashLoop   = 3 // starts within that time
+	crashWithin = 15 * time.Minute // people start a job anew a few times in an hour
+	crashLoop   = 4                // starts within that time
 	crashNews   = 10 * time.Minute
 )
 
