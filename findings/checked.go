@@ -8,11 +8,8 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// Why a rule cannot answer for a node, or for a job: "" it can.
-type (
-	nodeCheck func(n *fleet.Node) string
-	jobCheck  func(j *fleet.Job, nodes func(string) *fleet.Node) string
-)
+// nodeCheck is why a rule cannot answer for a node: "" it can.
+type nodeCheck func(n *fleet.Node) string
 
 // every is the first reason of several.
 func every(checks ...nodeCheck) func(*fleet.Node) string {

@@ -32,24 +32,24 @@ const (
 
 // scheduledProblems says what a node's scheduler says of it, and where that differs from what is seen. Whether there is such a node for a scheduler that is asked is
 // known only where the node is joined; where that is not sure, it is not checked.
-func (set Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
+func (s Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 	for i := range n.Scheduled {
-		s := &n.Scheduled[i]
-		if s.Node == nil {
-			if set.On("scheduler.unjoined") {
-				found = append(found, problem("scheduler.unjoined", fleet.Notice, s.Kind+": not checked, "+s.Why))
+		d := &n.Scheduled[i]
+		if d.Node == nil {
+			if s.On("scheduler.unjoined") {
+				found = append(found, problem("scheduler.unjoined", fleet.Notice, d.Kind+": not checked, "+d.Why))
 			}
 			continue
 		}
-		if !set.On("scheduler.node") {
+		if !s.On("scheduler.node") {
 			continue
 		}
-		lives := m.Since(rememberLives+s.Kind, n.State == fleet.Live && s.Node.Condition >= schedulers.Unreachable, at)
-		if p, ok := conditionProblem(s, lives, at); ok {
+		lives := m.Since(rememberLives+d.Kind, n.State == fleet.Live && d.Node.Condition >= schedulers.Unreachable, at)
+		if p, ok := conditionProblem(d, lives, at); ok {
 			found = append(found, p)
 		}
 	}
-	if !set.On("waste.strangers") {
+	if !s.On("waste.strangers") {
 		return found
 	}
 	return strangers(found, n, at, m)
