@@ -8,7 +8,7 @@ import (
 	"foretop/telemetry/facts"
 )
 
-// nodeCheck is why a rule cannot answer for a node; "" it can.
+// nodeCheck is why a rule cannot answer for a node: "" it can.
 type nodeCheck func(n *fleet.Node) string
 
 // every is the first reason of several.

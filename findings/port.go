@@ -112,6 +112,13 @@ func (r remembered) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity
 	}
 	peers, faster, most := 0, 0, fleet.Reading(0)
 	for j := range n.Ports {
+		if r := n.Ports[j].RateMbps; r > most {
+			most = r
+		}
+	}
+	slow := most > rate // nearly never
+	most = 0
+	for j := 0; slow && j < len(n.Ports); j++ {
 		q := &n.Ports[j]
 		if j == i || q.State != portActive || !(q.RateMbps > 0) || !q.Like(p) {
 			continue

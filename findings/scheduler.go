@@ -34,18 +34,18 @@ const (
 // known only where the node is joined; where that is not sure, it is not checked.
 func (s Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
 	for i := range n.Scheduled {
-		told := &n.Scheduled[i]
-		if told.Node == nil {
+		d := &n.Scheduled[i]
+		if d.Node == nil {
 			if s.On("scheduler.unjoined") {
-				found = append(found, problem("scheduler.unjoined", fleet.Notice, told.Kind+": not checked, "+told.Why))
+				found = append(found, problem("scheduler.unjoined", fleet.Notice, d.Kind+": not checked, "+d.Why))
 			}
 			continue
 		}
 		if !s.On("scheduler.node") {
 			continue
 		}
-		lives := m.Since(rememberLives+told.Kind, n.State == fleet.Live && told.Node.Condition >= schedulers.Unreachable, at)
-		if p, ok := conditionProblem(told, lives, at); ok {
+		lives := m.Since(rememberLives+d.Kind, n.State == fleet.Live && d.Node.Condition >= schedulers.Unreachable, at)
+		if p, ok := conditionProblem(d, lives, at); ok {
 			found = append(found, p)
 		}
 	}

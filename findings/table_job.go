@@ -4,6 +4,7 @@ package findings
 var jobTable = []Rule{
 	{"job.hang", fine, critical, "job", "no progress: its ranks wait", "look at the suspect's stacks (S); restart the job without its node",
 		"full utilisation at low power, no tensor activity, no traffic, for longer than the job's own learned period", nil, jobReadings},
+	{"job.stopped", notice, critical, "job", "a rank's process is stopped, or cannot be woken", "let it go on (K, CONT), or restart the job; of one in state D look at what it waits for", "states of its processes", nil, jobNodes},
 	{"job.straggler", notice, critical, "job", "one rank, GPU or node is persistently apart from its peers", "look at the node for the cause; restart the job without it",
 		"power, use and clock against the job's other GPUs, over a window", nil, jobReadings},
 	{"job.stopped", warning, critical, "job", "a rank's process is stopped, or cannot be woken", "kill -CONT it, or restart the job without its node", "states of its ranks' processes: T for all looks of ten seconds, D for longer", nil, jobNodes},

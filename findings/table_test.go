@@ -18,6 +18,7 @@ type emission struct {
 	rule  string
 	after time.Duration // it holds for so long
 	node  func(n *fleet.Node)
+	then  func(n *fleet.Node) // before the second look
 	job   func(w *world)
 	peers func(nodes []*fleet.Node) // of which the last is unlike the others
 }
@@ -70,6 +71,7 @@ var emissions = []emission{
 		n.GPUs[0].PowerLimitW = 400
 	}},
 	{rule: "hw.port-down", node: func(n *fleet.Node) { n.Ports[0].State = portInit }},
+	{rule: "hw.port-flap", after: time.Second, node: func(*fleet.Node) {}, then: func(n *fleet.Node) { n.Ports[0].LinkDowned++ }},
 	{rule: "hw.port-errors", after: 20 * time.Second, node: func(n *fleet.Node) {
 		n.Ports[0].Errors = &fleet.PortErrors{}
 		errs(&n.Ports[0], telemetry.PortSymbolError, 12)
@@ -142,7 +144,7 @@ var emissions = []emission{
 }
 
 // filmed are rules that need more of a job's past than stands here: jobrule_test.go plays it to them.
-var filmed = []string{"hw.port-flap", "job.restarted", "job.oom", "job.memory-creep", "job.memory-imbalance", "job.dataloader", "job.checkpoint-stall", "job.no-progress", "job.stopped"}
+var filmed = []string{"job.stopped", "job.restarted", "job.oom", "job.memory-creep", "job.memory-imbalance", "job.dataloader", "job.checkpoint-stall", "job.no-progress"}
 
 func slurmSays(n *fleet.Node, c schedulers.Condition, gpus int) {
 	n.Scheduled = []fleet.ScheduledNode{{Kind: "slurm", Proof: fleet.ProofHost, Node: &schedulers.Node{Name: n.Name, Condition: c, GPUs: gpus}}}
@@ -159,7 +161,12 @@ func (e *emission) emit(set Set) (said []fleet.Problem) {
 	case e.node != nil:
 		n := twoGPUs()
 		e.node(n)
-		twice(func(at time.Time) { said = set.Node(n, at, m) })
+		twice(func(at time.Time) {
+			if e.then != nil && at.Equal(noon) {
+				e.then(n)
+			}
+			said = set.Node(n, at, m)
+		})
 	case e.job != nil:
 		w := newWorld()
 		w.rules = newWatches(set)

@@ -29,8 +29,8 @@ const (
 	recKeyed    = 37 // the keyframe is whole
 	recJoin     = 39 // as recAssemble, but nothing came of it beside what schedulers say: the latest counts
 	recSpent    = 38 // what persons held so far: map[string]fleet.KeptSpent, by user
-	recIncident = 39 // incident
-	recOrder    = 40 // IDs of incidents, as they are shown
+	recIncident = 40 // incident
+	recOrder    = 41 // IDs of incidents, as they are shown
 
 	keyBit = 0x80
 )
