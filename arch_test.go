@@ -61,6 +61,7 @@ var mustNotReach = map[string][]string{
 	"collectors/foretop-collector": {"charm.land/", "github.com/charmbracelet/", "golang.org/x/crypto", "k8s.io/", "google.golang.org/protobuf", "github.com/NVIDIA/", "github.com/spf13/",
 		"encoding/json", "regexp", "net/http"}, // each costs every node a tenth of a megabyte and more
 	"collectors/foretop-nvml": {"charm.land/", "github.com/charmbracelet/", "golang.org/x/crypto", "k8s.io/", "google.golang.org/protobuf", "github.com/spf13/"},
+	"collectors/ras":          {"net", "os/exec", "encoding/json", "regexp"},
 	"telemetry":               {"google.golang.org/protobuf", "net", "os/exec"},
 	"telemetry/facts":         {"google.golang.org/protobuf", "net", "os/exec"},
 	"jobs":                    {"charm.land/", "golang.org/x/crypto", "os/exec", "net"},
