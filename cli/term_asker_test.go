@@ -23,6 +23,7 @@ func TestTermCommandsAsk(t *testing.T) {
 	foretop := foretopProgram(t)
 	s.Type(foretop + " run -F " + ssh + " 'node[001-003]' -- hostname </dev/null >" + home + "/out 2>" + home + "/errs; echo ended $?")
 	s.press("Enter")
+	last := ""
 	for range 2 { // which comes first depends on who answers first
 		got := s.WaitFor(`(?m)(fingerprint|passphrase of the key [^:]*): *\n*\z`, 60*time.Second)
 		lines := strings.Split(strings.TrimSpace(got), "\n")
@@ -30,6 +31,10 @@ func TestTermCommandsAsk(t *testing.T) {
 		if strings.Contains(lines[len(lines)-1], "passphrase") {
 			answer = "open sesame"
 		}
+		if answer == last {
+			t.Fatalf("asked twice:\n%s", got)
+		}
+		last = answer
 		s.Type(answer)
 		s.press("Enter")
 		time.Sleep(time.Second) // the prompt is not the last line any more

@@ -37,7 +37,7 @@ func TestTermLoginAsked(t *testing.T) {
 	s.WaitFor(`nothing more is asked`, 30*time.Second)
 	s.press("Escape")
 	s.press("2")
-	if got := s.WaitFor(`(?s)3 live.*node001`, 90*time.Second); strings.Contains(got, "does not answer") {
+	if got := s.WaitFor(`(?s)3 live.*node001`, 4*time.Minute); strings.Contains(got, "does not answer") {
 		t.Errorf("Slurm answers, and it is said that it does not:\n%s", got)
 	}
 	s.press("q")
