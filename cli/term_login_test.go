@@ -22,7 +22,7 @@ func TestTermLoginAsked(t *testing.T) {
 	cfg := filepath.Join(home, "config.yaml")
 	must(t, os.WriteFile(cfg, []byte("slurm: {login: node003}\n"), 0o600))
 	const w, h = 100, 24
-	s := &screen{testbed.NewTerm(t, w, h, []string{"HOME=" + home}, foretopProgram(t), "--all", "-F", ssh, "--config", cfg), t, w, h}
+	s := &screen{testbed.NewTerm(t, w, h, []string{"HOME=" + home}, foretopProgram(t), "--slurm", "train", "-F", ssh, "--config", cfg), t, w, h}
 	s.WaitFor(`1 question: press Q`, 60*time.Second)
 	s.press("Q")
 	s.WaitFor(`unknown  [0-9.]+  ED25519 SHA256:`, 10*time.Second)
