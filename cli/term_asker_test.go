@@ -48,7 +48,7 @@ func TestTermCommandsAsk(t *testing.T) {
 	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 3") || !strings.Contains(got, "locked by a passphrase") {
 		t.Errorf("--batch:\n%s", got)
 	}
-	s.Type("clear; setsid " + foretop + " snapshot -F " + ssh + " node001 </dev/null; echo ended $?")
+	s.Type("clear; setsid -w " + foretop + " snapshot -F " + ssh + " node001 </dev/null; echo ended $?")
 	s.press("Enter")
 	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 3") || !strings.Contains(got, "locked by a passphrase") {
 		t.Errorf("without a terminal:\n%s", got)
