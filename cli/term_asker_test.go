@@ -23,18 +23,17 @@ func TestTermCommandsAsk(t *testing.T) {
 	foretop := foretopProgram(t)
 	s.Type(foretop + " run -F " + ssh + " 'node[001-003]' -- hostname </dev/null >" + home + "/out 2>" + home + "/errs; echo ended $?")
 	s.press("Enter")
-	for range 2 { // which comes first depends on who answers first
-		got := s.WaitFor(`(?m)(fingerprint|passphrase of the key [^:]*): *\n*\z`, 60*time.Second)
-		lines := strings.Split(strings.TrimSpace(got), "\n")
-		answer := "yes"
-		if strings.Contains(lines[len(lines)-1], "passphrase") {
-			answer = "open sesame"
-		}
-		s.Type(answer)
-		s.press("Enter")
-		time.Sleep(time.Second) // the prompt is not the last line any more
+	const key, secret = `(?m)fingerprint: *$`, `passphrase of the key`
+	answers := []struct{ asked, answer string }{{key, "yes"}, {secret, "open sesame"}}
+	if strings.Contains(s.WaitFor(key+"|"+secret, 2*time.Minute), secret) { // which comes first depends on who answers first
+		answers[0], answers[1] = answers[1], answers[0]
 	}
-	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 0") || strings.Contains(got, "sesame") {
+	for _, a := range answers {
+		s.WaitFor(a.asked, 2*time.Minute)
+		s.Type(a.answer)
+		s.press("Enter")
+	}
+	if got := s.WaitFor(`ended \d`, 2*time.Minute); !strings.Contains(got, "ended 0") || strings.Contains(got, "sesame") {
 		t.Errorf("%s", got)
 	}
 	out, err := os.ReadFile(filepath.Join(home, "out"))
@@ -49,7 +48,7 @@ func TestTermCommandsAsk(t *testing.T) {
 	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 3") || !strings.Contains(got, "locked by a passphrase") {
 		t.Errorf("--batch:\n%s", got)
 	}
-	s.Type("clear; setsid " + foretop + " snapshot -F " + ssh + " node001 </dev/null; echo ended $?")
+	s.Type("clear; setsid -w " + foretop + " snapshot -F " + ssh + " node001 </dev/null; echo ended $?")
 	s.press("Enter")
 	if got := s.WaitFor(`ended \d`, 60*time.Second); !strings.Contains(got, "ended 3") || !strings.Contains(got, "locked by a passphrase") {
 		t.Errorf("without a terminal:\n%s", got)

@@ -22,7 +22,7 @@ func TestTermLoginAsked(t *testing.T) {
 	cfg := filepath.Join(home, "config.yaml")
 	must(t, os.WriteFile(cfg, []byte("slurm: {login: node003}\n"), 0o600))
 	const w, h = 100, 24
-	s := &screen{testbed.NewTerm(t, w, h, []string{"HOME=" + home}, foretopProgram(t), "--all", "-F", ssh, "--config", cfg), t, w, h}
+	s := &screen{testbed.NewTerm(t, w, h, []string{"HOME=" + home}, foretopProgram(t), "--slurm", "train", "-F", ssh, "--config", cfg), t, w, h}
 	s.WaitFor(`1 question: press Q`, 60*time.Second)
 	s.press("Q")
 	s.WaitFor(`unknown  [0-9.]+  ED25519 SHA256:`, 10*time.Second)
@@ -37,7 +37,7 @@ func TestTermLoginAsked(t *testing.T) {
 	s.WaitFor(`nothing more is asked`, 30*time.Second)
 	s.press("Escape")
 	s.press("2")
-	if got := s.WaitFor(`(?s)3 live.*node001`, 90*time.Second); strings.Contains(got, "does not answer") {
+	if got := s.WaitFor(`(?s)3 live.*node001`, 4*time.Minute); strings.Contains(got, "does not answer") {
 		t.Errorf("Slurm answers, and it is said that it does not:\n%s", got)
 	}
 	s.press("q")

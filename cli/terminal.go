@@ -4,15 +4,13 @@ import (
 	"context"
 	"os"
 	"sync"
-
-	"github.com/charmbracelet/x/term"
+	"time"
 )
 
 // terminal is the one that the program was started from, whatever its standard streams are.
 type terminal struct {
-	f     *os.File
-	saved *term.State
-	mu    sync.Mutex // of one reader at a time
+	f  *os.File
+	mu sync.Mutex // of one reader at a time
 }
 
 // openTerminal gives the terminal; nil: there is none, or it is another program's now (this one runs in the background), or nobody is to be asked.
@@ -24,47 +22,36 @@ func (o *options) openTerminal() person {
 	if err != nil {
 		return nil
 	}
-	saved, err := term.GetState(f.Fd())
-	if err != nil || !foreground(f.Fd()) {
+	if !foreground(f.Fd()) {
 		f.Close()
 		return nil
 	}
-	return &terminal{f: f, saved: saved}
+	return &terminal{f: f}
 }
 
 func (t *terminal) Say(words string) { _, _ = t.f.WriteString(words) }
 
-// Answer reads one line. Where ctx ends first the terminal is as it was, and what is typed from then on is lost: the program is about to end.
+// Answer reads one line. What was typed before the prompt was there is no answer to it, and where it may not be seen it is not, from before the prompt on. When ctx ends first the
+// terminal is as it was.
 func (t *terminal) Answer(ctx context.Context, prompt string, echo bool) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	restore, err := readsLines(t.f.Fd(), echo)
+	if err != nil {
+		return nil, err
 	}
+	defer restore()
+	_ = t.f.SetReadDeadline(time.Time{})
+	stop := context.AfterFunc(ctx, func() { _ = t.f.SetReadDeadline(time.Now()) })
+	defer stop()
 	t.Say(prompt)
-	type typed struct {
-		line []byte
-		err  error
-	}
-	done := make(chan typed, 1)
-	go func() {
-		if echo {
-			line, err := readTyped(t.f)
-			done <- typed{line, err}
-			return
-		}
-		line, err := term.ReadPassword(t.f.Fd())
-		done <- typed{line, err}
-	}()
-	select {
-	case d := <-done:
-		if !echo || d.err != nil {
-			t.Say("\n")
-		}
-		return d.line, d.err
-	case <-ctx.Done():
-		_ = term.Restore(t.f.Fd(), t.saved)
+	line, err := readTyped(t.f)
+	if !echo || err != nil {
 		t.Say("\n")
+	}
+	if ctx.Err() != nil {
+		clear(line)
 		return nil, ctx.Err()
 	}
+	return line, err
 }
