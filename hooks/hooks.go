@@ -115,25 +115,24 @@ func (s *Set) Look(snap *fleet.Snapshot) {
 
 // hook is one hook at work.
 type hook struct {
-	conf     *config.Hook
-	least    fleet.Severity
-	send     sender
-	rate     bucket
-	book     *book
-	say      func(string)
-	now      func() time.Time
-	tries    int
-	timeout  time.Duration
-	again    time.Duration
-	wake     chan struct{}
-	done     chan struct{} // closed when its goroutine has told all after finish
-	failing  int           // tries in a row that failed; its goroutine's own
-	saidAt   time.Time
-	mu       sync.Mutex
-	queue    []Event
-	more     summary // what did not fit in the queue, or the rate
-	ending   bool
-	finished bool
+	conf    *config.Hook
+	least   fleet.Severity
+	send    sender
+	rate    bucket
+	book    *book
+	say     func(string)
+	now     func() time.Time
+	tries   int
+	timeout time.Duration
+	again   time.Duration
+	wake    chan struct{}
+	done    chan struct{} // closed when its goroutine has told all after finish
+	failing int           // tries in a row that failed; its goroutine's own
+	saidAt  time.Time
+	mu      sync.Mutex
+	queue   []Event
+	more    summary // what did not fit in the queue, or the rate
+	ending  bool
 }
 
 // sender brings one event to where it goes. An error that a later try may not have is a [*tryAgain].
