@@ -3,7 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/http"
+	"net/textproto"
 	"net/url"
 	"path"
 	"slices"
@@ -122,7 +122,7 @@ func (h *Hook) validHeaders(key string) error {
 	seen := map[string]bool{}
 	for section, headers := range map[string]map[string]string{"headers": h.Headers, "headers_env": h.HeadersEnv, "headers_file": h.HeadersFile} {
 		for name, value := range headers {
-			canonical := http.CanonicalHeaderKey(name)
+			canonical := textproto.CanonicalMIMEHeaderKey(name)
 			switch {
 			case !isHeaderName(name):
 				return wrong(key+"."+section, "%q is no header's name", name)
