@@ -87,11 +87,11 @@ func (a *asker) waits(node string) bool {
 	return k != nil && a.mayAccept(k)
 }
 
-// await waits for something, at most within a time in which nobody is being asked; false: it did not come.
+// await waits for something, at most within a time in which nobody is being asked, which begins anew with each answer; false: it did not come.
 func (a *asker) await(ctx context.Context, within time.Duration, there func() bool) bool {
 	tick := time.NewTicker(askLook)
 	defer tick.Stop()
-	last, before := time.Now(), false
+	last, before, left := time.Now(), false, within
 	for {
 		now := there()
 		if now && (before || a == nil) { // twice: between an answer and what a node does with it is a moment
@@ -106,9 +106,10 @@ func (a *asker) await(ctx context.Context, within time.Duration, there func() bo
 		passed := time.Since(last)
 		last = last.Add(passed)
 		if a != nil && a.asking.Load() {
+			left = within
 			continue
 		}
-		if within -= passed; within <= 0 && !now {
+		if left -= passed; left <= 0 && !now {
 			return false
 		}
 	}

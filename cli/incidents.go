@@ -24,6 +24,13 @@ func newIncidents(jump func(node string) string) *incidents {
 	return &incidents{Book: journal.Open("", whoAmI(), time.Now), jump: jump}
 }
 
+// Close ends the keeping. Of none it is none.
+func (i *incidents) Close() {
+	if i != nil {
+		i.Book.Close()
+	}
+}
+
 // keep takes what the configuration file says of where nodes are, and has what is said and found outlast the program: in findings.jsonl beside the audit file. It is called before the first
 // snapshot is published.
 func (i *incidents) keep(cfg config.Config) {
