@@ -204,6 +204,7 @@ func fits(patterns []string, rule string) bool {
 
 // look queues what is new of what stands in a snapshot.
 func (h *hook) look(list []candidate, now time.Time) {
+	var events []Event
 	for i := range list {
 		c := &list[i]
 		if c.silent || !h.wants(c) {
@@ -211,24 +212,30 @@ func (h *hook) look(list []candidate, now time.Time) {
 			continue
 		}
 		if e, tell := h.book.stands(h.conf.Name, c, now, h.again); tell {
-			h.offer(e)
+			events = append(events, e)
 		}
 	}
 	for _, e := range h.book.gone(h.conf.Name, now, overAfter) {
 		if h.conf.Over {
-			h.offer(e)
+			events = append(events, e)
 		}
 	}
+	h.offer(events)
 }
 
-// offer puts an event into the queue; of one that is full it is only counted.
-func (h *hook) offer(e Event) {
+// offer puts the events of one snapshot into the queue, all at once: what is too much of them is one summary. What a full queue has no room for is only counted.
+func (h *hook) offer(events []Event) {
+	if len(events) == 0 {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.queue) < maxQueue {
-		h.queue = append(h.queue, e)
-	} else {
-		h.more.add(&e)
+	for i := range events {
+		if len(h.queue) < maxQueue {
+			h.queue = append(h.queue, events[i])
+		} else {
+			h.more.add(&events[i])
+		}
 	}
 	h.nudge()
 }
