@@ -33,6 +33,7 @@ type node struct {
 	silent atomic.Bool              // reported stale
 	slower atomic.Int64             // by how much its stream speaks less often than once a second, ns
 	seen   atomic.Bool              // on screen: it goes first
+	trying atomic.Bool              // a try is under way, and has brought no stream yet
 	found  atomic.Pointer[Resolved] // how it is reached; nil: not known yet
 	alone  atomic.Bool              // its server has room for one session a connection
 	away   atomic.Pointer[absence]  // our last one while it was connected
@@ -72,7 +73,9 @@ func (n *node) own() {
 		n.mu.Lock()
 		n.attempt = row + 1
 		n.mu.Unlock()
+		n.trying.Store(true)
 		lived, err := n.try(before)
+		n.trying.Store(false)
 		n.pool.asks.ended(n.target.Name)
 		if n.ctx.Err() != nil {
 			return
@@ -253,6 +256,7 @@ func (n *node) stream(c carrier, s *started) (lived time.Duration, err error) {
 	n.mu.Lock()
 	n.live, n.notes = l, s.notes
 	n.reportLocked(Status{State: Live})
+	n.trying.Store(false)
 	n.mu.Unlock()
 	begun := time.Now()
 

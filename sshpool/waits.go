@@ -6,7 +6,15 @@ import (
 )
 
 // Waits says that a node goes on when a question is answered, or is on its way with an answer.
-func (p *Pool) Waits(name string) bool { return p.asks.waits(name) }
+func (p *Pool) Waits(name string) bool {
+	if p.asks.waits(name) {
+		return true
+	}
+	p.mu.Lock()
+	n := p.nodes[name]
+	p.mu.Unlock()
+	return n != nil && n.trying.Load()
+}
 
 func (b *asks) waits(node string) bool {
 	b.mu.Lock()
