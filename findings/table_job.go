@@ -7,7 +7,6 @@ var jobTable = []Rule{
 	{"job.stopped", notice, critical, "job", "a rank's process is stopped, or cannot be woken", "let it go on (K, CONT), or restart the job; of one in state D look at what it waits for", "states of its processes", nil, jobNodes},
 	{"job.straggler", notice, critical, "job", "one rank, GPU or node is persistently apart from its peers", "look at the node for the cause; restart the job without it",
 		"power, use and clock against the job's other GPUs, over a window", nil, jobReadings},
-	{"job.stopped", warning, critical, "job", "a rank's process is stopped, or cannot be woken", "kill -CONT it, or restart the job without its node", "states of its ranks' processes: T for all looks of ten seconds, D for longer", nil, jobNodes},
 	{"job.missing", fine, warning, "job", "ranks that should be there are not seen", "look at the log of the launcher, and at nodes that are not watched", "world size against ranks seen; a warning where all were seen before", nil, jobWorld},
 	{"job.restarted", fine, critical, "job", "its ranks were started anew", "look at the log for why", "start times and restart counts of its processes", nil, jobAlways},
 	{"job.oom", notice, critical, "job", "a rank was killed for want of memory", "give the job more memory, or let it use less: fewer workers of the data loader, a smaller batch", "kernel log of its nodes", nil, jobKernels},

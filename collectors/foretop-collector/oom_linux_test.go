@@ -97,6 +97,9 @@ func TestARankIsKilledForWantOfMemory(t *testing.T) {
 		return nil
 	}
 	w.await("node", "a job of two ranks", func(*fleet.Node) bool { j := job(); return j != nil && len(j.Ranks) == 2 })
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		job() // rules look at a job once a second: both ranks have been seen by then
+	}
 	began := time.Now()
 	if _, err := eat[1].Write([]byte("x")); err != nil {
 		t.Fatal(err)
