@@ -41,7 +41,7 @@ func newDrain(opts *options) *cobra.Command {
 		Long: `Says what is to be done and whose work is there, asks, and does it. A name that a scheduler has for a node means that node: it is not connected to, so a dead one can be drained. Names that no scheduler has, as your own aliases, are connected to, to be sure which node they are. Of Kubernetes' nodes pods are evicted as well, unless --when-idle. Each step is written down in the audit file before it starts and after it ended.
 
 It exits with 0 when all was done, 3 when some was not, each named with the reason.`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              takes("which nodes? Write their names, node sets such as gpu[001-004], or @groups", 1),
 		ValidArgsFunction: opts.completeNodes,
 		Example:           `foretop drain 'gpu[017-018]' --reason 'Xid 79 GPU3'`,
 		RunE:              f.run(opts),
@@ -65,7 +65,7 @@ func newResume(opts *options) *cobra.Command {
 		Use:               "resume NODE...",
 		Short:             "Let nodes take work again",
 		Long:              "Says what is to be done, asks, and does it; names are taken as drain takes them.",
-		Args:              cobra.MinimumNArgs(1),
+		Args:              takes("which nodes? Write their names, node sets such as gpu[001-004], or @groups", 1),
 		ValidArgsFunction: opts.completeNodes,
 		RunE:              f.run(opts),
 	}

@@ -94,3 +94,13 @@ func printError(w io.Writer, err error) {
 	}
 	fmt.Fprintf(w, "foretop: %s\n", text)
 }
+
+// takes refuses fewer words than least, or more than most where that is given, with the question that they answer.
+func takes(question string, least int, most ...int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < least || len(most) > 0 && len(args) > most[0] {
+			return usage(errors.New(question))
+		}
+		return nil
+	}
+}

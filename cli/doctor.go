@@ -37,11 +37,7 @@ foretop doctor --json @train | jq -r '.nodes[] | select(.reached | not) | [.node
 			if d.timeout <= 0 {
 				return usage(fmt.Errorf("--timeout %v: it is more than 0", d.timeout))
 			}
-			cfg, err := opts.load()
-			if err != nil {
-				return err
-			}
-			names, err := expand(cfg, args)
+			cfg, names, err := opts.loadFor(args)
 			if err != nil {
 				return err
 			}

@@ -41,11 +41,7 @@ scrape_configs:
     honor_labels: true
     static_configs: [{targets: ["127.0.0.1:9400"]}]`,
 		RunE: running(func(cmd *cobra.Command, args []string) error {
-			cfg, err := opts.load()
-			if err != nil {
-				return err
-			}
-			names, err := expand(cfg, args)
+			cfg, names, err := opts.loadFor(args)
 			if err != nil {
 				return err
 			}

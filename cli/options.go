@@ -50,6 +50,16 @@ func inHome(path, home string) string {
 	return path
 }
 
+// loadFor reads the configuration file, and gives the nodes that sets of the command line name with its groups.
+func (o *options) loadFor(sets []string) (config.Config, []string, error) {
+	cfg, err := o.load()
+	if err != nil {
+		return cfg, nil, err
+	}
+	names, err := expand(cfg, sets)
+	return cfg, names, err
+}
+
 // expand gives the nodes that sets of the command line name, with the groups of the configuration.
 func expand(cfg config.Config, sets []string) ([]string, error) {
 	nodes, err := cfg.Groups.Expand(sets...)

@@ -44,11 +44,7 @@ foretop replay night.foretop`,
 			case span < 0:
 				return usage(fmt.Errorf("--for %v: no time runs backward", span))
 			}
-			cfg, err := opts.load()
-			if err != nil {
-				return err
-			}
-			names, err := expand(cfg, args)
+			cfg, names, err := opts.loadFor(args)
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ func newReplay(opts *options) *cobra.Command {
 		Use:   "replay FILE",
 		Short: "Show a recording",
 		Long:  `Opens the screen on what foretop record, or foretop itself around a critical finding, has recorded: the same screens, at any moment of it. Findings are shown as they were worded then. Nothing is connected, and nothing can be done: what is shown is over.`,
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("which recording? Write foretop replay and one FILE", 1, 1),
 		RunE: running(func(cmd *cobra.Command, args []string) error {
 			cfg, err := opts.load()
 			if err != nil {

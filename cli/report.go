@@ -44,7 +44,7 @@ func newReport(opts *options) *cobra.Command {
 FILE is what foretop record, or foretop itself around a critical finding, has recorded: all of it, or one --job of it, and --from and --to of it.
 
 JOB is a running job, by its id, key or name. Its nodes are those that a scheduler says; without one, name them after it. They are watched for --for: findings and kernel lines reach back before that, numbers do not.`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              takes("which job, or which recording? Write foretop report JOB|FILE", 1),
 		ValidArgsFunction: opts.completeNodes,
 		Example: `foretop report night.foretop --job 8123 --from 03:10 --to 03:40 -o 8123.html
 foretop report 8123 -o 8123.md

@@ -41,11 +41,7 @@ foretop --prometheus http://prometheus:9090`,
 		ValidArgsFunction: opts.completeNodes,
 	}
 	root.RunE = running(func(cmd *cobra.Command, args []string) error {
-		cfg, err := opts.load()
-		if err != nil {
-			return err
-		}
-		names, err := expand(cfg, args)
+		cfg, names, err := opts.loadFor(args)
 		if err != nil {
 			return err
 		}

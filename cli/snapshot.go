@@ -51,11 +51,7 @@ foretop snapshot --findings --min-severity warning --for 1m --job 8123`,
 			if wait < 0 {
 				return usage(fmt.Errorf("--wait %v: no time runs backward", wait))
 			}
-			cfg, err := opts.load()
-			if err != nil {
-				return err
-			}
-			names, err := expand(cfg, args)
+			cfg, names, err := opts.loadFor(args)
 			if err != nil {
 				return err
 			}

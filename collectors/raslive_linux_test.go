@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"foretop/scripts/testbed"
 	"foretop/telemetry/facts"
 
 	"golang.org/x/sys/unix"
@@ -202,9 +203,7 @@ func TestRASIsNotAsked(t *testing.T) {
 
 // TestRASOfAContainer asks in the network namespace of another process: with the right to enter it, and without.
 func TestRASOfAContainer(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root to make a network namespace")
-	}
+	testbed.NeedRoot(t) // to make a network namespace
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -65,12 +65,13 @@ const (
 func wrongNIC(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
 	var wrong, oneRail way
 	if len(j.Nodes) > 1 {
+		of := gpusByNode(j)
 		for _, name := range j.Nodes {
 			n := nodes(name)
 			if n == nil || n.State != fleet.Live || len(n.Jobs) != 1 || n.Jobs[0] != j.Key || len(n.Ports) == 0 {
 				continue
 			}
-			if w := wayOf(n, j); w.wrong != "" {
+			if w := wayOf(n, of[name]); w.wrong != "" {
 				wrong.add(name, w.wrong, w.rate)
 			} else if w.only != "" {
 				oneRail.add(name, w.only, w.rate)
@@ -109,23 +110,38 @@ type wayTaken struct {
 	rate        float64
 }
 
-func wayOf(n *fleet.Node, j *fleet.Job) (w wayTaken) {
+// gpuSet is GPUs of one node, a bit for each index below maxSubjects.
+type gpuSet [maxSubjects / 64]uint64
+
+func (s *gpuSet) add(i int)      { s[i/64] |= 1 << (i % 64) }
+func (s *gpuSet) has(i int) bool { return i >= 0 && i < maxSubjects && s[i/64]>>(i%64)&1 != 0 }
+
+// gpusByNode are a job's GPUs on each of its nodes, of all nodes in one pass.
+func gpusByNode(j *fleet.Job) map[string]gpuSet {
+	of := make(map[string]gpuSet, len(j.Nodes))
+	for i := 0; i < len(j.GPUs); {
+		node := j.GPUs[i].Node
+		set := of[node]
+		for ; i < len(j.GPUs) && j.GPUs[i].Node == node; i++ { // those of one node stand together
+			if k := j.GPUs[i].Index; k >= 0 && k < maxSubjects {
+				set.add(k)
+			}
+		}
+		of[node] = set
+	}
+	return of
+}
+
+// wayOf is by what a node's traffic goes, of which the job has those GPUs.
+func wayOf(n *fleet.Node, gpus gpuSet) (w wayTaken) {
 	own, ownPorts, most, mostName := 0.0, 0, 0.0, ""
 	other, otherName := 0.0, ""
-	isOwn := [maxSubjects]bool{}
-	owned := 0
-	for i := range j.GPUs {
-		if ref := &j.GPUs[i]; ref.Node == n.Name && ref.Index >= 0 && ref.Index < maxSubjects {
-			isOwn[ref.Index] = true
-			owned++
-		}
-	}
 	netdevs := ""
 	for i := range n.Ports {
 		p := &n.Ports[i]
 		rx, tx := p.RcvBytesPerS.Or(0), p.XmitBytesPerS.Or(0)
 		switch {
-		case p.GPU >= 0 && p.GPU < maxSubjects && isOwn[p.GPU]:
+		case gpus.has(p.GPU):
 			if !p.RcvBytesPerS.Known() || !p.XmitBytesPerS.Known() {
 				return w // not checked
 			}
@@ -139,7 +155,7 @@ func wayOf(n *fleet.Node, j *fleet.Job) (w wayTaken) {
 			other, otherName = rx+tx, p.Name
 		}
 	}
-	if ownPorts == 0 || owned == 0 {
+	if ownPorts == 0 {
 		return w
 	}
 	for i := range n.Nets {
