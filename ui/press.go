@@ -1,12 +1,15 @@
 package ui
 
 import (
+	"reflect"
 	"strconv"
+	"strings"
 
 	"foretop/actions"
 	"foretop/fleet"
 
 	tea "charm.land/bubbletea/v2"
+	uv "github.com/charmbracelet/ultraviolet"
 )
 
 // press takes one key.
@@ -41,6 +44,18 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	}
 	return nil
 }
+
+// interrupted says whether Ctrl-C is in what came from the terminal and could not be read. Esc and, in the same piece, one of X P ] ^ _ begin a control string, and every
+// key up to its end belongs to it: Ctrl-C ends the program all the same.
+func interrupted(msg tea.Msg) bool {
+	switch msg.(type) {
+	case uv.UnknownEvent, uv.UnknownCsiEvent, uv.UnknownSs3Event, uv.UnknownOscEvent, uv.UnknownDcsEvent, uv.UnknownSosEvent, uv.UnknownPmEvent, uv.UnknownApcEvent:
+		return strings.ContainsRune(reflect.ValueOf(msg).String(), ctrlC)
+	}
+	return false
+}
+
+const ctrlC = '\x03'
 
 // act does what a key asks for.
 func (m *Model) act(do action) tea.Cmd {

@@ -188,6 +188,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.setTheme()
 	default:
 		m.dirty = false
+		if interrupted(msg) {
+			cmd = tea.Quit
+		}
 	}
 	return m, tea.Batch(cmd, m.watchCmd(), m.seenCmd(), m.historyCmd(), m.jobHistoryCmd(), m.followCmd(), m.lookCmd(), m.pastCmd())
 }
