@@ -51,6 +51,8 @@ func unsay(v reflect.Value) {
 	switch {
 	case v.Type() == reflect.TypeFor[fleet.Reading]():
 		v.SetFloat(math.NaN())
+	case v.Kind() == reflect.Pointer && !v.IsNil():
+		unsay(v.Elem())
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
@@ -80,8 +82,8 @@ func snapshot() *fleet.Snapshot {
 		Inventory: &facts.Inventory{Cpu: &facts.CPU{Model: "Xeon 8480C", Sockets: 2, Cores: 112, Threads: 224, NumaNodes: 2}, MemoryTotalBytes: 2 << 40, GpuDriverVersion: "570.86", CudaVersion: "12.8", Product: "DGX"},
 		Host:      absent(fleet.Host{}), Jobs: []string{"slurm/8123"},
 		GPUs:  []fleet.GPU{gpu(0, 99, 694.25), gpu(1, 100, 140)},
-		Ports: []fleet.Port{absent(fleet.Port{Name: "mlx5_0", LinkLayer: "InfiniBand", Rate: "400 Gb/sec (4X NDR)", Netdev: "ib0", State: 4, PhysState: 5, GPU: 0, Counters: []fleet.Counter{absent(fleet.Counter{Name: "rx_icrc"})}})},
-		Nets:  []fleet.Net{absent(fleet.Net{Name: "eth0", Driver: "ixgbe", Physical: true}), absent(fleet.Net{Name: "ib0", Physical: true})},
+		Ports: []fleet.Port{absent(fleet.Port{Name: "mlx5_0", LinkLayer: "InfiniBand", Rate: "400 Gb/sec (4X NDR)", Netdev: "ib0", State: 4, PhysState: 5, GPU: 0, Counters: []fleet.Counter{absent(fleet.Counter{Name: "rx_icrc"})}, PortTotals: &fleet.PortTotals{}})},
+		Nets:  []fleet.Net{absent(fleet.Net{Name: "eth0", Driver: "ixgbe", Physical: true, NetCounts: &fleet.NetCounts{}}), absent(fleet.Net{Name: "ib0", Physical: true, NetCounts: &fleet.NetCounts{}})},
 		Disks: []fleet.Disk{absent(fleet.Disk{Name: "nvme0n1", Model: "PM9A3"})},
 		FS:    []fleet.Filesystem{{Mount: "/", Device: "/dev/nvme0n1p1", Type: "ext4", SizeBytes: 1e12, AvailableBytes: 4e11}},
 		Cores: []fleet.Core{absent(fleet.Core{BusyPct: 3})},

@@ -67,8 +67,8 @@ func hostileSnapshot() *fleet.Snapshot {
 		n.GPUs[0].Holders = []fleet.Holder{{Job: name, Rank: i}}
 		n.Nets, n.Ports, n.FS, n.Disks, n.Sources = nil, nil, nil, nil, nil
 		for _, twice := range append(hostile, hostile...) {
-			n.Nets = append(n.Nets, fleet.Net{Name: twice, Physical: true})
-			n.Ports = append(n.Ports, fleet.Port{Name: twice})
+			n.Nets = append(n.Nets, fleet.Net{Name: twice, Physical: true, NetCounts: &fleet.NetCounts{}})
+			n.Ports = append(n.Ports, fleet.Port{Name: twice, PortTotals: &fleet.PortTotals{}})
 			n.FS = append(n.FS, fleet.Filesystem{Mount: twice, Device: twice, Type: twice})
 			n.Disks = append(n.Disks, fleet.Disk{Name: twice})
 			n.Sources = append(n.Sources, fleet.Source{Name: twice})
@@ -153,7 +153,7 @@ func TestMetricsAreBounded(t *testing.T) {
 	n := s.Nodes[0]
 	n.Nets, n.FS = nil, nil
 	for i := range 500 {
-		n.Nets = append(n.Nets, fleet.Net{Name: fmt.Sprint("eth", i), Physical: true, Up: 1}, fleet.Net{Name: fmt.Sprint("veth", i), Up: 1})
+		n.Nets = append(n.Nets, fleet.Net{Name: fmt.Sprint("eth", i), Physical: true, Up: 1, NetCounts: &fleet.NetCounts{}}, fleet.Net{Name: fmt.Sprint("veth", i), Up: 1, NetCounts: &fleet.NetCounts{}})
 		n.FS = append(n.FS, fleet.Filesystem{Mount: fmt.Sprint("/", i), SizeBytes: 1})
 	}
 	for i := range maxJobs + 7 {

@@ -17,7 +17,7 @@ func fleetOf(nodes int) *fleet.Snapshot {
 		name := fmt.Sprintf("node%03d", i)
 		n := &fleet.Node{Name: name, State: fleet.Live, Since: noon, LastData: noon, Boot: noon, Inventory: &facts.Inventory{}, Hello: &facts.Hello{Hostname: name, Kernel: "6.8.0", Arch: "amd64"},
 			Self: fleet.Self{CPUPct: 0.2, RSSBytes: 14 << 20, SentBytesPerS: 640},
-			Nets: []fleet.Net{{Name: "eth0", Physical: true}, {Name: "eth1", Physical: true}}, FS: make([]fleet.Filesystem, 4), Disks: make([]fleet.Disk, 4)}
+			Nets: []fleet.Net{{Name: "eth0", Physical: true, NetCounts: &fleet.NetCounts{}}, {Name: "eth1", Physical: true, NetCounts: &fleet.NetCounts{}}}, FS: make([]fleet.Filesystem, 4), Disks: make([]fleet.Disk, 4)}
 		for g := range 8 {
 			card := gpu(g, 97, 694.25)
 			card.Info.Minor, card.Info.Uuid = int32(g), fmt.Sprintf("GPU-604ac76c-d9cf-fef3-62e9-%08d%04d", i, g)
@@ -26,7 +26,7 @@ func fleetOf(nodes int) *fleet.Snapshot {
 			card.Slow.PCIeGen, card.Slow.PCIeWidth, card.Slow.PCIeReplays, card.Slow.ECCVolatileCorrected, card.Slow.ECCVolatileUncorrected, card.Slow.RemappedCorrected, card.Slow.RemappedUncorrected = 5, 16, 0, 0, 0, 0, 0
 			card.Holders = []fleet.Holder{{Job: fmt.Sprint("slurm/", i/16), Rank: i%16*8 + g}}
 			n.GPUs = append(n.GPUs, card)
-			n.Ports = append(n.Ports, fleet.Port{Name: fmt.Sprint("mlx5_", g)})
+			n.Ports = append(n.Ports, fleet.Port{Name: fmt.Sprint("mlx5_", g), PortTotals: &fleet.PortTotals{}})
 		}
 		for _, source := range []string{"cpu", "memory", "disk", "net", "rdma", "nvml", "process", "kernel_log", "filesystem", "pressure"} {
 			n.Sources = append(n.Sources, fleet.Source{Name: source, State: facts.SourceState_SOURCE_OK, CallUS: 812})

@@ -24,13 +24,13 @@ func BenchmarkHardware(b *testing.B) {
 	memories := make([]fleet.Memory, len(s.Nodes))
 	for i, n := range s.Nodes {
 		memories[i] = fleet.Memory{}
-		n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_8", State: portActive, GPU: -1, RateMbps: 200_000})
+		n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_8", State: portActive, GPU: -1, RateMbps: 200_000, PortTotals: &fleet.PortTotals{}})
 		for p := range n.Ports {
 			n.Ports[p].Errors = &fleet.PortErrors{}
 			n.Ports[p].RateMaxMbps = n.Ports[p].RateMbps
 		}
 		for k := range 10 {
-			n.Nets = append(n.Nets, fleet.Net{Name: fmt.Sprint("eth", k), Physical: true, Up: 1})
+			n.Nets = append(n.Nets, fleet.Net{Name: fmt.Sprint("eth", k), Physical: true, Up: 1, NetCounts: &fleet.NetCounts{}})
 		}
 		n.FS = []fleet.Filesystem{{Mount: "/", Type: "ext4", SizeBytes: 1e12, AvailableBytes: 4e11, Files: 1e6, FilesFree: 5e5}}
 		n.FS = append(n.FS, n.FS[0], n.FS[0], n.FS[0])

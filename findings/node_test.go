@@ -71,7 +71,7 @@ func fineNode() *fleet.Node {
 	return &fleet.Node{
 		Name: "n1", State: fleet.Live,
 		GPUs:    []fleet.GPU{fineGPU(0)},
-		Ports:   []fleet.Port{{Name: "mlx5_0", LinkLayer: "InfiniBand", State: portActive, PhysState: 5, LinkDowned: 3}},
+		Ports:   []fleet.Port{{Name: "mlx5_0", LinkLayer: "InfiniBand", State: portActive, PhysState: 5, PortTotals: &fleet.PortTotals{LinkDowned: 3}}},
 		FS:      []fleet.Filesystem{{Mount: "/", Type: "ext4", SizeBytes: 1e12, AvailableBytes: 4e11}},
 		Sources: []fleet.Source{{Name: fleet.KernelLogSource, State: facts.SourceState_SOURCE_OK}},
 		Host:    fleet.Host{MemTotalBytes: 1e12, MemUsedBytes: 5e11},

@@ -29,7 +29,7 @@ func peersOfKind(n int) *fleet.Snapshot {
 			v.GPUs = append(v.GPUs, gpu)
 			v.Inventory.Gpus = append(v.Inventory.Gpus, gpu.Info)
 			v.Ports = append(v.Ports, fleet.Port{Name: fmt.Sprintf("mlx5_%d", g), LinkLayer: "InfiniBand", State: portActive, PhysState: 5, RateMbps: 400_000, GPU: g, Near: fleet.NearPCIe,
-				Fact: &facts.Port{Driver: "mlx5_core", Firmware: "28.39"}})
+				Fact: &facts.Port{Driver: "mlx5_core", Firmware: "28.39"}, PortTotals: &fleet.PortTotals{}})
 		}
 		s.Nodes = append(s.Nodes, v)
 		j.Nodes = append(j.Nodes, v.Name)

@@ -19,7 +19,7 @@ func portsOf(n int, layer string) *fleet.Node {
 	for i := range n {
 		v.Ports = append(v.Ports, fleet.Port{Name: fmt.Sprintf("mlx5_%d", i), LinkLayer: layer, State: portActive, PhysState: 5, RateMbps: 400_000, RateMaxMbps: 400_000,
 			PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, RcvBytesPerS: 40e9, XmitBytesPerS: 40e9, XmitWaitPerS: 0, Errors: &fleet.PortErrors{},
-			Fact: &facts.Port{Driver: "mlx5_core", HcaType: "MT4129", RateMax: "ethtool"}})
+			Fact: &facts.Port{Driver: "mlx5_core", HcaType: "MT4129", RateMax: "ethtool"}, PortTotals: &fleet.PortTotals{}})
 	}
 	return v
 }
@@ -201,8 +201,8 @@ func TestRateFalls(t *testing.T) {
 
 func TestNetProblems(t *testing.T) {
 	quiet := func() *fleet.Node {
-		return &fleet.Node{Name: "n1", State: fleet.Live, Nets: []fleet.Net{{Name: "ens1", Physical: true, Up: 1, Master: "bond0"}, {Name: "ens2", Physical: true, Up: 1, Master: "bond0"},
-			{Name: "eno1", Physical: true, Up: 0}, {Name: "bond0", Up: 1, BondMode: "802.3ad", RxDiscardsPerS: 1e6}}}
+		return &fleet.Node{Name: "n1", State: fleet.Live, Nets: []fleet.Net{{Name: "ens1", Physical: true, Up: 1, Master: "bond0", NetCounts: &fleet.NetCounts{}}, {Name: "ens2", Physical: true, Up: 1, Master: "bond0", NetCounts: &fleet.NetCounts{}},
+			{Name: "eno1", Physical: true, Up: 0, NetCounts: &fleet.NetCounts{}}, {Name: "bond0", Up: 1, BondMode: "802.3ad", NetCounts: &fleet.NetCounts{RxDiscardsPerS: 1e6}}}}
 	}
 	for _, tt := range []struct {
 		name string
@@ -218,8 +218,7 @@ func TestNetProblems(t *testing.T) {
 		{"beyond correction", func(d *fleet.Net) { d.FECUncorrectedPerS = 40 }, []string{"warning gpu-1 port-1 ens1 40 errors/s beyond correction (FEC): cable or transceiver?"}},
 		{"absent", func(d *fleet.Net) {
 			none := fleet.None()
-			*d = fleet.Net{Name: "ens1", Physical: true, Master: "bond0", Up: none, RxPFCPausePerS: none, TxPFCPausePerS: none, AllowanceExceededPerS: none, RxDiscardsPerS: none,
-				TxDiscardsPerS: none, RxCRCErrorsPerS: none, SymbolErrorsPerS: none, FECUncorrectedPerS: none}
+			*d = fleet.Net{Name: "ens1", Physical: true, Master: "bond0", Up: none, NetCounts: &fleet.NetCounts{RxPFCPausePerS: none, TxPFCPausePerS: none, RxDiscardsPerS: none, TxDiscardsPerS: none, RxCRCErrorsPerS: none, SymbolErrorsPerS: none, FECUncorrectedPerS: none, AllowanceExceededPerS: none}}
 		}, []string{}},
 		{"a member of a bond was never up", func(d *fleet.Net) { d.Up = 0 }, []string{"notice gpu-1 port-1 ens1 down: bond0 runs without it"}},
 	} {

@@ -12,10 +12,10 @@ import (
 func (w *world) withPorts() {
 	for _, n := range w.nodes {
 		for g := range 8 {
-			n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_" + string(rune('0'+g)), State: portActive, GPU: g, Near: fleet.NearPCIe, Fact: &facts.Port{Netdev: "ib" + string(rune('0'+g))}})
+			n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_" + string(rune('0'+g)), State: portActive, GPU: g, Near: fleet.NearPCIe, Fact: &facts.Port{Netdev: "ib" + string(rune('0'+g))}, PortTotals: &fleet.PortTotals{}})
 		}
-		n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_8", State: portActive, GPU: -1, Fact: &facts.Port{Netdev: "ens6"}})
-		n.Nets = []fleet.Net{{Name: "eno1", Physical: true}, {Name: "ens6", Physical: true}, {Name: "bond0"}}
+		n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_8", State: portActive, GPU: -1, Fact: &facts.Port{Netdev: "ens6"}, PortTotals: &fleet.PortTotals{}})
+		n.Nets = []fleet.Net{{Name: "eno1", Physical: true, NetCounts: &fleet.NetCounts{}}, {Name: "ens6", Physical: true, NetCounts: &fleet.NetCounts{}}, {Name: "bond0", NetCounts: &fleet.NetCounts{}}}
 	}
 }
 

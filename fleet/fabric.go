@@ -7,23 +7,28 @@ import (
 
 // Port is one RDMA port. Error counters are totals since they were last reset.
 type Port struct {
-	Name                                                                          string // mlx5_0, or mlx5_0/2 for a second port
-	LinkLayer, Netdev, Rate                                                       string
-	State, PhysState                                                              int // as in sysfs; -1 unknown
-	RateMbps                                                                      Reading
-	RateMaxMbps                                                                   Reading // what it could do; Fact.RateMax says whence that is known
-	PCIeGen, PCIeGenMax, PCIeWidth, PCIeWidthMax                                  Reading
-	RcvBytesPerS, XmitBytesPerS                                                   Reading
-	XmitWaitPerS                                                                  Reading
+	Name                                         string // mlx5_0, or mlx5_0/2 for a second port
+	LinkLayer, Netdev, Rate                      string
+	State, PhysState                             int // as in sysfs; -1 unknown
+	RateMbps                                     Reading
+	RateMaxMbps                                  Reading // what it could do; Fact.RateMax says whence that is known
+	PCIeGen, PCIeGenMax, PCIeWidth, PCIeWidthMax Reading
+	RcvBytesPerS, XmitBytesPerS                  Reading
+	XmitWaitPerS                                 Reading
+	*PortTotals
+	Errors   *PortErrors // how they change; nil unknown
+	Counters []Counter   // all files of counters/ and hw_counters/, detail level
+	GPU      int         // index of the GPU that it belongs to, -1 unknown
+	Near     Nearness    // how that is known
+	Severity Severity
+	Fact     *facts.Port // what the inventory says of it; nil unknown
+}
+
+// PortTotals is what a port counted of damage and congestion since its counters were cleared. Views share it until it is read anew; never nil in a view.
+type PortTotals struct {
 	SymbolError, LinkErrorRecovery, LinkDowned, RcvErrors, XmitDiscards           Reading
 	OutOfSequence, PacketSeqErr, LocalAckTimeoutErr, OutOfBuffer, RoCESlowRestart Reading
 	LocalLinkIntegrityErrors, ExcessiveBufferOverrunErrors                        Reading
-	Errors                                                                        *PortErrors // how they change; nil unknown
-	Counters                                                                      []Counter   // all files of counters/ and hw_counters/, detail level
-	GPU                                                                           int         // index of the GPU that it belongs to, -1 unknown
-	Near                                                                          Nearness    // how that is known
-	Severity                                                                      Severity
-	Fact                                                                          *facts.Port // what the inventory says of it; nil unknown
 }
 
 // What is of the inventory, in words and numbers; nothing where it is not known.
@@ -104,12 +109,16 @@ type Net struct {
 	Physical                                                 bool
 	Master, BondMode                                         string // the bond or bridge that it is part of; the mode of a bond
 	Up                                                       Reading
-	SpeedMbps, SpeedMaxMbps                                  Reading
+	SpeedMbps                                                Reading
 	RxBytesPerS, TxBytesPerS                                 Reading
 	RxPacketsPerS, TxPacketsPerS                             Reading
 	RxErrors, TxErrors, RxDropped, TxDropped, CarrierChanges Reading
+	*NetCounts
+}
 
-	// What its driver counts itself (ethtool), totals and changes.
+// NetCounts is what an interface's driver says and counts itself (ethtool), totals and changes. Views share it until it is read anew; never nil in a view.
+type NetCounts struct {
+	SpeedMaxMbps                                                 Reading
 	RxPFCPause, TxPFCPause, RxPause, TxPause                     Reading
 	RxDiscards, TxDiscards                                       Reading // by the adapter, for want of room
 	RxCRCErrors, SymbolErrors, FECUncorrected, AllowanceExceeded Reading

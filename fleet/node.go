@@ -43,12 +43,13 @@ type node struct {
 	notes       []*facts.SourceNote
 	top         []*facts.ProcessUsage
 	groupAt     [telemetry.NumGroups]groupTime
-	idleSince   []time.Time            // by GPU: held and doing nothing since
-	busyFor     []time.Duration        // by GPU: how much of late speaks against its idleness
-	idleAt      time.Time              // when that was last looked at
-	nearest     []int                  // by port: the GPU it belongs to
-	nearBy      []Nearness             // and how that is known
-	portErrors  []PortErrors           // as made of the reading of portErrorsMS; nil: none
+	idleSince   []time.Time     // by GPU: held and doing nothing since
+	busyFor     []time.Duration // by GPU: how much of late speaks against its idleness
+	idleAt      time.Time       // when that was last looked at
+	nearest     []int           // by port: the GPU it belongs to
+	nearBy      []Nearness      // and how that is known
+	portSlow    shelf[portSlow]
+	netCounts   shelf[NetCounts]
 	counterDefs []telemetry.CounterDef // of the inventory's hw_counters; nil: nobody has asked yet
 	partAt      []int                  // by part of the inventory: its place in views
 	linkAt      []int                  // by link of the inventory
@@ -61,8 +62,6 @@ type node struct {
 	jobsVersion uint64    // of the job book that the view was made with
 	unlike      []Problem // what the comparison with other nodes found
 	clock       clockSight
-
-	portErrorsMS int64 // the node's clock
 
 	overseen    *Overseen     // what a metrics server says of it; nil: none is asked, or it says nothing
 	overseenBy  string        // which
@@ -155,7 +154,7 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 	n.clock.restart()
 	n.decoder = telemetry.Decoder{}
 	n.rates = telemetry.Rates{}
-	n.portErrors = nil
+	n.portSlow, n.netCounts = shelf[portSlow]{}, shelf[NetCounts]{}
 	n.groupAt = [telemetry.NumGroups]groupTime{}
 	n.notes, n.top = nil, nil
 	n.kernel.xids.reset()
@@ -197,7 +196,7 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 	n.shown = nil
 	n.processes.dirty = true // which GPU a rank sees may depend on it
 	n.nearest, n.nearBy = nearestGPUs(inv)
-	n.portErrors, n.counterDefs = nil, nil
+	n.portSlow, n.netCounts, n.counterDefs = shelf[portSlow]{}, shelf[NetCounts]{}, nil
 	n.arrange(inv)
 	n.kernel.locate(inv)
 	return nil
@@ -351,8 +350,7 @@ func (n *node) setDetail(f *Fleet, detail bool) {
 
 // rate is a counter's change a second, NaN where it is not known or is the past's.
 func (n *node) rate(m telemetry.Metric, entity int, now time.Time) float64 {
-	def, _ := telemetry.Lookup(m)
-	if n.groupAt[def.Group].stale(now) {
+	if n.groupAt[telemetry.GroupOf(m)].stale(now) {
 		return math.NaN()
 	}
 	return n.rates.Rate(m, entity)

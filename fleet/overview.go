@@ -102,7 +102,8 @@ func (n *node) leave(now time.Time) {
 	n.processes, n.kernel, n.xidEvents, n.notes, n.top = fresh.processes, fresh.kernel, false, nil, nil
 	n.groupAt, n.idleSince, n.busyFor, n.past, n.memory, n.shown, n.view = fresh.groupAt, nil, nil, nil, fresh.memory, nil, nil
 	n.unlike, n.clock = nil, clockSight{way: None()}
-	n.portErrors, n.counterDefs, n.nearest, n.nearBy, n.partAt, n.linkAt = nil, nil, nil, nil, nil, nil
+	n.portSlow, n.netCounts = fresh.portSlow, fresh.netCounts
+	n.counterDefs, n.nearest, n.nearBy, n.partAt, n.linkAt = nil, nil, nil, nil, nil
 	n.processes.version, n.processes.dirty = processes+1, true
 	n.changed = true
 }

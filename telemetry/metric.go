@@ -456,6 +456,9 @@ var slots = func() (t [NumScopes][1 << scopeShift]uint16) {
 // slot is the place of m in the table; it panics for a Metric that is not one of the constants above, which is a programming error.
 func slot(m Metric) int { return int(slots[m.Scope()][m.local()]) - 1 }
 
+// GroupOf is the group of a metric of the table, in which its readings are taken together.
+func GroupOf(m Metric) Group { return defs[slot(m)].Group }
+
 // Lookup gives the definition of a metric, by identifier.
 func Lookup(m Metric) (Def, bool) {
 	if m.Scope() >= NumScopes {

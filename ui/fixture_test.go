@@ -44,7 +44,7 @@ func (f *fixture) addNodes(pattern string, from, to, gpus int) {
 		}
 		for p := range min(gpus, 8) {
 			n.Ports = append(n.Ports, fleet.Port{Name: fmt.Sprintf("mlx5_%d", p), LinkLayer: "InfiniBand", Rate: "400 Gb/sec (4X NDR)", State: 4, PhysState: 5,
-				RateMbps: 400_000, RcvBytesPerS: 41.2e9, XmitBytesPerS: 40.8e9, XmitWaitPerS: 120, SymbolError: 0, LinkDowned: 0, OutOfSequence: 0, GPU: p})
+				RateMbps: 400_000, RcvBytesPerS: 41.2e9, XmitBytesPerS: 40.8e9, XmitWaitPerS: 120, GPU: p, PortTotals: &fleet.PortTotals{SymbolError: 0, LinkDowned: 0, OutOfSequence: 0}})
 		}
 		f.nodes = append(f.nodes, n)
 	}
@@ -60,7 +60,7 @@ func (f *fixture) hostOf(n *fleet.Node) {
 	for range 224 {
 		n.Cores = append(n.Cores, fleet.Core{BusyPct: fleet.Reading(f.noise() * 60), SystemPct: 2, IowaitPct: 0})
 	}
-	n.Nets = []fleet.Net{{Name: "bond0", Driver: "bonding", Physical: true, Up: 1, SpeedMbps: 100_000, RxBytesPerS: 2.1e9, TxBytesPerS: 1.9e9, RxErrors: 0, TxErrors: 0, RxDropped: 12, TxDropped: 0}}
+	n.Nets = []fleet.Net{{Name: "bond0", Driver: "bonding", Physical: true, Up: 1, SpeedMbps: 100_000, RxBytesPerS: 2.1e9, TxBytesPerS: 1.9e9, RxErrors: 0, TxErrors: 0, RxDropped: 12, TxDropped: 0, NetCounts: &fleet.NetCounts{}}}
 	n.Disks = []fleet.Disk{{Name: "nvme0n1", Model: "SAMSUNG MZWLO3T8", SizeBytes: 3840e9, ReadBytesPerS: 1.2e6, WriteBytesPerS: 310e6, ReadsPerS: 30, WritesPerS: 900, BusyPct: 12}}
 	n.FS = []fleet.Filesystem{{Mount: "/", Device: "/dev/nvme0n1p2", Type: "ext4", SizeBytes: 3500e9, AvailableBytes: 1400e9}, {Mount: "/scratch", Device: "/dev/md0", Type: "xfs", SizeBytes: 28e12, AvailableBytes: 0.6e12}}
 	n.Sources = []fleet.Source{

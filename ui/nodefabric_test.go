@@ -32,7 +32,7 @@ func fabricNode() *fleet.Node {
 	}
 	ib := func(i int, rate string, mbps fleet.Reading) *fleet.Port {
 		return add(fleet.Port{Name: fmt.Sprintf("mlx5_%d", i), State: 4, PhysState: 5, RateMbps: mbps, RateMaxMbps: 400_000, RcvBytesPerS: 41.2e9, XmitBytesPerS: 40.8e9, XmitWaitPerS: 3e8,
-			GPU: i, Near: fleet.NearPCIe, PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, Netdev: fmt.Sprintf("ibp%ds0", 24+i)},
+			GPU: i, Near: fleet.NearPCIe, PCIeGen: 5, PCIeGenMax: 5, PCIeWidth: 16, PCIeWidthMax: 16, Netdev: fmt.Sprintf("ibp%ds0", 24+i), PortTotals: &fleet.PortTotals{}},
 			&facts.Port{Device: fmt.Sprintf("mlx5_%d", i), LinkLayer: "InfiniBand", Rate: rate, Lid: uint32(33 + i), SmLid: 1, Guid: fmt.Sprintf("a088:c203:000%d:1234", i), Firmware: "28.39.1002",
 				HcaType: "MT4129", BoardId: "MT_0000000838", Driver: "mlx5_core", Pci: fmt.Sprintf("0000:%02x:00.0", 0x18+i), RateMax: "kind of device"})
 	}
@@ -54,21 +54,17 @@ func fabricNode() *fleet.Node {
 		bad.Counters = append(bad.Counters, fleet.Counter{Name: c.name, Value: fleet.Reading(c.value), PerS: fleet.Reading(c.perS), Def: telemetry.LookupCounter("mlx5_core", c.name)})
 	}
 	bond := add(fleet.Port{Name: "mlx5_bond_0", State: 4, PhysState: 5, RateMbps: 100_000, RateMaxMbps: 200_000, RcvBytesPerS: 9.2e9, XmitBytesPerS: 8.8e9, XmitWaitPerS: 0, GPU: 2, Near: fleet.NearNUMA,
-		PCIeGen: 4, PCIeGenMax: 4, PCIeWidth: 16, PCIeWidthMax: 16, Netdev: "bond0"},
+		PCIeGen: 4, PCIeGenMax: 4, PCIeWidth: 16, PCIeWidthMax: 16, Netdev: "bond0", PortTotals: &fleet.PortTotals{}},
 		&facts.Port{Device: "mlx5_bond_0", LinkLayer: "Ethernet", Rate: "100 Gb/sec (2X HDR)", Guid: "946d:ae03:0042:1180", HcaType: "MT4125", Driver: "mlx5_core", RateMax: "ethtool"})
 	bond.Errors.PerS[telemetry.PortErrorAt(telemetry.PortNPCNPSent)] = 12_000
-	add(fleet.Port{Name: "rdmap79s0", State: 4, PhysState: 5, RateMbps: 100_000, RateMaxMbps: none, RcvBytesPerS: none, XmitBytesPerS: none, XmitWaitPerS: none, SymbolError: none, LinkDowned: none,
-		OutOfSequence: none, PacketSeqErr: none, LocalAckTimeoutErr: none, PCIeGen: none, PCIeWidth: none, PCIeGenMax: none, PCIeWidthMax: none, GPU: 1, Near: fleet.NearOrder},
+	add(fleet.Port{Name: "rdmap79s0", State: 4, PhysState: 5, RateMbps: 100_000, RateMaxMbps: none, RcvBytesPerS: none, XmitBytesPerS: none, XmitWaitPerS: none, PCIeGen: none, PCIeWidth: none, PCIeGenMax: none, PCIeWidthMax: none, GPU: 1, Near: fleet.NearOrder, PortTotals: &fleet.PortTotals{SymbolError: none, LinkDowned: none, OutOfSequence: none, PacketSeqErr: none, LocalAckTimeoutErr: none}},
 		&facts.Port{Device: "rdmap79s0", LinkLayer: "Unspecified", Driver: "efa", NumaNode: -1})
 	n.Nets = []fleet.Net{
-		{Name: "ens11f0np0", Driver: "mlx5_core", Physical: true, Master: "bond0", Up: 1, SpeedMbps: 100_000, SpeedMaxMbps: 200_000, RxBytesPerS: 4.6e9, TxBytesPerS: 4.4e9, RxPFCPausePerS: 18_233, RxPFCPause: 9e6,
-			RxCRCErrors: 0, FECUncorrected: 31, RxDiscards: 220},
-		{Name: "ens11f1np1", Driver: "mlx5_core", Physical: true, Master: "bond0", Up: 0, SpeedMbps: none, RxBytesPerS: 0, TxBytesPerS: 0, RxErrors: 12, RxDiscards: none, TxDiscards: none, RxPFCPause: none,
-			RxPFCPausePerS: none, RxPausePerS: none, RxCRCErrors: 4, FECUncorrected: none},
-		{Name: "eno1", Driver: "igb", Physical: true, Up: 1, SpeedMbps: 1000, RxBytesPerS: 2e4, TxBytesPerS: 1e4, RxPFCPause: none, RxPFCPausePerS: none, RxPausePerS: 0, RxCRCErrors: 0, FECUncorrected: none},
-		{Name: "bond0", BondMode: "802.3ad", Up: 1, SpeedMbps: 100_000, RxBytesPerS: 4.6e9, TxBytesPerS: 4.4e9, RxDropped: 12, RxDiscards: none, TxDiscards: none, RxPFCPause: none, RxPFCPausePerS: none,
-			RxPausePerS: none, RxCRCErrors: none, FECUncorrected: none},
-		{Name: "docker0", Up: 0, RxBytesPerS: 0, TxBytesPerS: 0},
+		{Name: "ens11f0np0", Driver: "mlx5_core", Physical: true, Master: "bond0", Up: 1, SpeedMbps: 100_000, RxBytesPerS: 4.6e9, TxBytesPerS: 4.4e9, NetCounts: &fleet.NetCounts{SpeedMaxMbps: 200_000, RxPFCPause: 9e6, RxDiscards: 220, RxCRCErrors: 0, FECUncorrected: 31, RxPFCPausePerS: 18_233}},
+		{Name: "ens11f1np1", Driver: "mlx5_core", Physical: true, Master: "bond0", Up: 0, SpeedMbps: none, RxBytesPerS: 0, TxBytesPerS: 0, RxErrors: 12, NetCounts: &fleet.NetCounts{RxPFCPause: none, RxDiscards: none, TxDiscards: none, RxCRCErrors: 4, FECUncorrected: none, RxPFCPausePerS: none, RxPausePerS: none}},
+		{Name: "eno1", Driver: "igb", Physical: true, Up: 1, SpeedMbps: 1000, RxBytesPerS: 2e4, TxBytesPerS: 1e4, NetCounts: &fleet.NetCounts{RxPFCPause: none, RxCRCErrors: 0, FECUncorrected: none, RxPFCPausePerS: none, RxPausePerS: 0}},
+		{Name: "bond0", BondMode: "802.3ad", Up: 1, SpeedMbps: 100_000, RxBytesPerS: 4.6e9, TxBytesPerS: 4.4e9, RxDropped: 12, NetCounts: &fleet.NetCounts{RxPFCPause: none, RxDiscards: none, TxDiscards: none, RxCRCErrors: none, FECUncorrected: none, RxPFCPausePerS: none, RxPausePerS: none}},
+		{Name: "docker0", Up: 0, RxBytesPerS: 0, TxBytesPerS: 0, NetCounts: &fleet.NetCounts{}},
 	}
 	inv := n.Inventory
 	for i := range 4 {
