@@ -156,7 +156,7 @@ func (k *kernelTail) view() []KernelLine {
 // own makes the lines ours alone, before they are changed.
 func (k *kernelTail) own() {
 	if k.shared {
-		k.lines, k.shared = append(make([]KernelLine, 0, len(k.lines)+8), k.lines...), false
+		k.lines, k.shared = append(make([]KernelLine, 0, len(k.lines)+1), k.lines...), false
 	}
 }
 
@@ -271,6 +271,9 @@ func (k *kernelTail) append(l KernelLine) {
 			}
 		}
 		k.lines = slices.Delete(k.lines, drop, drop+1)
+	}
+	if n := len(k.lines); n == cap(k.lines) { // lines are large, and few come after the first: doubling would hold more than it saves
+		k.lines = append(make([]KernelLine, 0, n+n/4+1), k.lines...)
 	}
 	k.lines = append(k.lines, l)
 }

@@ -11,6 +11,8 @@ const (
 	lateBy       = 1500 * time.Millisecond // beyond the shortest time a sample took
 	lateFor      = 4 * time.Second         // so long before the pace is lowered
 	timelyFor    = 30 * time.Second        // and before it is raised
+	timelyAtMost = 2 * time.Minute         // the same, where raising it made samples late again
+	raiseFails   = time.Minute             // late so soon after it was raised: the way is no wider than before
 	lateStays    = 90 * time.Second        // late for so long at the slowest pace: no queue, but a clock that jumped
 	clockDrift   = time.Millisecond        // a sample: how fast clocks may run apart
 )
@@ -25,6 +27,8 @@ type linkPace struct {
 	late   time.Duration // the last sample's
 	turned time.Time     // since when samples have been late, or timely
 	isLate bool
+	wait   time.Duration // how long samples must be timely before the pace is raised; 0: timelyFor
+	raised time.Time     // when it was, last
 }
 
 // sample takes in when the node made one by its clock, and when it came. It says whether another pace is due.
@@ -44,13 +48,19 @@ func (p *linkPace) sample(mono time.Duration, at time.Time, boot time.Time) bool
 	switch {
 	case p.isLate && now < slowestEvery && held >= lateFor:
 		p.every = min(2*now, slowestEvery)
+		if wait := max(p.wait, timelyFor); at.Sub(p.raised) < raiseFails {
+			p.wait = min(2*wait, timelyAtMost)
+		} else {
+			p.wait = timelyFor
+		}
 	case p.isLate && held >= lateStays:
 		p.least += p.late
 		p.isLate, p.late = false, 0
 		p.turned = at
 		return false
-	case !p.isLate && now > usualEvery && held >= timelyFor:
+	case !p.isLate && now > usualEvery && held >= max(p.wait, timelyFor):
 		p.every = max(now/2, usualEvery)
+		p.raised = at
 	default:
 		return false
 	}

@@ -50,11 +50,13 @@ func (t *processTable) apply(payload []byte) error {
 	for _, gone := range p.Gone {
 		t.drop(processKey{gone.Pid, gone.StartTicks})
 	}
+	var before *facts.Process
 	for _, set := range p.Set {
 		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv || len(set.LayoutFlags) > maxEnv || len(set.LayoutFiles) > telemetry.MaxLayoutFiles {
 			return &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces, %d variables and %d configuration files", len(set.Held), len(set.NsPids), len(set.Env), len(set.LayoutFiles))}
 		}
-		shareWords(set)
+		shareWords(set, before)
+		before = set
 		k := processKey{set.Pid, set.StartTicks}
 		t.drop(k)
 		t.facts[k] = set

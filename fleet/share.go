@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/binary"
+	"maps"
 	"sync"
 	"unique"
 
@@ -68,20 +69,31 @@ func (s *shared[T]) of(list []*T, add func(*listKey, *T)) []*T {
 	return list
 }
 
-// shareWords makes the ranks of a job hold the same strings once: of thousands of processes most words are equal.
-func shareWords(p *facts.Process) {
-	p.Env, p.LayoutFlags = sharedMap(p.Env), sharedMap(p.LayoutFlags)
-	for _, f := range p.LayoutFiles {
-		f.Keys = sharedMap(f.Keys)
+// shareWords makes the ranks of a job hold the same strings once, as of thousands of processes most words are equal, and a process what the one told before it (nil: none) was
+// started with: ranks of one node differ in their environment alone.
+func shareWords(p, before *facts.Process) {
+	if before == nil {
+		before = new(facts.Process)
+	}
+	p.Env, p.LayoutFlags = sharedMap(p.Env, before.Env), sharedMap(p.LayoutFlags, before.LayoutFlags)
+	for i, f := range p.LayoutFiles {
+		var same map[string]string
+		if i < len(before.LayoutFiles) {
+			same = before.LayoutFiles[i].Keys
+		}
+		f.Keys = sharedMap(f.Keys, same)
 	}
 	for _, s := range []*string{&p.User, &p.Comm, &p.Command, &p.Cgroup, &p.Cwd, &p.Versions} {
 		*s = unique.Make(*s).Value()
 	}
 }
 
-func sharedMap(m map[string]string) map[string]string {
+func sharedMap(m, same map[string]string) map[string]string {
 	if m == nil {
 		return nil
+	}
+	if same != nil && maps.Equal(m, same) {
+		return same
 	}
 	out := make(map[string]string, len(m))
 	for k, v := range m {

@@ -82,29 +82,29 @@ func (r *Rates) Append(dst []byte, d *Decoder) []byte {
 		for level, places := range counterSpans[sc] {
 			list := r.kept[sc][level]
 			if r.count != d.state.count {
-				list = nil
+				list = counted{}
 			}
-			dst = binary.AppendUvarint(dst, uint64(len(list)))
-			for k, c := range list {
-				n := r.count[sc]
+			dst = binary.AppendUvarint(dst, uint64(len(list.was)))
+			for k, was := range list.was {
+				n, rate := r.count[sc], list.rate[k]
 				now, tag := Absent, byte(rateGiven)
 				if column := d.state.column(places[k/n]); column != nil {
 					now = column[k%n]
 				}
 				switch {
-				case c.rate == 0:
+				case rate == 0:
 					tag = rateZero
-				case c.rate != c.rate:
+				case rate != rate:
 					tag = rateUnknown
 				}
-				if c.was != now {
+				if was != now {
 					tag |= rateOlder
 				}
 				if dst = append(dst, tag); tag&^rateOlder == rateGiven {
-					dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(c.rate))
+					dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(rate))
 				}
 				if tag&rateOlder != 0 {
-					dst = binary.AppendVarint(dst, now-c.was)
+					dst = binary.AppendVarint(dst, now-was)
 				}
 			}
 		}
@@ -130,28 +130,29 @@ func (r *Rates) Restore(d *Decoder, b []byte) error {
 			if n != uint64(want) {
 				return malformed("%d kept rates where %d counters are", n, want)
 			}
-			list := make([]counted, want)
+			list := counted{was: make([]int64, want), rate: make([]float32, want)}
 			for k, i := range places {
 				now := d.state.column(i)
 				for j := range d.state.count[sc] {
-					c := &list[k*d.state.count[sc]+j]
-					c.was = Absent
+					at := k*d.state.count[sc] + j
+					was, rate := Absent, float32(0)
 					if now != nil {
-						c.was = now[j]
+						was = now[j]
 					}
 					tag := in.byte()
 					switch tag &^ rateOlder {
 					case rateZero:
 					case rateGiven:
 						if raw := in.bytes(4); raw != nil {
-							c.rate = math.Float32frombits(binary.LittleEndian.Uint32(raw))
+							rate = math.Float32frombits(binary.LittleEndian.Uint32(raw))
 						}
 					default:
-						c.rate = float32(math.NaN())
+						rate = float32(math.NaN())
 					}
 					if tag&rateOlder != 0 {
-						c.was -= in.varint()
+						was -= in.varint()
 					}
+					list.was[at], list.rate[at] = was, rate
 				}
 			}
 			r.kept[sc][level] = list

@@ -8,13 +8,13 @@ type Rates struct {
 	generation uint64
 	readMS     [NumGroups]int64
 	count      [NumScopes]int
-	kept       [NumScopes][numLevels][]counted
+	kept       [NumScopes][numLevels]counted
 }
 
-// counted is one counter of one entity.
+// counted is all counters of one scope and level, of all its entities; two lists, for one of pairs would take a third more.
 type counted struct {
-	was  int64 // as the State holds it
-	rate float32
+	was  []int64 // as the State held it last
+	rate []float32
 }
 
 // counterSpans are the places of counters in the metric table, by scope and level; counterAt is a metric's place among those, -1 for none.
@@ -58,33 +58,31 @@ func (r *Rates) Update(d *Decoder) {
 }
 
 // column takes in one counter, the k-th of n, of all entities; perS turns a change as held into one a second.
-func (r *Rates) column(all *[]counted, k, n int, now []int64, perS float64) {
+func (r *Rates) column(all *counted, k, n int, now []int64, perS float64) {
 	if now == nil {
 		return
 	}
-	if *all == nil {
-		*all = make([]counted, n*len(now))
-		for i := range *all {
-			(*all)[i] = counted{Absent, float32(math.NaN())}
+	if all.was == nil {
+		all.was, all.rate = make([]int64, n*len(now)), make([]float32, n*len(now))
+		for i := range all.was {
+			all.was[i], all.rate[i] = Absent, float32(math.NaN())
 		}
 	}
-	kept := (*all)[k*len(now) : (k+1)*len(now)]
+	was, rate := all.was[k*len(now):(k+1)*len(now)], all.rate[k*len(now):(k+1)*len(now)]
 	for j, v := range now {
-		c := &kept[j]
-		c.rate = float32(math.NaN())
-		if v != Absent && c.was != Absent && v >= c.was {
-			c.rate = float32(float64(v-c.was) * perS)
+		before := was[j]
+		if was[j], rate[j] = v, float32(math.NaN()); v != Absent && before != Absent && v >= before {
+			rate[j] = float32(float64(v-before) * perS)
 		}
-		c.was = v
 	}
 }
 
 // Rate is the change a second of a counter, in its unit; NaN where it is not known.
 func (r *Rates) Rate(m Metric, entity int) float64 {
 	sc, i := m.Scope(), slot(m)
-	n, k, kept := r.count[sc], counterAt[i], r.kept[sc][defs[i].Level]
+	n, k, kept := r.count[sc], counterAt[i], r.kept[sc][defs[i].Level].rate
 	if at := k*n + entity; k >= 0 && entity >= 0 && entity < n && at < len(kept) {
-		return float64(kept[at].rate)
+		return float64(kept[at])
 	}
 	return math.NaN()
 }

@@ -23,7 +23,7 @@ func TestDetailTakesNoRoomUntilTold(t *testing.T) {
 		r.Update(&d)
 	}
 	tell(1000, Base)
-	if n := len(d.state.block[ScopeGPULink][Detail]) + len(r.kept[ScopeGPULink][Detail]); n != 0 || d.state.Get(LinkState, links-1) != LinkUp {
+	if n := len(d.state.block[ScopeGPULink][Detail]) + len(r.kept[ScopeGPULink][Detail].was); n != 0 || d.state.Get(LinkState, links-1) != LinkUp {
 		t.Errorf("at base level %d readings above it are held", n)
 	}
 	tell(2000, Detail)
