@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ type trial struct {
 	troubles, returns        int
 	detected, returned, draw []time.Duration // sorted; a trouble's, a return's, a picture's
 	drawCPU                  []time.Duration // of the thread: what others on this machine do does not count
-	failures, late           []string        // late: returns beyond 10 s
+	failures, late, slow     []string        // late: returns beyond 10 s; slow: detections beyond 3 s
 	goroutines, heapMB       [2]int          // before and after
 }
 
@@ -149,6 +150,11 @@ func chaos(t testing.TB, plan chaosPlan) *trial {
 	for _, n := range model.Nodes() {
 		r.judge(n, sim.Began(), plan.begins, end.Sub(sim.Began()), seen[n.Name()])
 	}
+	slices.SortFunc(r.slow, func(a, b string) int {
+		x, _ := time.ParseDuration(a[:strings.Index(a, ":")])
+		y, _ := time.ParseDuration(b[:strings.Index(b, ":")])
+		return int(y - x)
+	})
 	slices.Sort(r.detected)
 	slices.Sort(r.returned)
 	slices.Sort(r.draw)
@@ -174,13 +180,13 @@ func (r *trial) judge(n *simfleet.Node, began time.Time, begins, length time.Dur
 		}
 		r.troubles++
 		begin, over := began.Add(at), began.Add(to)
-		found := slices.IndexFunc(seen, func(m moment) bool { return m.State != fleet.Live && !m.at.Before(begin.Add(-step)) })
-		switch {
-		case found >= 0 && seen[found].at.Before(began.Add(next)):
-			r.detected = append(r.detected, seen[found].at.Sub(begin))
-		case stateAt(seen, begin) != fleet.Live: // it was not back from the last one
-		default:
-			r.failures = append(r.failures, fmt.Sprintf("%s: nothing was seen of %+v from %v to %v", n.Name(), n.Condition(at), at, to))
+		if stateAt(seen, begin) == fleet.Live {
+			r.detect(seen, begin, began.Add(next), fmt.Sprintf("%s: nothing was seen of %+v from %v to %v", n.Name(), n.Condition(at), at, to))
+		}
+		for _, m := range seen { // it was not back from the last one, or seemed to come back in the middle of this
+			if m.State == fleet.Live && m.at.After(begin) && m.at.Before(over) {
+				r.detect(seen, m.at, began.Add(next), "")
+			}
 		}
 		back := slices.IndexFunc(seen, func(m moment) bool { return m.State == fleet.Live && m.at.After(over) })
 		switch {
@@ -196,6 +202,20 @@ func (r *trial) judge(n *simfleet.Node, began time.Time, begins, length time.Dur
 		default:
 			r.failures = append(r.failures, fmt.Sprintf("%s is not back after %v", n.Name(), to))
 		}
+	}
+}
+
+// detect measures how long a node that is in trouble is shown as live, from a moment on. Where it stays so until the end, there is nothing to measure, and a failure to tell.
+func (r *trial) detect(seen []moment, from, end time.Time, failure string) {
+	found := slices.IndexFunc(seen, func(m moment) bool { return m.State != fleet.Live && !m.at.Before(from) })
+	switch {
+	case found >= 0 && seen[found].at.Before(end):
+		r.detected = append(r.detected, seen[found].at.Sub(from))
+		if took := seen[found].at.Sub(from); took > 3*time.Second {
+			r.slow = append(r.slow, fmt.Sprintf("%v: %s %v", took, failure, seen[max(0, found-4):found+1]))
+		}
+	case failure != "":
+		r.failures = append(r.failures, failure)
 	}
 }
 
@@ -239,7 +259,7 @@ func (r *trial) hold(t testing.TB, slack time.Duration) {
 		t.Fatal("nothing happened")
 	}
 	if worst := r.detected[len(r.detected)-1]; worst > 3*time.Second+slack {
-		t.Errorf("a trouble was seen after %v", worst)
+		t.Errorf("a trouble was seen after %v: %s", worst, r.slow)
 	}
 	if worst := r.returned[len(r.returned)-1]; worst > 10*time.Second+slack {
 		t.Errorf("a node was live %v after it was back: %s", worst, r.late)

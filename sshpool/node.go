@@ -62,9 +62,9 @@ func newNode(p *Pool, t Target) *node {
 func (n *node) own() {
 	defer n.cancel()
 	n.report(Status{State: Waiting})
-	var outage time.Time // since when there is no stream
-	row := 0             // failures in a row
-	var before *problem  // why the last try ended
+	var outage time.Time   // since when there is no stream
+	row, known := 0, false // failures in a row; it was live once
+	var before *problem    // why the last try ended
 	for {
 		begun, lived := time.Now(), time.Duration(0)
 		if outage.IsZero() {
@@ -85,7 +85,12 @@ func (n *node) own() {
 		n.tried = lived == 0
 		before = n.ours(asProblem(err))
 		if lived > 0 {
-			outage = time.Now()
+			outage, known = time.Now(), true
+		}
+		if known && before.again == pauseFar {
+			awaited := *before // others may have this one too, those behind the same jump host
+			awaited.again = pauseBack
+			before = &awaited
 		}
 		if row++; lived >= steady {
 			row = 1
@@ -119,7 +124,7 @@ func (n *node) pause(p *problem, row int, outage time.Duration) bool {
 	default:
 	}
 	var woken <-chan struct{}
-	if p.again == pauseNear || p.again == pauseFar {
+	if p.again <= pauseNear {
 		woken = n.woken
 	}
 	healed := func() bool { return false }

@@ -14,6 +14,7 @@ type pause uint8
 
 const (
 	pauseFar  pause = iota // backoff to BackoffMax
+	pauseBack              // the same, of a node that was live: for a while a short backoff, its return is awaited
 	pauseNear              // nobody listens there: a short backoff, the node may come up any second
 	pauseLong              // a long backoff: trying costs the node
 	pauseHold              // only when the user says so

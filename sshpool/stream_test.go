@@ -141,6 +141,8 @@ func TestBackoffGrows(t *testing.T) {
 		{1, pauseFar, 0, 125 * time.Millisecond, time.Second},
 		{3, pauseFar, 0, 500 * time.Millisecond, 4 * time.Second},
 		{40, pauseFar, 0, 7 * time.Second, time.Minute},
+		{40, pauseBack, 30 * time.Second, 750 * time.Millisecond, 6 * time.Second},
+		{40, pauseBack, 2 * time.Minute, 7 * time.Second, time.Minute},
 		{40, pauseNear, time.Minute, 750 * time.Millisecond, 6 * time.Second},
 		{40, pauseNear, time.Hour, 7 * time.Second, time.Minute},
 		{1, pauseLong, 0, time.Minute, 75 * time.Second},

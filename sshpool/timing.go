@@ -26,8 +26,9 @@ type Timing struct {
 	// the node's return lasts up to 3 s more (the kernel's last SYN goes out after 7 s of 10): with both, it is live within 10 s.
 	BackoffNear time.Duration
 
-	BackoffMax  time.Duration // longest wait else: 60 s
+	BackoffMax  time.Duration // longest wait else: 60 s, but for ShortOutage no more than BackoffNear
 	BackoffLong time.Duration // first wait of a node that misbehaves or cannot take the collector: 60 s, growing tenfold
+	ShortOutage time.Duration // for so long after a node was live its return is awaited, however it fails: 1 min
 	LongOutage  time.Duration // after this, BackoffNear no longer holds: 10 min
 }
 
@@ -54,6 +55,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.BackoffNear, 6*time.Second)
 	set(&t.BackoffMax, time.Minute)
 	set(&t.BackoffLong, time.Minute)
+	set(&t.ShortOutage, time.Minute)
 	set(&t.LongOutage, 10*time.Minute)
 	return t
 }
@@ -63,6 +65,10 @@ func (t Timing) withDefaults() Timing {
 func (t Timing) backoff(attempt int, again pause, outage time.Duration) time.Duration {
 	first, ceiling := t.BackoffMin, t.BackoffMax
 	switch again {
+	case pauseBack:
+		if outage < t.ShortOutage {
+			ceiling = t.BackoffNear
+		}
 	case pauseNear:
 		if outage < t.LongOutage {
 			ceiling = t.BackoffNear
