@@ -37,6 +37,7 @@ type gpuRules struct {
 	node  *fleet.Node
 	at    time.Time
 	m     remembered
+	was   *gpuPast // of the GPU that is looked at
 	peers peers
 	found []fleet.Problem
 }
@@ -93,7 +94,7 @@ func gpuProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 	r := gpuRules{node: n, at: at, m: m, peers: peersOf(n), found: found}
 	for i := range n.GPUs {
 		g := &n.GPUs[i]
-		if r.status(g) {
+		if r.was = &m.gpus[i]; r.status(g) {
 			continue // its other readings are old
 		}
 		for k := range eachGPU {
@@ -122,7 +123,7 @@ func (r *gpuRules) add(g *fleet.GPU, rule string, s fleet.Severity, text string,
 // status says whether the GPU is out, and tells it.
 func (r *gpuRules) status(g *fleet.GPU) bool {
 	bad := g.Status > telemetry.GPUOK
-	since := r.m.since(gpuStatus, g.Index, bad, r.at)
+	since := r.was.out.note(bad, r.at)
 	if !bad {
 		return false
 	}
@@ -156,7 +157,7 @@ func (r *gpuRules) began(since time.Duration) time.Time {
 
 func (r *gpuRules) throttle(g *fleet.GPU) {
 	bits := max(0, g.ThrottleBits) & (hwSlowdown | swThermal | hwThermal | hwPowerBrake)
-	if since := r.m.since(gpuSlowed, g.Index, bits != 0, r.at); bits != 0 && since >= throttleFor {
+	if since := r.was.slowed.note(bits != 0, r.at); bits != 0 && since >= throttleFor {
 		r.add(g, "hw.throttle", fleet.Warning, "slowed: "+throttleWords(bits), r.began(since), fmt.Sprintf("clock event reasons 0x%x %s", g.ThrottleBits, sinceWords(since)), heatOf(g))
 		return
 	}

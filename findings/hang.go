@@ -179,7 +179,7 @@ func (c *jobCase) proofs() (list []proof) {
 			add(fleet.SuspectNode(name), "%s is silent for %.0f s", name, c.at.Sub(n.LastData).Seconds())
 		}
 	}
-	if _, was := c.m[rememberComplete]; was && c.j.MissingN > 0 && !c.w.lost.IsZero() && len(c.j.Unwatched) == 0 {
+	if c.past.complete && c.j.MissingN > 0 && !c.w.lost.IsZero() && len(c.j.Unwatched) == 0 {
 		for _, rank := range c.j.Missing[:min(len(c.j.Missing), maxSuspects)] {
 			add(c.w.pids.suspect(rank), "rank %d is gone", rank)
 		}

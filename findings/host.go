@@ -74,20 +74,16 @@ func fullByNature(fs string) bool {
 
 // memoryErrors tells what the memory controllers count (EDAC). Nearly every machine corrects an error now and then.
 func memoryErrors(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
-	if n.Host.MemUncorrected.Known() {
-		if grew, last := m.grown(memoryUncorrected, n.Host.MemUncorrected, at); grew > 0 {
-			p := problem("hw.memory", fleet.Critical, fmt.Sprintf("memory: %d uncorrectable errors, %s", grew, ago(at.Sub(last))))
-			p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ue_count %.0f since the machine started", float64(n.Host.MemUncorrected))}
-			found = append(found, p)
-		}
+	if grew, last := m.uncorrected.note(n.Host.MemUncorrected, at); grew > 0 {
+		p := problem("hw.memory", fleet.Critical, fmt.Sprintf("memory: %d uncorrectable errors, %s", grew, ago(at.Sub(last))))
+		p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ue_count %.0f since the machine started", float64(n.Host.MemUncorrected))}
+		found = append(found, p)
 	}
-	if n.Host.MemCorrected.Known() {
-		if grew, last := m.grown(memoryCorrected, n.Host.MemCorrected, at); grew >= manyCorrected {
-			p := problem("hw.memory", fleet.Warning, fmt.Sprintf("memory: %d corrected errors within the hour", grew))
-			p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ce_count %.0f since the machine started", float64(n.Host.MemCorrected))}
-			p.Remedy = doMemory
-			found = append(found, p)
-		}
+	if grew, last := m.corrected.note(n.Host.MemCorrected, at); grew >= manyCorrected {
+		p := problem("hw.memory", fleet.Warning, fmt.Sprintf("memory: %d corrected errors within the hour", grew))
+		p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ce_count %.0f since the machine started", float64(n.Host.MemCorrected))}
+		p.Remedy = doMemory
+		found = append(found, p)
 	}
 	return found
 }

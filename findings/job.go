@@ -16,7 +16,7 @@ import (
 const startingFor = time.Minute
 
 // job says how a job does: the worst of what is found, in words. All that is found is put into j.Findings, and what could not be looked at into j.Unchecked.
-func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m *fleet.Memory) fleet.Verdict {
 	if !j.Ended.IsZero() {
 		return w.set.ended(j, nodes, at)
 	}
@@ -34,15 +34,16 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 			worst = v
 		}
 	}
+	past := pastOf[jobPast](m)
 	reach, live := reached(j, nodes)
 	consider("job.nodes-lost", reach)
-	for _, v := range scheduled(j, nodes, at, m) {
+	for _, v := range scheduled(j, nodes, at, past) {
 		consider("", v)
 	}
 	if live == 0 && len(j.Nodes) > 0 {
 		return worst
 	}
-	c := &jobCase{j, nodes, at, m, w.of(j.Key, at)}
+	c := &jobCase{j, nodes, at, past, w.of(j.Key, at)}
 	c.w.observe(j, nodes, at)
 	for _, r := range jobRules() {
 		if !w.set.On(r.id) {
@@ -196,8 +197,7 @@ func isBroken(ref *fleet.GPURef) bool {
 
 // leftovers says which of a job's processes hold GPUs on which they have no business any more. That the whole job is over is said elsewhere, and a job's processes
 // come and go one by one: only what lasts is told.
-func leftovers(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
-	const remember = "orphans"
+func leftovers(j *fleet.Job, at time.Time, past *jobPast) fleet.Verdict {
 	var nodes []string
 	first, processes, gpus := fleet.Leftover{}, 0, 0
 	for _, o := range j.Leftovers {
@@ -212,7 +212,7 @@ func leftovers(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
 			nodes = append(nodes, o.Node)
 		}
 	}
-	if m.Since(remember, processes > 0, at) < leftoverFor || processes == 0 {
+	if past.orphans.note(processes > 0, at) < leftoverFor || processes == 0 {
 		return fleet.Verdict{}
 	}
 	who := fmt.Sprintf("pid %d holds", first.PID)

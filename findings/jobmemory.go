@@ -163,7 +163,6 @@ func mostly(n *fleet.Node, job string) bool {
 
 // imbalance tells a GPU that is nearly full while its peers are not: it will be the first to run out of memory.
 func imbalance(c *jobCase) answer {
-	const remember = "unequal memory"
 	w := c.w
 	if w.seen.n < peersLeast {
 		return answer{unchecked: "fewer than four GPUs at work have no peers"}
@@ -179,7 +178,7 @@ func imbalance(c *jobCase) answer {
 		}
 	}
 	middle := c.j.MemPct.Or(100)
-	lasts := c.m.Since(remember, full >= 0 && at-middle >= unequalPct, c.at)
+	lasts := c.past.unequal.note(full >= 0 && at-middle >= unequalPct, c.at)
 	if full < 0 || lasts < unequalFor {
 		return answer{}
 	}

@@ -11,7 +11,7 @@ type jobCase struct {
 	j     *fleet.Job
 	nodes func(name string) *fleet.Node
 	at    time.Time
-	m     fleet.Memory
+	past  *jobPast
 	w     *watch
 }
 
@@ -46,7 +46,7 @@ func jobRules() []jobRule {
 		{"job.oom", oomKilled},
 		{"job.missing", missing},
 		{"job.restarted", restarted},
-		{"job.leftovers", func(c *jobCase) answer { return says(leftovers(c.j, c.at, c.m)) }},
+		{"job.leftovers", func(c *jobCase) answer { return says(leftovers(c.j, c.at, c.past)) }},
 		{"job.straggler", stragglers},
 		{"job.checkpoint-stall", checkpoint},
 		{"job.memory-creep", creeping},
@@ -56,6 +56,6 @@ func jobRules() []jobRule {
 		{"job.libraries", func(c *jobCase) answer { return says(differing(c.j)) }},
 		{"waste.idle", func(c *jobCase) answer { return says(idle(c.j)) }},
 		{"waste.partial", func(c *jobCase) answer { return says(partial(c.j)) }},
-		{"waste.wrong-nic", func(c *jobCase) answer { return says(wrongNIC(c.j, c.nodes, c.at, c.m)) }},
+		{"waste.wrong-nic", func(c *jobCase) answer { return says(wrongNIC(c.j, c.nodes, c.at, c.past)) }},
 	}
 }

@@ -19,11 +19,12 @@ const (
 )
 
 // Node lists what is wrong on a node, worst first. Of a node that is not live only what its kernel said counts: its last readings are no longer true.
-func (s Set) Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
-	r := s.remember(m)
+func (s Set) Node(n *fleet.Node, at time.Time, m *fleet.Memory) []fleet.Problem {
+	r := remembered{s, pastOf[nodePast](m)}
 	found := s.kernelProblems(nil, n, at)
-	found = s.scheduledProblems(found, n, at, m)
+	found = s.scheduledProblems(found, n, at, r.nodePast)
 	if n.State == fleet.Live || n.State == fleet.Stale {
+		r.fit(n)
 		found = gpuProblems(found, n, at, r)
 		for i := range n.Ports {
 			found = portProblems(found, n, i, at, r)

@@ -21,9 +21,6 @@ const (
 	crashNews   = 10 * time.Minute
 )
 
-// rememberComplete is since when a job is known to have had all of its ranks.
-const rememberComplete = "was complete"
-
 // pidTrail is which processes were the job's ranks of late, so that what is said of one that is gone can be told of its rank.
 type pidTrail struct {
 	of    *fleet.Rank // the first of the list that it was made of: snapshots share lists
@@ -281,10 +278,10 @@ func missing(c *jobCase) answer {
 		return answer{unchecked: "some run where nobody looks"} // that is said
 	}
 	if j.MissingN == 0 {
-		c.m.Since(rememberComplete, true, at)
+		c.past.complete = true
 		return answer{}
 	}
-	_, was := c.m[rememberComplete]
+	was := c.past.complete
 	if !was && !j.Start.IsZero() && at.Sub(j.Start) < startingFor {
 		return says(fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("starting: %d of %d ranks", len(j.Ranks), j.World)})
 	}

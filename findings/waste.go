@@ -56,13 +56,8 @@ const (
 	manyPorts     = 4   // ports of its GPUs, to speak of one of them
 )
 
-const (
-	rememberWrongNIC = "wrong NIC"
-	rememberOneRail  = "one rail"
-)
-
 // wrongNIC says that what a job's ranks say to one another does not go over the ports beside its GPUs. Only nodes that it has to itself tell: traffic does not say whose it is.
-func wrongNIC(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+func wrongNIC(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, past *jobPast) fleet.Verdict {
 	var wrong, oneRail way
 	if len(j.Nodes) > 1 {
 		of := gpusByNode(j)
@@ -78,12 +73,12 @@ func wrongNIC(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m flee
 			}
 		}
 	}
-	if since := m.Since(rememberWrongNIC, len(wrong.nodes) > 0, at); len(wrong.nodes) > 0 && since >= wrongNICFor {
+	if since := past.wrongNIC.note(len(wrong.nodes) > 0, at); len(wrong.nodes) > 0 && since >= wrongNICFor {
 		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Since: at.Add(-since),
 			Text:     fmt.Sprintf("traffic goes over %s, not over its GPUs' ports (%s)", wrong.over, list(wrong.nodes)),
 			Evidence: []string{fmt.Sprintf("%s: %s GB/s over %s, both ways, less than 0.01 over the ports of its GPUs", wrong.nodes[0], gigabytes(wrong.rate), wrong.over)}}
 	}
-	if since := m.Since(rememberOneRail, len(oneRail.nodes) > 0, at); len(oneRail.nodes) > 0 && since >= wrongNICFor {
+	if since := past.oneRail.note(len(oneRail.nodes) > 0, at); len(oneRail.nodes) > 0 && since >= wrongNICFor {
 		return fleet.Verdict{State: fleet.JobRunning, Severity: fleet.Notice, Since: at.Add(-since),
 			Text:     fmt.Sprintf("all traffic goes over %s, its other ports are quiet (%s)", oneRail.over, list(oneRail.nodes)),
 			Evidence: []string{fmt.Sprintf("%s: %s GB/s over %s, nine tenths of all", oneRail.nodes[0], gigabytes(oneRail.rate), oneRail.over)}}
@@ -109,6 +104,9 @@ type wayTaken struct {
 	wrong, only string
 	rate        float64
 }
+
+// maxSubjects is beyond the number of GPUs or ports that a node may have.
+const maxSubjects = 128
 
 // gpuSet is GPUs of one node, a bit for each index below maxSubjects.
 type gpuSet [maxSubjects / 64]uint64
