@@ -44,8 +44,11 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 		return worst
 	}
 	c := &jobCase{j, nodes, at, past, w.of(j.Key, at)}
+	c.w.see(j, nodes)
+	defer clear(c.w.on)
 	c.w.observe(j, nodes, at)
-	for _, r := range jobRules() {
+	for i := range jobRules {
+		r := &jobRules[i]
 		if !w.set.On(r.id) {
 			continue
 		}

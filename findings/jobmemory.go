@@ -136,8 +136,8 @@ func creeping(c *jobCase) answer {
 			return ref.Suspect(), fmt.Sprintf("%s GPU%d", ref.Node, ref.Index)
 		})
 	}
-	for _, name := range c.j.Nodes {
-		if t := w.nodes[name]; t != nil && t.memory.n >= creepPoints && mostly(c.nodes(name), c.j.Key) {
+	for i, name := range c.j.Nodes {
+		if t := w.trail(i, name); t != nil && t.memory.n >= creepPoints && mostly(w.on[i], c.j.Key) {
 			weigh(&t.memory, func() (fleet.Suspect, string) { return fleet.SuspectNode(name), name })
 		}
 	}

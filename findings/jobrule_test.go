@@ -70,7 +70,7 @@ func (f *film) spin() { f.each(spin) }
 
 func TestJobRulesAreNamed(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range jobRules() {
+	for _, r := range jobRules {
 		if known := LookupRule(r.id); seen[r.id] || known == nil || !known.OfJobs() || r.ask == nil {
 			t.Errorf("rule %+v", r.id)
 		}
