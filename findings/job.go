@@ -138,9 +138,10 @@ func broken(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 }
 
 // hurt finds what is wrong with what the job runs on but does not end it: a problem of its GPUs, or of a port that only it can use.
-func hurt(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
-	for _, name := range j.Nodes {
-		n := nodes(name)
+func hurt(c *jobCase) fleet.Verdict {
+	j := c.j
+	for at, name := range j.Nodes {
+		n := c.w.on[at]
 		if n == nil || n.State != fleet.Live {
 			continue
 		}

@@ -41,7 +41,7 @@ var jobRules = [...]jobRule{
 	{"job.hang", hang},
 	{"job.stopped", stoppedRanks},
 	{"job.gpu-broken", func(c *jobCase) answer { return says(broken(c.j, c.nodes)) }},
-	{"job.hurt", func(c *jobCase) answer { return says(hurt(c.j, c.nodes)) }},
+	{"job.hurt", func(c *jobCase) answer { return says(hurt(c)) }},
 	{"job.oom", oomKilled},
 	{"job.missing", missing},
 	{"job.restarted", restarted},

@@ -84,12 +84,15 @@ type watch struct {
 	gpus     []gpuTrail        // as in Job.GPUs
 	held     map[string]gpuSet // which of each node's GPUs those are
 	nodes    map[string]*nodeTrail
+	memories []memoryTrail // as in Job.GPUs
 	memoryAt time.Time
+	creeps   bool // the memory of something may be creeping; it is looked at when it is read anew
 	starv    starvation
 	log      logTrail
 
-	steps    float64              // seconds of work that count for comparing peers
-	kept     [][numTraits]float32 // means before a few worked while the others waited; empty: they do not
+	steps    float64 // seconds of work that count for comparing peers
+	means    means   // of each of the job's GPUs
+	kept     means   // those before a few worked while the others waited; empty: they do not
 	judgedAt time.Time
 	says     map[fleet.Suspect]*accusation
 	accused  []fleet.Suspect // the keys of says, in order
@@ -106,8 +109,6 @@ type gpuTrail struct {
 	node   string
 	index  int
 	worked bool // it was seen at work since the job started
-	mean   [numTraits]float32
-	memory memoryTrail
 }
 
 // nodeTrail is what is kept of one node of a job, or of what the job does there.
@@ -183,18 +184,19 @@ func (w *watch) follow(j *fleet.Job) {
 		node  string
 		index int
 	}
-	old := make(map[place]gpuTrail, len(w.gpus))
-	for _, g := range w.gpus {
-		old[place{g.node, g.index}] = g
+	was, means, memories := w.gpus, w.means, w.memories
+	old := make(map[place]int, len(was))
+	for i, g := range was {
+		old[place{g.node, g.index}] = i
 	}
-	w.gpus, w.held = make([]gpuTrail, len(j.GPUs)), gpusByNode(j)
+	w.gpus, w.means, w.memories, w.held = make([]gpuTrail, len(j.GPUs)), newMeans(len(j.GPUs)), make([]memoryTrail, len(j.GPUs)), gpusByNode(j)
 	for i := range j.GPUs {
 		ref := &j.GPUs[i]
-		g, ok := old[place{ref.Node, ref.Index}]
-		if !ok {
-			g = gpuTrail{node: ref.Node, index: ref.Index}
+		w.gpus[i] = gpuTrail{node: ref.Node, index: ref.Index}
+		if k, ok := old[place{ref.Node, ref.Index}]; ok {
+			w.gpus[i], w.memories[i] = was[k], memories[k]
+			w.means.take(i, &means, k)
 		}
-		w.gpus[i] = g
 	}
 }
 
@@ -215,8 +217,7 @@ func (w *watch) noteStart(j *fleet.Job, at time.Time) {
 		w.rests.anew()
 		w.save, w.steps, w.says = time.Time{}, 0, nil
 		for i := range w.gpus {
-			g := &w.gpus[i]
-			g.worked, g.memory = false, memoryTrail{}
+			w.gpus[i].worked, w.memories[i] = false, memoryTrail{}
 		}
 	}
 	w.start = j.Start
