@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"foretop/fleet"
+	"foretop/telemetry/facts"
 )
 
 // pastOf is what is remembered of a subject from one look to the next, in the form that its rules keep; it begins empty.
@@ -66,6 +67,9 @@ type nodePast struct {
 	gpus        []gpuPast
 	ports       []portPast
 	nets        []netPast
+	looked      int  // GPUs at the last look
+	sound       bool // nothing came of their slow readings, and nothing will while these are the same
+	telling     tellingLines
 	most        int // GPUs at once
 	fewer       since
 	strangers   since
@@ -74,7 +78,30 @@ type nodePast struct {
 	corrected   growth
 }
 
+// tellingLines are which lines of a kernel log's tail tell something: nearly always none. Snapshots share a tail until it changes.
+type tellingLines struct {
+	first *fleet.KernelLine // of the tail that was read
+	n     int               // and how many it had
+	at    []int
+}
+
+// of are the places of those lines.
+func (t *tellingLines) of(tail []fleet.KernelLine) []int {
+	if len(tail) == 0 || t.first == &tail[0] && t.n == len(tail) {
+		return t.at[:min(len(t.at), len(tail))]
+	}
+	t.first, t.n, t.at = &tail[0], len(tail), t.at[:0]
+	for i := range tail {
+		if c := &tail[i].Class; c.Kind != "" && c.Text != "" {
+			t.at = append(t.at, i)
+		}
+	}
+	return t.at
+}
+
 type gpuPast struct {
+	slow   *fleet.GPUSlow // that were looked at last, and whose they were
+	info   *facts.GPU
 	out    since // it is lost, fails or does not answer
 	slowed since
 }
