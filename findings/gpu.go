@@ -109,14 +109,14 @@ func gpuProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 		}
 	}
 	if m.looked = len(n.GPUs); !same || !m.sound {
-		m.sound = r.slowly()
+		r.found, m.sound = r.slowly()
 	}
 	return r.found
 }
 
 // slowly asks the rules that look at GPUs' slow readings, which stay what they are for half a minute. It says that these are sound: nothing is to be told of them, and
 // nothing will be by time alone.
-func (r *gpuRules) slowly() (sound bool) {
+func (r gpuRules) slowly() (found []fleet.Problem, sound bool) {
 	n, before := r.node, len(r.found)
 	for i := range n.GPUs {
 		r.peers.note(n.GPUs[i].Slow)
@@ -130,13 +130,13 @@ func (r *gpuRules) slowly() (sound bool) {
 		}
 		for k := range eachGPU {
 			if r.m.On(eachGPU[k].id) {
-				eachGPU[k].ask(r, g)
+				eachGPU[k].ask(&r, g)
 			}
 		}
 		ready, known := g.Slow.FabricReady()
 		sound = sound && g.Slow.PCIeLowSince.IsZero() && (ready || !known) && (g.Slow.ECCVolatileUncorrected.Known() || len(n.Parts) == 0)
 	}
-	return sound && len(r.found) == before
+	return r.found, sound && len(r.found) == before
 }
 
 // eachGPU are the rules that look at the slow readings of one GPU. But for those that slowly names, they answer by these and nothing else.

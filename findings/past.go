@@ -87,8 +87,11 @@ type tellingLines struct {
 
 // of are the places of those lines.
 func (t *tellingLines) of(tail []fleet.KernelLine) []int {
-	if len(tail) == 0 || t.first == &tail[0] && t.n == len(tail) {
-		return t.at[:min(len(t.at), len(tail))]
+	if len(tail) == 0 {
+		return nil
+	}
+	if t.first == &tail[0] && t.n == len(tail) {
+		return t.at
 	}
 	t.first, t.n, t.at = &tail[0], len(tail), t.at[:0]
 	for i := range tail {
@@ -117,7 +120,8 @@ type portPast struct {
 		began time.Time
 		from  int64
 	}
-	signs *portSignsPast // nil: no counter of it ever said anything
+	calm  *fleet.PortErrors // the last reading of its counters above none of whose limits they rise; nil: none, or they do
+	signs *portSignsPast    // nil: no counter of it ever said anything
 }
 
 // portSignsPast is what is remembered of a port some counter of which said something.

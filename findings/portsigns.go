@@ -76,16 +76,22 @@ func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time,
 			found = append(found, fleet.Problem{Rule: rule, Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since, Evidence: countersEvidence(p)})
 		}
 	}
+	calm := p.Errors == nil || p.Errors == past.calm
+	if !calm {
+		if past.calm = nil; isCalm(p) {
+			past.calm, calm = p.Errors, true
+		}
+	}
+	if text, since := past.symbolHour(p, calm, at); text != "" && !(float64(p.ErrorPerS(telemetry.PortSymbolError)) > portSigns[0].above) {
+		add("hw.port-errors", fleet.Warning, text, since)
+	}
+	if calm && !(p.XmitWaitPerS > 0 && p.XmitWaitPct() >= waitsPct) && (past.signs == nil || !past.signs.any) {
+		return found // nearly always
+	}
 	if text := stoppedText(p); text != "" {
 		add("hw.port-errors", fleet.Notice, text, time.Time{})
 	}
-	if text, since := past.symbolHour(p, at); text != "" && !(float64(p.ErrorPerS(telemetry.PortSymbolError)) > portSigns[0].above) {
-		add("hw.port-errors", fleet.Warning, text, since)
-	}
 	signs, congested := congestionSigns(p)
-	if !congested && !unwell(p) && (past.signs == nil || !past.signs.any) {
-		return found // nearly always
-	}
 	if past.signs == nil {
 		past.signs = new(portSignsPast)
 	}
@@ -126,17 +132,22 @@ func countersEvidence(p *fleet.Port) []string {
 		counted(p.LinkErrorRecovery), counted(p.LinkDowned), counted(p.RcvErrors), counted(p.XmitDiscards), counted(p.OutOfSequence))}
 }
 
-// unwell says whether any counter of damage grows.
-func unwell(p *fleet.Port) bool {
-	if p.Errors == nil {
+// isCalm says that none of a port's counters stands at its limit, and none rises by more than a sign, an event or congestion takes.
+func isCalm(p *fleet.Port) bool {
+	if p.Errors.Stopped != 0 {
 		return false
 	}
-	for _, rate := range p.Errors.PerS {
-		if rate > 0 {
-			return true
+	for k := range portSigns {
+		if s := &portSigns[k]; float64(p.ErrorPerS(s.metric)) > s.above {
+			return false
 		}
 	}
-	return false
+	for k := range portEvents {
+		if p.ErrorPerS(portEvents[k].metric) > 0 {
+			return false
+		}
+	}
+	return !(p.ErrorPerS(telemetry.PortNPECNMarked) > congestedAbove || p.ErrorPerS(telemetry.PortRPCNPHandled) > congestedAbove || p.ErrorPerS(telemetry.PortOutOfBuffer) > starvedAbove)
 }
 
 // lastly notes when something happened: it is told while it is new, then for a while as the past, and is over after flapFor.
@@ -161,9 +172,9 @@ func lastly(last *time.Time, now bool, level fleet.Severity, at time.Time) (_ ti
 }
 
 // symbolHour says that a port lost more symbols within an hour than a link may. Each hour is looked at by itself; what it found stays until the next is over.
-func (past *portPast) symbolHour(p *fleet.Port, at time.Time) (text string, since time.Time) {
+func (past *portPast) symbolHour(p *fleet.Port, calm bool, at time.Time) (text string, since time.Time) {
 	v := p.SymbolError
-	if !v.Known() || p.Stopped(telemetry.PortSymbolError) {
+	if !v.Known() || !calm && p.Stopped(telemetry.PortSymbolError) {
 		return "", since
 	}
 	hour := &past.hour
