@@ -182,23 +182,33 @@ type crowd struct {
 	apart         bool // some may be further away than limit
 }
 
-// crowdOf finds the middle of a trait and from where on one is unlike it, by the median distance from it.
-func (w *watch) crowdOf(k trait, room []float32) (crowd, []float32) {
-	room = room[:0]
-	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
+// crowdOf finds the middle of a trait and from where on one is unlike it. Where all are alike that is between the lowest and the highest.
+func (w *watch) crowdOf(k trait) crowd {
+	n, low, high := 0, float32(math.Inf(1)), float32(math.Inf(-1))
+	for i, v := range w.means[k] {
+		if v == v && w.gpus[i].worked {
+			n, low, high = n+1, min(low, v), max(high, v)
+		}
+	}
+	if n < peersLeast {
+		return crowd{middle: math.NaN()}
+	}
+	if t := &traits[k]; float64(high-low) <= max(t.floor, t.share*float64(low)) {
+		return crowd{middle: float64(low+high) / 2}
+	}
+	return w.exactly(k)
+}
+
+// exactly is crowdOf by the median, and the median distance from it. At least one GPU has the trait.
+func (w *watch) exactly(k trait) crowd {
+	room := w.room[:0]
 	for i, v := range w.means[k] {
 		if v == v && w.gpus[i].worked {
 			room = append(room, v)
-			low, high = min(low, v), max(high, v)
 		}
 	}
-	if len(room) < peersLeast {
-		return crowd{middle: math.NaN()}, room
-	}
 	t := &traits[k]
-	if k != traitUse && float64(high-low) <= max(t.floor, t.share*float64(low)) {
-		return crowd{middle: float64(low+high) / 2}, room // all alike: sorting is for the few jobs where they are not
-	}
+	w.room = room
 	slices.Sort(room)
 	middle := float64(room[len(room)/2])
 	for i, v := range room {
@@ -206,7 +216,7 @@ func (w *watch) crowdOf(k trait, room []float32) (crowd, []float32) {
 	}
 	slices.Sort(room)
 	mad := float64(room[len(room)/2])
-	return crowd{middle, max(t.floor, t.share*middle, madTimes*mad), true}, room
+	return crowd{middle, max(t.floor, t.share*middle, madTimes*mad), true}
 }
 
 // unlike is one GPU that is apart from its peers.
@@ -219,13 +229,17 @@ type unlike struct {
 
 // outliers are the GPUs that are apart in at least one trait.
 func (w *watch) outliers() (list []unlike, crowds [numTraits]crowd) {
-	var room []float32
 	any := false
 	for k := range numTraits {
-		crowds[k], room = w.crowdOf(k, room)
+		crowds[k] = w.crowdOf(k)
 		any = any || crowds[k].apart
 	}
-	if use := crowds[traitUse].middle; !any || !(use >= peersBusy) {
+	if use := &crowds[traitUse]; !any || use.middle != use.middle {
+		return nil, crowds
+	} else if !use.apart {
+		*use = w.exactly(traitUse)
+	}
+	if crowds[traitUse].middle < peersBusy {
 		return nil, crowds
 	}
 	for i := range w.gpus {

@@ -90,9 +90,10 @@ type watch struct {
 	starv    starvation
 	log      logTrail
 
-	steps    float64 // seconds of work that count for comparing peers
-	means    means   // of each of the job's GPUs
-	kept     means   // those before a few worked while the others waited; empty: they do not
+	room     []float32 // to sort in
+	steps    float64   // seconds of work that count for comparing peers
+	means    means     // of each of the job's GPUs
+	kept     means     // those before a few worked while the others waited; empty: they do not
 	judgedAt time.Time
 	says     map[fleet.Suspect]*accusation
 	accused  []fleet.Suspect // the keys of says, in order
