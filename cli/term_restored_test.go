@@ -45,7 +45,7 @@ func TestTermChild(t *testing.T) {
 func childWithBadRule() {
 	after := time.Now().Add(5 * time.Second)
 	opt := fleet.Options{}
-	opt.Rules.Node = func(n *fleet.Node, at time.Time, _ fleet.Memory) []fleet.Problem {
+	opt.Rules.Node = func(n *fleet.Node, at time.Time, _ *fleet.Memory) []fleet.Problem {
 		if at.After(after) && n.State == fleet.Live {
 			var none []fleet.Problem
 			return none[:1]

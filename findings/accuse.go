@@ -118,8 +118,8 @@ func (w *watch) meansOf(name string) (mine, others [numTraits]float64) {
 	var a, b [numTraits]int
 	for i := range w.gpus {
 		g := &w.gpus[i]
-		for k, v := range g.mean {
-			switch {
+		for k := range numTraits {
+			switch v := w.means[k][i]; {
 			case v != v || !g.worked:
 			case g.node == name:
 				mine[k], a[k] = mine[k]+float64(v), a[k]+1

@@ -22,11 +22,11 @@ func BenchmarkRules(b *testing.B) {
 			seconds = append(seconds, snap)
 		}
 	}
-	rules, memory := newWatches(Set{}), map[string]fleet.Memory{}
+	rules, memory := newWatches(Set{}), map[string]*fleet.Memory{}
 	at := seconds[len(seconds)-1].At
-	of := func(key string) fleet.Memory {
+	of := func(key string) *fleet.Memory {
 		if memory[key] == nil {
-			memory[key] = fleet.Memory{}
+			memory[key] = new(fleet.Memory)
 		}
 		return memory[key]
 	}

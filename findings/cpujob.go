@@ -25,14 +25,13 @@ type cpuTrail struct {
 }
 
 // note takes in what the ranks do. Of a job whose GPUs are seen to work, only whether their states are told.
-func (t *cpuTrail) note(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, gpus bool) {
+func (t *cpuTrail) note(j *fleet.Job, on []*fleet.Node, at time.Time, gpus bool) {
 	passed := lookEvery
 	if !t.at.IsZero() {
 		passed = min(at.Sub(t.at), lookGap)
 	}
 	t.at, t.n, t.idle, t.net, t.told = at, 0, 0, 0, false
-	for _, name := range j.Nodes {
-		n := nodes(name)
+	for _, n := range on {
 		if n == nil || n.State != fleet.Live {
 			continue
 		}

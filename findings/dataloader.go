@@ -38,7 +38,7 @@ type starvation struct {
 }
 
 // starve takes in how much the GPUs are used, and on which nodes tasks wait for data, or for CPUs that make it.
-func (w *watch) starve(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) {
+func (w *watch) starve(j *fleet.Job, at time.Time) {
 	s := &w.starv
 	if w.phase == unread || !w.save.IsZero() || w.phase == waiting || w.phase == alone {
 		s.since = time.Time{}
@@ -49,8 +49,8 @@ func (w *watch) starve(j *fleet.Job, nodes func(string) *fleet.Node, at time.Tim
 	}
 	s.use = smooth(s.use, float64(j.UtilPct), lookEvery, starvedOver)
 	s.hungry, s.words = s.hungry[:0], ""
-	for _, name := range j.Nodes {
-		t, n := w.nodes[name], nodes(name)
+	for i, name := range j.Nodes {
+		t, n := w.trail(i, name), w.on[i]
 		if t == nil || n == nil {
 			continue
 		}
@@ -118,8 +118,8 @@ func checkpoint(c *jobCase) answer {
 		limit = max(saveLeast, saveTimes*longest)
 	}
 	var stalled []string
-	for _, name := range c.j.Nodes {
-		if t := w.nodes[name]; t != nil && t.stall >= saveStalls && t.stall >= stallApart*w.otherStalls(name) {
+	for i, name := range c.j.Nodes {
+		if t := w.trail(i, name); t != nil && t.stall >= saveStalls && t.stall >= stallApart*w.otherStalls(name) {
 			stalled = append(stalled, name)
 		}
 	}

@@ -15,7 +15,7 @@ const deniedWords = " (called a false alarm)"
 // Quieted are rules whose findings that a person called false alarms, by their keys, are still told, but ask for nobody: they are notices.
 func Quieted(rules fleet.Rules, denied func(key string) bool) fleet.Rules {
 	node, job := rules.Node, rules.Job
-	rules.Node = func(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
+	rules.Node = func(n *fleet.Node, at time.Time, m *fleet.Memory) []fleet.Problem {
 		list := node(n, at, m)
 		quieted := false
 		for i := range list {
@@ -30,7 +30,7 @@ func Quieted(rules fleet.Rules, denied func(key string) bool) fleet.Rules {
 		}
 		return list
 	}
-	rules.Job = func(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+	rules.Job = func(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m *fleet.Memory) fleet.Verdict {
 		v := job(j, nodes, at, m)
 		of := ofJob(j)
 		if !j.Ended.IsZero() {

@@ -13,10 +13,10 @@ func TestAFalseAlarmIsOnlyANotice(t *testing.T) {
 	j := y.job("8123", 0, 1)
 	denied := map[string]bool{}
 	rules := Quieted(fleet.Rules{
-		Node: func(*fleet.Node, time.Time, fleet.Memory) []fleet.Problem {
+		Node: func(*fleet.Node, time.Time, *fleet.Memory) []fleet.Problem {
 			return []fleet.Problem{{Severity: fleet.Critical, Text: "Xid 79 GPU3: fell off the bus", GPU: 3, Port: -1}, {Severity: fleet.Warning, Text: "/scratch 97 % full", GPU: -1, Port: -1}}
 		},
-		Job: func(j *fleet.Job, _ func(string) *fleet.Node, _ time.Time, _ fleet.Memory) fleet.Verdict {
+		Job: func(j *fleet.Job, _ func(string) *fleet.Node, _ time.Time, _ *fleet.Memory) fleet.Verdict {
 			j.Findings = []fleet.Verdict{{State: fleet.JobSuspect, Severity: fleet.Critical, Text: "no progress 41 s"}, {State: fleet.JobSuspect, Severity: fleet.Warning, Text: "rank 3 slower"}}
 			return j.Findings[0]
 		},

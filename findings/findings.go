@@ -17,4 +17,4 @@ import (
 func Rules() fleet.Rules { return Set{}.Rules() }
 
 // Node lists what is wrong on a node, by all rules.
-func Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem { return Set{}.Node(n, at, m) }
+func Node(n *fleet.Node, at time.Time, m *fleet.Memory) []fleet.Problem { return Set{}.Node(n, at, m) }

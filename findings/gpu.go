@@ -37,34 +37,29 @@ type gpuRules struct {
 	node  *fleet.Node
 	at    time.Time
 	m     remembered
+	was   *gpuPast // of the GPU that is looked at
 	peers peers
 	found []fleet.Problem
 }
 
 // peers is what the node's other GPUs are like.
 type peers struct {
+	limit fleet.Reading // of power, of the one with the highest
+
+	// Of their slow readings, while those are looked at.
 	eccOn   bool
 	linksUp fleet.Reading // of the one with the most
 	widest  fleet.Reading // PCIe, of the one with the widest link
-	limit   fleet.Reading // of power, of the one with the highest
 }
 
-func peersOf(n *fleet.Node) peers {
-	var p peers
-	for i := range n.GPUs {
-		s := n.GPUs[i].Slow
-		p.eccOn = p.eccOn || s.ECCMode == 1
-		if s.LinksUp > p.linksUp {
-			p.linksUp = s.LinksUp
-		}
-		if s.PCIeWidth > p.widest {
-			p.widest = s.PCIeWidth
-		}
-		if l := n.GPUs[i].PowerLimitW; l > p.limit {
-			p.limit = l
-		}
+func (p *peers) note(s *fleet.GPUSlow) {
+	p.eccOn = p.eccOn || s.ECCMode == 1
+	if s.LinksUp > p.linksUp {
+		p.linksUp = s.LinksUp
 	}
-	return p
+	if s.PCIeWidth > p.widest {
+		p.widest = s.PCIeWidth
+	}
 }
 
 // anyPeer asks the node's other GPUs of the same kind until one says yes.
@@ -90,29 +85,67 @@ func gpuProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 	if len(n.GPUs) == 0 {
 		return found
 	}
-	r := gpuRules{node: n, at: at, m: m, peers: peersOf(n), found: found}
+	r := gpuRules{node: n, at: at, m: m, found: found}
 	for i := range n.GPUs {
-		g := &n.GPUs[i]
-		if r.status(g) {
+		if l := n.GPUs[i].PowerLimitW; l > r.peers.limit {
+			r.peers.limit = l
+		}
+	}
+	same := len(n.GPUs) == m.looked
+	for i := range n.GPUs {
+		g, was := &n.GPUs[i], &m.gpus[i]
+		if same = same && was.slow == g.Slow && was.info == g.Info; !same {
+			was.slow, was.info = g.Slow, g.Info
+		}
+		if r.was = was; r.status(g) {
+			same = false
 			continue // its other readings are old
 		}
-		for k := range eachGPU {
-			if m.On(eachGPU[k].id) {
-				eachGPU[k].ask(&r, g)
-			}
+		if m.On("hw.throttle") {
+			r.throttle(g)
 		}
+		if m.On("hw.power-limit") {
+			r.powerLimit(g)
+		}
+	}
+	if m.looked = len(n.GPUs); !same || !m.sound {
+		r.found, m.sound = r.slowly()
 	}
 	return r.found
 }
 
-// eachGPU are the rules that look at one GPU.
+// slowly asks the rules that look at GPUs' slow readings, which stay what they are for half a minute. It says that these are sound: nothing is to be told of them, and
+// nothing will be by time alone.
+func (r gpuRules) slowly() (found []fleet.Problem, sound bool) {
+	n, before := r.node, len(r.found)
+	for i := range n.GPUs {
+		r.peers.note(n.GPUs[i].Slow)
+	}
+	sound = true
+	for i := range n.GPUs {
+		g := &n.GPUs[i]
+		if g.Status > telemetry.GPUOK {
+			sound = false
+			continue
+		}
+		for k := range eachGPU {
+			if r.m.On(eachGPU[k].id) {
+				eachGPU[k].ask(&r, g)
+			}
+		}
+		ready, known := g.Slow.FabricReady()
+		sound = sound && g.Slow.PCIeLowSince.IsZero() && (ready || !known) && (g.Slow.ECCVolatileUncorrected.Known() || len(n.Parts) == 0)
+	}
+	return r.found, sound && len(r.found) == before
+}
+
+// eachGPU are the rules that look at the slow readings of one GPU. But for those that slowly names, they answer by these and nothing else.
 var eachGPU = [...]struct {
 	id  string
 	ask func(*gpuRules, *fleet.GPU)
 }{
-	{"hw.throttle", (*gpuRules).throttle}, {"hw.ecc", (*gpuRules).ecc}, {"hw.remap", (*gpuRules).remap}, {"hw.ecc-mode", (*gpuRules).eccMode}, {"hw.recovery", (*gpuRules).verdict},
-	{"hw.fabric", (*gpuRules).fabric}, {"hw.nvlink", (*gpuRules).links}, {"hw.c2c", (*gpuRules).c2c}, {"hw.pcie", (*gpuRules).pcie}, {"hw.power-limit", (*gpuRules).powerLimit},
-	{"hw.gpu-reset", (*gpuRules).runs},
+	{"hw.ecc", (*gpuRules).ecc}, {"hw.remap", (*gpuRules).remap}, {"hw.ecc-mode", (*gpuRules).eccMode}, {"hw.recovery", (*gpuRules).verdict}, {"hw.fabric", (*gpuRules).fabric},
+	{"hw.nvlink", (*gpuRules).links}, {"hw.c2c", (*gpuRules).c2c}, {"hw.pcie", (*gpuRules).pcie}, {"hw.gpu-reset", (*gpuRules).runs},
 }
 
 func (r *gpuRules) add(g *fleet.GPU, rule string, s fleet.Severity, text string, since time.Time, evidence ...string) {
@@ -122,7 +155,7 @@ func (r *gpuRules) add(g *fleet.GPU, rule string, s fleet.Severity, text string,
 // status says whether the GPU is out, and tells it.
 func (r *gpuRules) status(g *fleet.GPU) bool {
 	bad := g.Status > telemetry.GPUOK
-	since := r.m.since(gpuStatus, g.Index, bad, r.at)
+	since := r.was.out.note(bad, r.at)
 	if !bad {
 		return false
 	}
@@ -156,7 +189,7 @@ func (r *gpuRules) began(since time.Duration) time.Time {
 
 func (r *gpuRules) throttle(g *fleet.GPU) {
 	bits := max(0, g.ThrottleBits) & (hwSlowdown | swThermal | hwThermal | hwPowerBrake)
-	if since := r.m.since(gpuSlowed, g.Index, bits != 0, r.at); bits != 0 && since >= throttleFor {
+	if since := r.was.slowed.note(bits != 0, r.at); bits != 0 && since >= throttleFor {
 		r.add(g, "hw.throttle", fleet.Warning, "slowed: "+throttleWords(bits), r.began(since), fmt.Sprintf("clock event reasons 0x%x %s", g.ThrottleBits, sinceWords(since)), heatOf(g))
 		return
 	}
@@ -277,7 +310,6 @@ func (r *gpuRules) fabric(g *fleet.GPU) {
 // links judges NVLink and xGMI. A link that was never up, here or on a peer, may simply not be wired.
 func (r *gpuRules) links(g *fleet.GPU) {
 	s := g.Slow
-	name := linkName(g)
 	if (s.LinksUp < s.LinksMost || s.LinksUp < r.peers.linksUp) && !g.Info.Mig {
 		most := max(s.LinksMost, s.LinksUp)
 		r.anyPeer(g, func(o *fleet.GPUSlow) bool {
@@ -287,14 +319,14 @@ func (r *gpuRules) links(g *fleet.GPU) {
 			return false
 		})
 		if down := most - s.LinksUp; down > 0 {
-			text := fmt.Sprintf("%s: %.0f of %.0f links down", name, float64(down), float64(most))
+			text := fmt.Sprintf("%s: %.0f of %.0f links down", linkName(g), float64(down), float64(most))
 			if n := len(s.LinksDown); n <= 6 && n == int(down) {
 				text += ": " + strings.Trim(fmt.Sprint(s.LinksDown), "[]")
 			}
 			r.add(g, "hw.nvlink", fleet.Warning, text, time.Time{}, fmt.Sprintf("%.0f up; the most here or on a peer: %.0f", float64(s.LinksUp), float64(most)))
 		}
 	}
-	r.linkErrors(g, name)
+	r.linkErrors(g)
 }
 
 // c2c judges the way to the CPU.
@@ -312,7 +344,7 @@ func linkName(g *fleet.GPU) string {
 }
 
 // linkErrors tells errors of links that came of late. A link that had to recover did not work meanwhile; a few repeated packets say little.
-func (r *gpuRules) linkErrors(g *fleet.GPU, name string) {
+func (r *gpuRules) linkErrors(g *fleet.GPU) {
 	s := g.Slow
 	if !(s.NVLinkRecoveries.Grew > 0 || s.NVLinkCRCErrors.Grew > 0 || s.NVLinkReplays.Grew > 0) {
 		return
@@ -339,7 +371,7 @@ func (r *gpuRules) linkErrors(g *fleet.GPU, name string) {
 			last = c.rise.At
 		}
 	}
-	r.add(g, "hw.nvlink", severity, name+": "+strings.Join(words, ", ")+r.when(last), last,
+	r.add(g, "hw.nvlink", severity, linkName(g)+": "+strings.Join(words, ", ")+r.when(last), last,
 		"totals: "+counted(s.NVLinkRecoveries.Total)+" recoveries, "+counted(s.NVLinkCRCErrors.Total)+" CRC errors, "+counted(s.NVLinkReplays.Total)+" replays")
 }
 

@@ -115,7 +115,7 @@ func TestGPUHealth(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			n := twoGPUs()
 			tt.change(n, &n.GPUs[0], n.GPUs[0].Slow)
-			if diff := cmp.Diff(fmt.Sprint(tt.want), fmt.Sprint(say1(Node(n, noon, fleet.Memory{})))); diff != "" {
+			if diff := cmp.Diff(fmt.Sprint(tt.want), fmt.Sprint(say1(Node(n, noon, new(fleet.Memory))))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

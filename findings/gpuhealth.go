@@ -127,19 +127,13 @@ func partName(p *fleet.Part) string {
 // otherwise.
 func missingProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
 	here := len(n.GPUs) + len(n.Inventory.UnseenGpus)
-	most, known := m.Memory[mostGPUs]
-	if !known || here > int(most.Unix()) {
-		if here > 0 {
-			m.Memory[mostGPUs] = time.Unix(int64(here), 0)
-		}
-		most = time.Unix(int64(here), 0)
-	}
-	since := m.Since(fewerGPUs, here < int(most.Unix()), at)
-	if gone := int(most.Unix()) - here; gone > 0 {
+	m.most = max(m.most, here)
+	since := m.fewer.note(here < m.most, at)
+	if gone := m.most - here; gone > 0 {
 		if since < settleFor {
 			return found // the driver is loaded anew, or a reader starts
 		}
-		p := problem("hw.gpu-missing", fleet.Critical, fmt.Sprintf("%s missing: it had %d, has %d", gpusWords(gone), most.Unix(), here))
+		p := problem("hw.gpu-missing", fleet.Critical, fmt.Sprintf("%s missing: it had %d, has %d", gpusWords(gone), m.most, here))
 		p.Since, p.Evidence = at.Add(-since), []string{"there: " + addresses(n)}
 		return append(found, p)
 	}
@@ -155,12 +149,8 @@ func missingProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remem
 	return found
 }
 
-// Names in a node's Memory, and how long a changed number of GPUs must last.
-const (
-	mostGPUs  = "most GPUs"
-	fewerGPUs = "fewer GPUs"
-	settleFor = 15 * time.Second
-)
+// settleFor is how long a changed number of GPUs must last.
+const settleFor = 15 * time.Second
 
 // anyPart: schedulers count the parts of GPUs each as they like.
 func anyPart(n *fleet.Node) bool { return len(n.Parts) > 0 }

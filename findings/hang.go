@@ -169,8 +169,8 @@ func (c *jobCase) proofs() (list []proof) {
 	for _, r := range c.stopped() {
 		add(fleet.SuspectRank(r.node, r.rank), "rank %d is %s since %.0f s (pid %d on %s)", r.rank, r.words, c.at.Sub(r.since).Seconds(), r.pid, r.node)
 	}
-	for _, name := range c.j.Nodes {
-		n := c.nodes(name)
+	for i, name := range c.j.Nodes {
+		n := c.w.on[i]
 		switch {
 		case n == nil:
 		case n.State == fleet.Lost || n.State == fleet.Misbehaving:
@@ -179,13 +179,13 @@ func (c *jobCase) proofs() (list []proof) {
 			add(fleet.SuspectNode(name), "%s is silent for %.0f s", name, c.at.Sub(n.LastData).Seconds())
 		}
 	}
-	if _, was := c.m[rememberComplete]; was && c.j.MissingN > 0 && !c.w.lost.IsZero() && len(c.j.Unwatched) == 0 {
+	if c.past.complete && c.j.MissingN > 0 && !c.w.lost.IsZero() && len(c.j.Unwatched) == 0 {
 		for _, rank := range c.j.Missing[:min(len(c.j.Missing), maxSuspects)] {
 			add(c.w.pids.suspect(rank), "rank %d is gone", rank)
 		}
 	}
-	for _, name := range c.j.Nodes {
-		n := c.nodes(name)
+	for i, name := range c.j.Nodes {
+		n := c.w.on[i]
 		if n == nil || n.State != fleet.Live {
 			continue
 		}

@@ -21,9 +21,9 @@ func usedCPU() time.Duration {
 // BenchmarkHardware is what all rules of nodes cost a second, on 1,000 nodes of 8 GPUs with 9 ports: each node is judged once, and the nodes are compared as often as they are.
 func BenchmarkHardware(b *testing.B) {
 	s := peersOfKind(1000)
-	memories := make([]fleet.Memory, len(s.Nodes))
+	memories := make([]*fleet.Memory, len(s.Nodes))
 	for i, n := range s.Nodes {
-		memories[i] = fleet.Memory{}
+		memories[i] = new(fleet.Memory)
 		n.Ports = append(n.Ports, fleet.Port{Name: "mlx5_8", State: portActive, GPU: -1, RateMbps: 200_000, PortTotals: &fleet.PortTotals{}})
 		for p := range n.Ports {
 			n.Ports[p].Errors = &fleet.PortErrors{}
@@ -44,7 +44,7 @@ func BenchmarkHardware(b *testing.B) {
 			n.Processes = append(n.Processes, &fleet.Process{})
 		}
 	}
-	set, whole := Set{}, fleet.Memory{}
+	set, whole := Set{}, new(fleet.Memory)
 	at := noon
 	b.ReportAllocs()
 	used := usedCPU()

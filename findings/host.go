@@ -38,10 +38,11 @@ func hostProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remember
 
 // fullProblem tells that a file system has no room, or no inodes, left.
 func fullProblem(found []fleet.Problem, f *fleet.Filesystem) []fleet.Problem {
-	if fullByNature(f.Type) {
+	free, inodes := f.AvailableBytes.Share(f.SizeBytes), f.FilesFree.Share(f.Files)
+	if !(100-free >= fsFullPct) && !(100-inodes >= fsFullPct) || fullByNature(f.Type) { // nearly always
 		return found
 	}
-	if free := f.AvailableBytes.Share(f.SizeBytes); free.Known() && 100-free >= fsFullPct {
+	if 100-free >= fsFullPct {
 		s := fleet.Warning
 		if f.AvailableBytes < 1<<20 {
 			s = fleet.Critical
@@ -50,17 +51,14 @@ func fullProblem(found []fleet.Problem, f *fleet.Filesystem) []fleet.Problem {
 		p.Evidence = []string{fmt.Sprintf("%s left of %s, %s on %s", sizeWords(uint64(max(0, f.AvailableBytes))), sizeWords(uint64(f.SizeBytes)), f.Type, short(f.Device, 80))}
 		return append(found, p)
 	}
-	if free := f.FilesFree.Share(f.Files); free.Known() && 100-free >= fsFullPct {
-		s := fleet.Warning
-		if f.FilesFree == 0 {
-			s = fleet.Critical
-		}
-		p := problem("hw.disk-full", s, fmt.Sprintf("%s has %.0f %% of its inodes used", f.Mount, float64(100-free)))
-		p.Evidence = []string{fmt.Sprintf("%.0f inodes left of %.0f: many small files", float64(f.FilesFree), float64(f.Files))}
-		p.Remedy = "delete small files that nobody needs; pack them into archives"
-		return append(found, p)
+	s := fleet.Warning
+	if f.FilesFree == 0 {
+		s = fleet.Critical
 	}
-	return found
+	p := problem("hw.disk-full", s, fmt.Sprintf("%s has %.0f %% of its inodes used", f.Mount, float64(100-inodes)))
+	p.Evidence = []string{fmt.Sprintf("%.0f inodes left of %.0f: many small files", float64(f.FilesFree), float64(f.Files))}
+	p.Remedy = "delete small files that nobody needs; pack them into archives"
+	return append(found, p)
 }
 
 // fullByNature: images that are mounted read-only have no free space, ever.
@@ -74,20 +72,16 @@ func fullByNature(fs string) bool {
 
 // memoryErrors tells what the memory controllers count (EDAC). Nearly every machine corrects an error now and then.
 func memoryErrors(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
-	if n.Host.MemUncorrected.Known() {
-		if grew, last := m.grown(memoryUncorrected, n.Host.MemUncorrected, at); grew > 0 {
-			p := problem("hw.memory", fleet.Critical, fmt.Sprintf("memory: %d uncorrectable errors, %s", grew, ago(at.Sub(last))))
-			p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ue_count %.0f since the machine started", float64(n.Host.MemUncorrected))}
-			found = append(found, p)
-		}
+	if grew, last := m.uncorrected.note(n.Host.MemUncorrected, at); grew > 0 {
+		p := problem("hw.memory", fleet.Critical, fmt.Sprintf("memory: %d uncorrectable errors, %s", grew, ago(at.Sub(last))))
+		p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ue_count %.0f since the machine started", float64(n.Host.MemUncorrected))}
+		found = append(found, p)
 	}
-	if n.Host.MemCorrected.Known() {
-		if grew, last := m.grown(memoryCorrected, n.Host.MemCorrected, at); grew >= manyCorrected {
-			p := problem("hw.memory", fleet.Warning, fmt.Sprintf("memory: %d corrected errors within the hour", grew))
-			p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ce_count %.0f since the machine started", float64(n.Host.MemCorrected))}
-			p.Remedy = doMemory
-			found = append(found, p)
-		}
+	if grew, last := m.corrected.note(n.Host.MemCorrected, at); grew >= manyCorrected {
+		p := problem("hw.memory", fleet.Warning, fmt.Sprintf("memory: %d corrected errors within the hour", grew))
+		p.Since, p.Evidence = last, []string{fmt.Sprintf("EDAC ce_count %.0f since the machine started", float64(n.Host.MemCorrected))}
+		p.Remedy = doMemory
+		found = append(found, p)
 	}
 	return found
 }
@@ -95,7 +89,7 @@ func memoryErrors(found []fleet.Problem, n *fleet.Node, at time.Time, m remember
 // hungProblems tells file systems that do not answer: statfs on them has not returned.
 func (s Set) hungProblems(found []fleet.Problem, n *fleet.Node) []fleet.Problem {
 	i := slices.IndexFunc(n.Sources, func(s fleet.Source) bool {
-		return s.Name == fileSystemsName && s.State == facts.SourceState_SOURCE_STUCK
+		return s.State == facts.SourceState_SOURCE_STUCK && s.Name == fileSystemsName
 	})
 	if i < 0 || !s.On("hw.fs-hung") {
 		return found

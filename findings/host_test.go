@@ -49,7 +49,7 @@ func TestHost(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			n := fineNode()
 			tt.change(n)
-			if diff := cmp.Diff(tt.want, say1(Node(n, noon, fleet.Memory{}))); diff != "" {
+			if diff := cmp.Diff(tt.want, say1(Node(n, noon, new(fleet.Memory)))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -64,14 +64,14 @@ func TestWhoHangsInAFileSystem(t *testing.T) {
 		{Process: &facts.Process{Pid: 7, Comm: "python", Cwd: "/data/run"}, Status: "D"}, {Process: &facts.Process{Pid: 8, Comm: "bash", Cwd: "/database"}, Status: "S"},
 		{Process: &facts.Process{Pid: 9, Comm: "vim", Cwd: "/home"}},
 	}
-	got := strings.Join(Node(n, noon, fleet.Memory{})[0].Evidence, "; ")
+	got := strings.Join(Node(n, noon, new(fleet.Memory))[0].Evidence, "; ")
 	if want := "statfs does not return: /data, /home; in state D: python (7); work there: python (7), vim (9)"; got != want {
 		t.Errorf("%s, wanted %s", got, want)
 	}
 }
 
 func TestMemoryErrorsOfTheMachine(t *testing.T) {
-	n, m := fineNode(), fleet.Memory{}
+	n, m := fineNode(), new(fleet.Memory)
 	step := func(at time.Duration, corrected, uncorrected fleet.Reading, want ...string) {
 		t.Helper()
 		n.Host.MemCorrected, n.Host.MemUncorrected = corrected, uncorrected
@@ -95,7 +95,7 @@ func TestMemoryErrorsOfTheMachine(t *testing.T) {
 }
 
 func TestAGPUGoesMissing(t *testing.T) {
-	n, m := twoGPUs(), fleet.Memory{}
+	n, m := twoGPUs(), new(fleet.Memory)
 	n.Inventory = &facts.Inventory{}
 	gpus := n.GPUs
 	step := func(at time.Duration, here int, want ...string) {
@@ -138,7 +138,7 @@ func TestPowerLimitAndWidthAgainstPeersOfTheNode(t *testing.T) {
 				n.GPUs = append(n.GPUs, fineGPU(i+1))
 			}
 			tt.change(n)
-			if diff := cmp.Diff(tt.want, say1(Node(n, noon, fleet.Memory{}))); diff != "" {
+			if diff := cmp.Diff(tt.want, say1(Node(n, noon, new(fleet.Memory)))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

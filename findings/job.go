@@ -16,7 +16,7 @@ import (
 const startingFor = time.Minute
 
 // job says how a job does: the worst of what is found, in words. All that is found is put into j.Findings, and what could not be looked at into j.Unchecked.
-func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time.Time, m *fleet.Memory) fleet.Verdict {
 	if !j.Ended.IsZero() {
 		return w.set.ended(j, nodes, at)
 	}
@@ -34,17 +34,21 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 			worst = v
 		}
 	}
+	past := pastOf[jobPast](m)
 	reach, live := reached(j, nodes)
 	consider("job.nodes-lost", reach)
-	for _, v := range scheduled(j, nodes, at, m) {
+	for _, v := range scheduled(j, nodes, at, past) {
 		consider("", v)
 	}
 	if live == 0 && len(j.Nodes) > 0 {
 		return worst
 	}
-	c := &jobCase{j, nodes, at, m, w.of(j.Key, at)}
+	c := &jobCase{j, nodes, at, past, w.of(j.Key, at)}
+	c.w.see(j, nodes)
+	defer clear(c.w.on)
 	c.w.observe(j, nodes, at)
-	for _, r := range jobRules() {
+	for i := range jobRules {
+		r := &jobRules[i]
 		if !w.set.On(r.id) {
 			continue
 		}
@@ -134,9 +138,10 @@ func broken(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
 }
 
 // hurt finds what is wrong with what the job runs on but does not end it: a problem of its GPUs, or of a port that only it can use.
-func hurt(j *fleet.Job, nodes func(string) *fleet.Node) fleet.Verdict {
-	for _, name := range j.Nodes {
-		n := nodes(name)
+func hurt(c *jobCase) fleet.Verdict {
+	j := c.j
+	for at, name := range j.Nodes {
+		n := c.w.on[at]
 		if n == nil || n.State != fleet.Live {
 			continue
 		}
@@ -196,8 +201,7 @@ func isBroken(ref *fleet.GPURef) bool {
 
 // leftovers says which of a job's processes hold GPUs on which they have no business any more. That the whole job is over is said elsewhere, and a job's processes
 // come and go one by one: only what lasts is told.
-func leftovers(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
-	const remember = "orphans"
+func leftovers(j *fleet.Job, at time.Time, past *jobPast) fleet.Verdict {
 	var nodes []string
 	first, processes, gpus := fleet.Leftover{}, 0, 0
 	for _, o := range j.Leftovers {
@@ -212,7 +216,7 @@ func leftovers(j *fleet.Job, at time.Time, m fleet.Memory) fleet.Verdict {
 			nodes = append(nodes, o.Node)
 		}
 	}
-	if m.Since(remember, processes > 0, at) < leftoverFor || processes == 0 {
+	if past.orphans.note(processes > 0, at) < leftoverFor || processes == 0 {
 		return fleet.Verdict{}
 	}
 	who := fmt.Sprintf("pid %d holds", first.PID)

@@ -20,7 +20,7 @@ type world struct {
 	rules *watches
 }
 
-func (w *world) judge(at time.Time, m fleet.Memory) fleet.Verdict {
+func (w *world) judge(at time.Time, m *fleet.Memory) fleet.Verdict {
 	return w.rules.job(w.job, func(name string) *fleet.Node { return w.nodes[name] }, at, m)
 }
 
@@ -47,7 +47,7 @@ func (w *world) each(f func(g *fleet.GPU)) {
 }
 
 // work lets the job be seen at work for a minute, until a moment.
-func (w *world) work(until time.Time, m fleet.Memory) {
+func (w *world) work(until time.Time, m *fleet.Memory) {
 	for s := 60; s > 0; s-- {
 		w.judge(until.Add(-time.Duration(s)*time.Second), m)
 	}
@@ -147,7 +147,7 @@ func TestJob(t *testing.T) {
 		{"a CPU job", time.Hour, func(w *world) { w.job.GPUs = nil }, fleet.Verdict{State: fleet.JobRunning, Text: "running"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w, m := newWorld(), fleet.Memory{}
+			w, m := newWorld(), new(fleet.Memory)
 			if tt.after > 0 {
 				w.work(noon.Add(-tt.after), m)
 			}
@@ -187,7 +187,7 @@ func TestJobEnded(t *testing.T) {
 			w := newWorld()
 			w.job.Ended, w.job.GPUs = noon.Add(-12*time.Second), nil
 			w.nodes["b"].Kernel = tt.lines
-			if diff := cmp.Diff(tt.want, w.judge(noon, fleet.Memory{}), said); diff != "" {
+			if diff := cmp.Diff(tt.want, w.judge(noon, new(fleet.Memory)), said); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -195,7 +195,7 @@ func TestJobEnded(t *testing.T) {
 }
 
 func TestARankThatWentAwayIsAWarning(t *testing.T) {
-	w, m := newWorld(), fleet.Memory{}
+	w, m := newWorld(), new(fleet.Memory)
 	w.judge(noon, m)
 	w.job.MissingN, w.job.Missing, w.job.Start = 1, []int{7}, noon
 	for s := range 20 { // nodes tell one after another that a job is over
@@ -234,7 +234,7 @@ func TestAStragglerIsTheOneThatIsOddMostOfTheTime(t *testing.T) {
 		}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m, told, rules := fleet.Memory{}, 0, newWatches(Set{})
+			m, told, rules := new(fleet.Memory), 0, newWatches(Set{})
 			for s := range 120 {
 				w := newWorld()
 				w.rules = rules
@@ -259,7 +259,7 @@ func TestAStragglerIsTheOneThatIsOddMostOfTheTime(t *testing.T) {
 }
 
 func TestProgressEndsAHang(t *testing.T) {
-	w, m := newWorld(), fleet.Memory{}
+	w, m := newWorld(), new(fleet.Memory)
 	for s := range 300 {
 		w.each(func(g *fleet.GPU) {
 			*g = fineGPU(g.Index)
@@ -274,7 +274,7 @@ func TestProgressEndsAHang(t *testing.T) {
 }
 
 func BenchmarkJob(b *testing.B) {
-	w, m := newWorld(), fleet.Memory{}
+	w, m := newWorld(), new(fleet.Memory)
 	b.ReportAllocs()
 	for b.Loop() {
 		w.judge(noon, m)

@@ -96,7 +96,7 @@ func (w *watch) memory(j *fleet.Job, nodes func(string) *fleet.Node, at time.Tim
 	}
 	for i := range w.gpus {
 		if g := j.GPUs[i].GPU; g != nil && j.GPUs[i].State == fleet.Live && g.Stale == 0 {
-			w.gpus[i].memory.note(g.MemUsedBytes, g.MemTotalBytes)
+			w.memories[i].note(g.MemUsedBytes, g.MemTotalBytes)
 		}
 	}
 	for name, t := range w.nodes {
@@ -104,6 +104,22 @@ func (w *watch) memory(j *fleet.Job, nodes func(string) *fleet.Node, at time.Tim
 			t.memory.note(n.Host.MemUsedBytes, n.Host.MemTotalBytes)
 		}
 	}
+	w.creeps = w.anyCreeps()
+}
+
+// anyCreeps says that the memory of one of the job's GPUs or nodes fills.
+func (w *watch) anyCreeps() bool {
+	for i := range w.memories {
+		if _, _, ok := w.memories[i].creep(); ok {
+			return true
+		}
+	}
+	for _, t := range w.nodes {
+		if _, _, ok := t.memory.creep(); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // creeping tells memory that fills, with the time until it is full.
@@ -111,6 +127,9 @@ func creeping(c *jobCase) answer {
 	w := c.w
 	if w.waits.worked < settledAfter && len(c.j.GPUs) > 0 {
 		return answer{unchecked: "it has not been seen at work for long enough"}
+	}
+	if !w.creeps { // nearly always
+		return answer{}
 	}
 	var worst fleet.Verdict
 	soonest := creepLate
@@ -130,14 +149,14 @@ func creeping(c *jobCase) answer {
 			worst.State, worst.Severity = fleet.JobSuspect, fleet.Warning
 		}
 	}
-	for i := range w.gpus {
-		weigh(&w.gpus[i].memory, func() (fleet.Suspect, string) {
+	for i := range w.memories {
+		weigh(&w.memories[i], func() (fleet.Suspect, string) {
 			ref := &c.j.GPUs[i]
 			return ref.Suspect(), fmt.Sprintf("%s GPU%d", ref.Node, ref.Index)
 		})
 	}
-	for _, name := range c.j.Nodes {
-		if t := w.nodes[name]; t != nil && t.memory.n >= creepPoints && mostly(c.nodes(name), c.j.Key) {
+	for i, name := range c.j.Nodes {
+		if t := w.trail(i, name); t != nil && t.memory.n >= creepPoints && mostly(w.on[i], c.j.Key) {
 			weigh(&t.memory, func() (fleet.Suspect, string) { return fleet.SuspectNode(name), name })
 		}
 	}
@@ -163,7 +182,6 @@ func mostly(n *fleet.Node, job string) bool {
 
 // imbalance tells a GPU that is nearly full while its peers are not: it will be the first to run out of memory.
 func imbalance(c *jobCase) answer {
-	const remember = "unequal memory"
 	w := c.w
 	if w.seen.n < peersLeast {
 		return answer{unchecked: "fewer than four GPUs at work have no peers"}
@@ -179,7 +197,7 @@ func imbalance(c *jobCase) answer {
 		}
 	}
 	middle := c.j.MemPct.Or(100)
-	lasts := c.m.Since(remember, full >= 0 && at-middle >= unequalPct, c.at)
+	lasts := c.past.unequal.note(full >= 0 && at-middle >= unequalPct, c.at)
 	if full < 0 || lasts < unequalFor {
 		return answer{}
 	}

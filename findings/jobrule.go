@@ -11,7 +11,7 @@ type jobCase struct {
 	j     *fleet.Job
 	nodes func(name string) *fleet.Node
 	at    time.Time
-	m     fleet.Memory
+	past  *jobPast
 	w     *watch
 }
 
@@ -37,25 +37,23 @@ type jobRule struct {
 }
 
 // jobRules are all rules about jobs that run, in the order in which what they say of equal weight is told.
-func jobRules() []jobRule {
-	return []jobRule{
-		{"job.hang", hang},
-		{"job.stopped", stoppedRanks},
-		{"job.gpu-broken", func(c *jobCase) answer { return says(broken(c.j, c.nodes)) }},
-		{"job.hurt", func(c *jobCase) answer { return says(hurt(c.j, c.nodes)) }},
-		{"job.oom", oomKilled},
-		{"job.missing", missing},
-		{"job.restarted", restarted},
-		{"job.leftovers", func(c *jobCase) answer { return says(leftovers(c.j, c.at, c.m)) }},
-		{"job.straggler", stragglers},
-		{"job.checkpoint-stall", checkpoint},
-		{"job.memory-creep", creeping},
-		{"job.memory-imbalance", imbalance},
-		{"job.dataloader", dataloader},
-		{"job.no-progress", silent},
-		{"job.libraries", func(c *jobCase) answer { return says(differing(c.j)) }},
-		{"waste.idle", func(c *jobCase) answer { return says(idle(c.j)) }},
-		{"waste.partial", func(c *jobCase) answer { return says(partial(c.j)) }},
-		{"waste.wrong-nic", func(c *jobCase) answer { return says(wrongNIC(c.j, c.nodes, c.at, c.m)) }},
-	}
+var jobRules = [...]jobRule{
+	{"job.hang", hang},
+	{"job.stopped", stoppedRanks},
+	{"job.gpu-broken", func(c *jobCase) answer { return says(broken(c.j, c.nodes)) }},
+	{"job.hurt", func(c *jobCase) answer { return says(hurt(c)) }},
+	{"job.oom", oomKilled},
+	{"job.missing", missing},
+	{"job.restarted", restarted},
+	{"job.leftovers", func(c *jobCase) answer { return says(leftovers(c.j, c.at, c.past)) }},
+	{"job.straggler", stragglers},
+	{"job.checkpoint-stall", checkpoint},
+	{"job.memory-creep", creeping},
+	{"job.memory-imbalance", imbalance},
+	{"job.dataloader", dataloader},
+	{"job.no-progress", silent},
+	{"job.libraries", func(c *jobCase) answer { return says(differing(c.j)) }},
+	{"waste.idle", func(c *jobCase) answer { return says(idle(c.j)) }},
+	{"waste.partial", func(c *jobCase) answer { return says(partial(c.j)) }},
+	{"waste.wrong-nic", func(c *jobCase) answer { return says(wrongNIC(c)) }},
 }

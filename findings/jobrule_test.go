@@ -16,12 +16,12 @@ import (
 type film struct {
 	*world
 	t  *testing.T
-	m  fleet.Memory
+	m  *fleet.Memory
 	at time.Time
 }
 
 func newFilm(t *testing.T) *film {
-	f := &film{world: newWorld(), t: t, m: fleet.Memory{}, at: noon}
+	f := &film{world: newWorld(), t: t, m: new(fleet.Memory), at: noon}
 	for _, n := range f.nodes {
 		n.Host = unknown(n.Host)
 	}
@@ -70,7 +70,7 @@ func (f *film) spin() { f.each(spin) }
 
 func TestJobRulesAreNamed(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range jobRules() {
+	for _, r := range jobRules {
 		if known := LookupRule(r.id); seen[r.id] || known == nil || !known.OfJobs() || r.ask == nil {
 			t.Errorf("rule %+v", r.id)
 		}
@@ -398,7 +398,7 @@ func TestHangHearsNCCL(t *testing.T) {
 		proof        bool
 	}{{"since then, twice", time.Second, 20 * time.Second, true}, {"before", time.Hour, 2 * time.Hour, false}, {"for the first time", time.Second, time.Second, false}} {
 		t.Run(tt.name, func(t *testing.T) {
-			w, m := newWorld(), fleet.Memory{}
+			w, m := newWorld(), new(fleet.Memory)
 			w.work(noon, m)
 			w.each(spin)
 			end := noon.Add(time.Minute)

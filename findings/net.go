@@ -35,8 +35,6 @@ var netSigns = [...]netSign{
 	{func(d *fleet.Net) fleet.Reading { return d.FECUncorrectedPerS }, 1, damageFor, fleet.Warning, "%s errors/s beyond correction (FEC): cable or transceiver?"},
 }
 
-const firstNetSign = numFixed + fabricCondition(len(portSigns)+len(portEvents)+len(congestion{}))
-
 // netProblems adds what is wrong with network interfaces: a member of a bond that is down while others are not, and what drivers count. Whether an interface
 // without a bond should be up nobody knows but its administrator.
 func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
@@ -44,7 +42,7 @@ func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 		return found
 	}
 	for i := range n.Nets {
-		d := &n.Nets[i]
+		d, past := &n.Nets[i], &m.nets[i]
 		if !d.Physical {
 			continue
 		}
@@ -55,27 +53,36 @@ func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 				found = append(found, p)
 			}
 		}
-		if s, text := m.bondMember(n, d, i, at); text != "" {
+		if s, text := past.bondMember(n, d); text != "" {
 			add("hw.nic", s, text, time.Time{})
 		}
-		marked := false
-		for k := range netSigns {
-			marked = marked || float64(netSigns[k].of(d)) > netSigns[k].above
+		if !anyNetSign(d) { // nearly always
+			past.signs = nil
+			continue
 		}
-		if _, was := m.Memory[fabricKey(netMarked, i)]; !marked && !was {
-			continue // nearly always
+		if past.signs == nil {
+			past.signs = new([len(netSigns)]since)
 		}
-		m.held(netMarked, i, marked, at)
 		for k := range netSigns {
 			s := &netSigns[k]
 			rate := s.of(d)
 			holds := float64(rate) > s.above
-			if lasts := m.held(firstNetSign+fabricCondition(k), i, holds, at); holds && lasts >= s.lasts {
+			if lasts := past.signs[k].note(holds, at); holds && lasts >= s.lasts {
 				add(s.rule(), s.level, fmt.Sprintf(s.text, perSecond(rate)), at.Add(-lasts))
 			}
 		}
 	}
 	return found
+}
+
+// anyNetSign says that one of an interface's counters is above its limit.
+func anyNetSign(d *fleet.Net) bool {
+	for k := range netSigns {
+		if float64(netSigns[k].of(d)) > netSigns[k].above {
+			return true
+		}
+	}
+	return false
 }
 
 // netEvidence is what an interface is and has counted.
@@ -86,18 +93,18 @@ func netEvidence(d *fleet.Net) string {
 
 // bondMember says that a member of a bond is down while the bond is not: half of its links, and no spare, are gone. One that was never up since we look may
 // have no cable.
-func (r remembered) bondMember(n *fleet.Node, d *fleet.Net, i int, at time.Time) (fleet.Severity, string) {
+func (past *netPast) bondMember(n *fleet.Node, d *fleet.Net) (fleet.Severity, string) {
 	if d.Master == "" {
 		return 0, ""
 	}
 	if d.Up > 0 {
-		r.held(netUp, i, true, at)
+		past.up = true
 		return 0, ""
 	}
 	if !(d.Up == 0) || !bondIsUp(n, d.Master) {
 		return 0, ""
 	}
-	if _, was := r.Memory[fabricKey(netUp, i)]; was {
+	if past.up {
 		return fleet.Warning, "down: " + d.Master + " runs without it"
 	}
 	return fleet.Notice, "down: " + d.Master + " runs without it"

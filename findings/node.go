@@ -19,11 +19,12 @@ const (
 )
 
 // Node lists what is wrong on a node, worst first. Of a node that is not live only what its kernel said counts: its last readings are no longer true.
-func (s Set) Node(n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
-	r := s.remember(m)
-	found := s.kernelProblems(nil, n, at)
-	found = s.scheduledProblems(found, n, at, m)
+func (s Set) Node(n *fleet.Node, at time.Time, m *fleet.Memory) []fleet.Problem {
+	r := remembered{s, pastOf[nodePast](m)}
+	found := r.kernelProblems(nil, n, at)
+	found = s.scheduledProblems(found, n, at, r.nodePast)
 	if n.State == fleet.Live || n.State == fleet.Stale {
+		r.fit(n)
 		found = gpuProblems(found, n, at, r)
 		for i := range n.Ports {
 			found = portProblems(found, n, i, at, r)
@@ -57,7 +58,7 @@ type lineKey struct {
 
 // kernelProblems makes problems of the kernel's lines: equal ones are one with a count, those that the kernel took back are none. What a driver told of an
 // Xid by itself, where the log has no line of it, counts as a line.
-func (s Set) kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.Problem {
+func (s remembered) kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) []fleet.Problem {
 	type group struct {
 		line  *fleet.KernelLine
 		count int
@@ -65,10 +66,10 @@ func (s Set) kernelProblems(found []fleet.Problem, n *fleet.Node, at time.Time) 
 	}
 	var groups []group
 	var index map[lineKey]int
-	for i := range n.Kernel {
+	for _, i := range s.telling.of(n.Kernel) {
 		l := &n.Kernel[i]
 		c := &l.Class
-		if c.Kind == "" || c.Text == "" || !s.On(kernelRule(c.Kind)) || c.Kind == "oom" && c.Severity < fleet.Warning || at.Sub(l.At) > lasting(c.Severity) {
+		if !s.On(kernelRule(c.Kind)) || c.Kind == "oom" && c.Severity < fleet.Warning || at.Sub(l.At) > lasting(c.Severity) {
 			continue // the words around an OOM kill are none
 		}
 		if c.Severity == fleet.Fine { // well again

@@ -168,7 +168,7 @@ func TestNode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			n := fineNode()
 			tt.change(n)
-			m := fleet.Memory{}
+			m := new(fleet.Memory)
 			Node(n, noon.Add(-10*time.Second), m)
 			if diff := cmp.Diff(tt.want, say1(Node(n, noon, m))); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
@@ -178,7 +178,7 @@ func TestNode(t *testing.T) {
 }
 
 func TestThrottleForAMomentIsNothing(t *testing.T) {
-	n, m := fineNode(), fleet.Memory{}
+	n, m := fineNode(), new(fleet.Memory)
 	for s := range 20 {
 		n.GPUs[0].ThrottleBits = hwSlowdown * int64(s%2)
 		if got := Node(n, noon.Add(time.Duration(s)*time.Second), m); len(got) > 0 {
@@ -188,7 +188,7 @@ func TestThrottleForAMomentIsNothing(t *testing.T) {
 }
 
 func TestPortGoesDownAndComesBack(t *testing.T) {
-	n, m := fineNode(), fleet.Memory{}
+	n, m := fineNode(), new(fleet.Memory)
 	step := func(at time.Duration, state int, downed fleet.Reading, want ...string) {
 		t.Helper()
 		n.Ports[0].State, n.Ports[0].LinkDowned = state, downed
@@ -214,7 +214,7 @@ func TestPortGoesDownAndComesBack(t *testing.T) {
 }
 
 func BenchmarkNode(b *testing.B) {
-	n, m := fineNode(), fleet.Memory{}
+	n, m := fineNode(), new(fleet.Memory)
 	for i := 1; i < 8; i++ {
 		n.GPUs = append(n.GPUs, fineGPU(i))
 		n.Ports = append(n.Ports, n.Ports[0])

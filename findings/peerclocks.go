@@ -3,7 +3,6 @@ package findings
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"foretop/fleet"
@@ -70,20 +69,21 @@ func (c *comparing) slowClock(ref *fleet.GPURef, middle, power float64) {
 	why := bits&(hwSlowdown|swThermal|hwThermal|hwPowerBrake) != 0
 	// What draws more than its peers works more than they do. Its clock may be lower for that where its power limit holds it back, and not else.
 	capped := g.ThrottleBits < 0 || bits&swPowerCap != 0 || g.PowerPct() >= clockCapped
-	key := "slow clock " + ref.Node + " " + strconv.Itoa(ref.Index)
+	key := gpuName{ref.Node, ref.Index}
 	holds := !why && (!capped || float64(g.PowerPct()) <= power+clockPower)
-	seen, was := c.m[key]
 	if !holds {
-		delete(c.m, key)
+		delete(c.past.slow, key)
 		return
 	}
-	last := key + " last"
-	if !was || c.at.Sub(c.m[last]) > clockFor { // it was not so in between
-		seen = c.at
-		c.m[key] = seen
+	seen, was := c.past.slow[key]
+	if !was || c.at.Sub(seen.last) > clockFor { // it was not so in between
+		seen.first = c.at
 	}
-	c.m[last] = c.at
-	if c.at.Sub(seen) < clockFor {
+	if seen.last = c.at; c.past.slow == nil {
+		c.past.slow = map[gpuName]slowPast{}
+	}
+	c.past.slow[key] = seen
+	if c.at.Sub(seen.first) < clockFor {
 		return
 	}
 	n := c.snap.Node(ref.Node)
@@ -91,7 +91,7 @@ func (c *comparing) slowClock(ref *fleet.GPURef, middle, power float64) {
 		return
 	}
 	p := problem("hw.clock", fleet.Warning, fmt.Sprintf("GPU%d clock %.0f MHz, peers at equal load %.0f MHz", ref.Index, float64(g.SMClockMHz), middle))
-	p.GPU, p.Since = ref.Index, seen
+	p.GPU, p.Since = ref.Index, seen.first
 	p.Evidence = []string{heatOf(g), fmt.Sprintf("power %.0f %% of its limit, the job's middle %.0f %%; clock event reasons 0x%x", float64(g.PowerPct()), power, max(0, g.ThrottleBits))}
 	c.add(n, p)
 }
@@ -122,10 +122,18 @@ func (c *comparing) skew() {
 		if d < 0 {
 			slack = n.ClockWayS.Or(unknownWay)
 		}
-		key := "clock of " + n.Name
+		began := c.past.skew[n.Name]
 		holds := math.Abs(d)-slack >= skewSeconds
-		since := c.m.Since(key, holds, c.at)
-		if !holds || since < skewFor {
+		lasts := began.note(holds, c.at)
+		if !holds {
+			delete(c.past.skew, n.Name)
+			continue
+		}
+		if c.past.skew == nil {
+			c.past.skew = map[string]since{}
+		}
+		c.past.skew[n.Name] = began
+		if lasts < skewFor {
 			continue
 		}
 		word := "ahead of"
@@ -133,7 +141,7 @@ func (c *comparing) skew() {
 			word = "behind"
 		}
 		p := problem("hw.clock-skew", fleet.Warning, fmt.Sprintf("clock %s %s the other nodes'", spanWords(math.Abs(d)), word))
-		p.Since = c.at.Add(-since)
+		p.Since = c.at.Add(-lasts)
 		p.Evidence = []string{fmt.Sprintf("its samples' time less ours %+.2f s, the middle of %d nodes %+.2f s; the way here takes %.2f s at most", float64(n.ClockOffsetS), told, middle, slack)}
 		c.add(n, p)
 	}

@@ -15,8 +15,8 @@ const (
 
 // Fleet holds nodes against one another: what is unlike most of its kind, by node. Each thing is told of the few, and only where two thirds of at least three
 // nodes of one product with one GPU are alike: a fleet that is being brought up to date has no peers to differ from.
-func (s Set) Fleet(snap *fleet.Snapshot, at time.Time, m fleet.Memory) map[string][]fleet.Problem {
-	c := comparing{set: s, at: at, m: m, snap: snap}
+func (s Set) Fleet(snap *fleet.Snapshot, at time.Time, m *fleet.Memory) map[string][]fleet.Problem {
+	c := comparing{set: s, at: at, past: pastOf[fleetPast](m), snap: snap}
 	for _, kind := range c.kinds() {
 		if len(kind) < fewPeers {
 			continue
@@ -54,7 +54,7 @@ var comparisons = [...]struct {
 type comparing struct {
 	set   Set
 	at    time.Time
-	m     fleet.Memory
+	past  *fleetPast
 	snap  *fleet.Snapshot
 	found map[string][]fleet.Problem
 }

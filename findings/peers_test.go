@@ -43,7 +43,7 @@ func peersOfKind(n int) *fleet.Snapshot {
 
 // compared is what the comparison says of each node after so long of the same.
 func compared(s *fleet.Snapshot, after time.Duration) []string {
-	m := fleet.Memory{}
+	m := new(fleet.Memory)
 	var found map[string][]fleet.Problem
 	for at := noon.Add(-after); !at.After(noon); at = at.Add(5 * time.Second) {
 		found = Set{}.Fleet(s, at, m)
@@ -208,7 +208,7 @@ func TestAPeerSaysNothingTwice(t *testing.T) {
 	other := pcie
 	other.GPU, other.Text = 1, "GPU1 PCIe ×8, on its peers ×16"
 	n.Unlike = []fleet.Problem{pcie, other}
-	got := say1(Node(n, noon, fleet.Memory{}))
+	got := say1(Node(n, noon, new(fleet.Memory)))
 	want := []string{"warning gpu0 port-1 GPU0 PCIe ×8 of ×16", "warning gpu1 port-1 GPU1 PCIe ×8, on its peers ×16"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -117,7 +117,7 @@ func doesNothing(g *fleet.GPU) bool {
 }
 
 // phaseOf says what the job as a whole does.
-func (w *watch) phaseOf(j *fleet.Job, nodes func(string) *fleet.Node) phase {
+func (w *watch) phaseOf(j *fleet.Job) phase {
 	s := &w.seen
 	if s.n == 0 || s.read == 0 || s.blind > few(s.n) {
 		return unread
@@ -133,8 +133,8 @@ func (w *watch) phaseOf(j *fleet.Job, nodes func(string) *fleet.Node) phase {
 		p = alone
 	}
 	most := 0.
-	for _, name := range j.Nodes {
-		if n := nodes(name); n != nil && n.State == fleet.Live {
+	for _, n := range w.on {
+		if n != nil && n.State == fleet.Live {
 			most = max(most, written(n))
 		}
 	}

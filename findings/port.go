@@ -22,19 +22,18 @@ const flapFor = time.Hour
 
 // portProblems adds what is wrong with one RDMA port. A port that was down ever since we look may simply have no cable: that is a notice.
 func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m remembered) []fleet.Problem {
-	p := &n.Ports[i]
+	p, past := &n.Ports[i], &m.ports[i]
 	add := func(rule string, s fleet.Severity, text string, since time.Time) {
 		if m.On(rule) {
 			found = append(found, fleet.Problem{Rule: rule, Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since, Evidence: portEvidence(p)})
 		}
 	}
-	wasActive := m.names.of(portWasActive, i)
-	down := m.since(portNotActive, i, p.State == portDown || p.State == portInit || p.State == portArmed, at)
+	down := past.down.note(p.State == portDown || p.State == portInit || p.State == portArmed, at)
 	switch p.State {
 	case portActive:
-		m.Since(wasActive, true, at)
+		past.active = true
 	case portDown:
-		if _, was := m.Memory[wasActive]; was {
+		if past.active {
 			add("hw.port-down", fleet.Critical, "down", at.Add(-down))
 		} else if p.PhysState != physDisabled {
 			add("hw.port-down", fleet.Notice, "down", time.Time{})
@@ -47,7 +46,7 @@ func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m r
 		add("hw.port-down", fleet.Warning, text, at.Add(-down))
 	}
 	if !m.On("hw.port-flap") {
-	} else if n, last := m.downed(i, p.LinkDowned, at); n > 0 && at.Sub(last) < flapFor {
+	} else if n, last := past.downed.note(p.LinkDowned, at); n > 0 && at.Sub(last) < flapFor {
 		s, text := fleet.Warning, fmt.Sprintf("link went down ×%d", n)
 		if quiet := at.Sub(last); quiet >= calmAfter {
 			s, text = fleet.Notice, text+", "+ago(quiet)
@@ -55,7 +54,7 @@ func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m r
 		add("hw.port-flap", s, text, last)
 	}
 	if !m.On("hw.port-rate") {
-	} else if s, text, since := m.slower(n, i, at); text != "" {
+	} else if s, text, since := past.slower(n, i, at); text != "" {
 		add("hw.port-rate", s, text, since)
 	}
 	if text := pcieText(p); text != "" {
@@ -90,25 +89,18 @@ func pcieText(p *fleet.Port) string {
 
 // slower says that an active port is slower than it was, than its peers on the node are, or than its adapter says it could be. Of a kind of device there are
 // makes of half the rate: what only its kind could do is no reproach.
-func (r remembered) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity, text string, since time.Time) {
+func (past *portPast) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity, text string, since time.Time) {
 	p := &n.Ports[i]
 	rate := p.RateMbps
 	if p.State != portActive || !(rate > 0) {
 		return 0, "", since
 	}
-	best := fabricKey(portBest, i)
-	was, known := r.Memory[best]
-	if !known || float64(rate) >= float64(was.Unix()) {
-		if !known || float64(rate) > float64(was.Unix()) {
-			r.Memory[best] = time.Unix(int64(rate), 0)
-		}
-		r.held(portSlow, i, false, at)
-	} else {
-		lasts := r.held(portSlow, i, true, at)
-		if lasts < flapFor {
-			return fleet.Warning, "fell from " + gbps(fleet.Reading(was.Unix())) + " to " + gbps(rate) + " Gb/s", at.Add(-lasts)
-		}
-		r.Memory[best] = time.Unix(int64(rate), 0) // it is meant to be so
+	lasts := past.slow.note(float64(rate) < float64(past.best), at)
+	switch {
+	case float64(rate) < float64(past.best) && lasts < flapFor:
+		return fleet.Warning, "fell from " + gbps(fleet.Reading(past.best)) + " to " + gbps(rate) + " Gb/s", at.Add(-lasts)
+	case float64(rate) != float64(past.best): // faster than before, or it is meant to be so
+		past.best = int64(rate)
 	}
 	peers, faster, most := 0, 0, fleet.Reading(0)
 	for j := range n.Ports {
@@ -146,31 +138,6 @@ func gbps(mbps fleet.Reading) string {
 		return fmt.Sprintf("%.1f", float64(mbps)/1000)
 	}
 	return fmt.Sprintf("%.0f", float64(mbps)/1000)
-}
-
-// downed counts by how much a port's link_downed rose since it was first seen, or since it last was quiet for flapFor, and says when it last did. A Memory
-// holds times only: the counter's values are kept as times of that many seconds. At its limit the counter does not rise any more.
-func (r remembered) downed(port int, now fleet.Reading, at time.Time) (n int64, last time.Time) {
-	if !now.Known() {
-		return 0, time.Time{}
-	}
-	m, from, to, when := r.Memory, r.names.of(downedFrom, port), r.names.of(downedTo, port), r.names.of(downedAt, port)
-	v := int64(now)
-	base, known := m[from]
-	if !known || v < base.Unix() { // reset
-		m[from], m[to] = time.Unix(v, 0), time.Unix(v, 0)
-		delete(m, when)
-		return 0, time.Time{}
-	}
-	if v > m[to].Unix() {
-		m[to], m[when] = time.Unix(v, 0), at
-	}
-	last = m[when]
-	if !last.IsZero() && at.Sub(last) >= flapFor {
-		m[from] = time.Unix(v, 0)
-		delete(m, when)
-	}
-	return v - base.Unix(), last
 }
 
 // stoppedText names the counters of damage that stand at their limit, so that nothing new would show.

@@ -110,7 +110,7 @@ func TestPortSigns(t *testing.T) {
 		{"slow PCIe", "InfiniBand", 0, func(_ *fleet.Node, p *fleet.Port) { p.PCIeGen = 3 }, []string{"warning gpu-1 port0 mlx5_0 PCIe gen 3 of gen 5"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n, m := portsOf(3, tt.layer), fleet.Memory{}
+			n, m := portsOf(3, tt.layer), new(fleet.Memory)
 			tt.do(n, &n.Ports[0])
 			var got []fleet.Problem
 			for at := time.Duration(0); at <= tt.after; at += time.Second {
@@ -125,11 +125,10 @@ func TestPortSigns(t *testing.T) {
 
 // What passed is told as the past, then not at all, and nothing of it stays in memory.
 func TestPortSignsPass(t *testing.T) {
-	n, m := portsOf(1, "Ethernet"), fleet.Memory{}
+	n, m := portsOf(1, "Ethernet"), new(fleet.Memory)
 	p := &n.Ports[0]
 	at := func(d time.Duration) []string { return say1(Node(n, noon.Add(d), m)) }
 	at(0)
-	quiet := len(m)
 	errs(p, telemetry.PortReqTransportRetriesExceeded, 0.2)
 	errs(p, telemetry.PortSymbolError, 100)
 	at(time.Second)
@@ -144,13 +143,14 @@ func TestPortSignsPass(t *testing.T) {
 		}
 	}
 	at(2 * time.Hour)
-	if got := at(2*time.Hour + time.Second); len(got) > 0 || len(m) > quiet {
-		t.Errorf("%q, %d things are remembered, before %d", got, len(m), quiet)
+	got := at(2*time.Hour + time.Second)
+	if kept := pastOf[nodePast](m).ports[0].signs; len(got) > 0 || kept == nil || *kept != (portSignsPast{}) {
+		t.Errorf("%q, remembered is %+v", got, kept)
 	}
 }
 
 func TestSymbolErrorsOfAnHour(t *testing.T) {
-	n, m := portsOf(1, "InfiniBand"), fleet.Memory{}
+	n, m := portsOf(1, "InfiniBand"), new(fleet.Memory)
 	p := &n.Ports[0]
 	step := func(minutes int, total fleet.Reading, want ...string) {
 		t.Helper()
@@ -177,7 +177,7 @@ func TestSymbolErrorsOfAnHour(t *testing.T) {
 
 // A link that comes back at a lesser rate is told for an hour; then that is how it is meant to be.
 func TestRateFalls(t *testing.T) {
-	n, m := portsOf(1, "InfiniBand"), fleet.Memory{}
+	n, m := portsOf(1, "InfiniBand"), new(fleet.Memory)
 	n.Ports[0].Fact = nil
 	at := func(d time.Duration, rate fleet.Reading) []string {
 		n.Ports[0].RateMbps = rate
@@ -222,7 +222,7 @@ func TestNetProblems(t *testing.T) {
 		}, []string{}},
 		{"a member of a bond was never up", func(d *fleet.Net) { d.Up = 0 }, []string{"notice gpu-1 port-1 ens1 down: bond0 runs without it"}},
 	} {
-		n, m := quiet(), fleet.Memory{}
+		n, m := quiet(), new(fleet.Memory)
 		tt.do(&n.Nets[0])
 		var got []fleet.Problem
 		for s := range 40 {
@@ -232,7 +232,7 @@ func TestNetProblems(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, d)
 		}
 	}
-	n, m := quiet(), fleet.Memory{}
+	n, m := quiet(), new(fleet.Memory)
 	Node(n, noon, m)
 	n.Nets[1].Up = 0
 	if d := cmp.Diff([]string{"warning gpu-1 port-1 ens2 down: bond0 runs without it"}, say1(Node(n, noon.Add(time.Second), m))); d != "" {

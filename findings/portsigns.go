@@ -66,6 +66,7 @@ const symbolErrorsAnHour = 120
 
 // portSignProblems adds what a port's counters say: damage that grows, congestion, counters that say nothing any more.
 func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time, m remembered) []fleet.Problem {
+	past := &m.ports[i]
 	damage, congested := m.On("hw.port-errors"), m.On("hw.congestion")
 	if !damage && !congested {
 		return found
@@ -75,24 +76,31 @@ func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time,
 			found = append(found, fleet.Problem{Rule: rule, Severity: s, Text: p.Name + " " + text, GPU: -1, Port: i, Since: since, Evidence: countersEvidence(p)})
 		}
 	}
+	calm := p.Errors == nil || p.Errors == past.calm
+	if !calm {
+		if past.calm = nil; isCalm(p) {
+			past.calm, calm = p.Errors, true
+		}
+	}
+	if text, since := past.symbolHour(p, calm, at); text != "" && !(float64(p.ErrorPerS(telemetry.PortSymbolError)) > portSigns[0].above) {
+		add("hw.port-errors", fleet.Warning, text, since)
+	}
+	if calm && !(p.XmitWaitPerS > 0 && p.XmitWaitPct() >= waitsPct) && (past.signs == nil || !past.signs.any) {
+		return found // nearly always
+	}
 	if text := stoppedText(p); text != "" {
 		add("hw.port-errors", fleet.Notice, text, time.Time{})
 	}
-	if text, since := m.symbolHour(p, i, at); text != "" && !(float64(p.ErrorPerS(telemetry.PortSymbolError)) > portSigns[0].above) {
-		add("hw.port-errors", fleet.Warning, text, since)
+	signs, congested := congestionSigns(p)
+	if past.signs == nil {
+		past.signs = new(portSignsPast)
 	}
-	signs := congestionSigns(p)
-	if !unwell(p) && signs == (congestion{}) {
-		if _, marked := m.Memory[fabricKey(portMarked, i)]; !marked {
-			return found // nearly always
-		}
-	}
-	marked := false
+	marked := congested
 	for k := range portSigns {
 		s := &portSigns[k]
 		rate := p.ErrorPerS(s.metric)
 		holds := float64(rate) > s.above && (s.layer == "" || s.layer == p.LinkLayer)
-		lasts := m.held(numFixed+fabricCondition(k), i, holds, at)
+		lasts := past.signs.signs[k].note(holds, at)
 		if marked = marked || holds; !holds || lasts < s.lasts {
 			continue
 		}
@@ -104,18 +112,17 @@ func portSignProblems(found []fleet.Problem, p *fleet.Port, i int, at time.Time,
 	}
 	for k := range portEvents {
 		e := &portEvents[k]
-		last, level, text := m.lastly(numFixed+fabricCondition(len(portSigns)+k), i, p.ErrorPerS(e.metric) > 0, e.level, at)
+		last, level, text := lastly(&past.signs.events[k], p.ErrorPerS(e.metric) > 0, e.level, at)
 		if marked = marked || !last.IsZero(); level > fleet.Fine {
 			add("hw.port-errors", level, e.text+text, last)
 		}
 	}
 	for k, text := range signs {
-		lasts := m.held(numFixed+fabricCondition(len(portSigns)+len(portEvents)+k), i, text != "", at)
-		if marked = marked || text != ""; text != "" && lasts >= congestionFor {
+		if lasts := past.signs.congestion[k].note(text != "", at); text != "" && lasts >= congestionFor {
 			add("hw.congestion", fleet.Notice, "congestion: "+text, at.Add(-lasts))
 		}
 	}
-	m.held(portMarked, i, marked, at)
+	past.signs.any = marked
 	return found
 }
 
@@ -125,62 +132,64 @@ func countersEvidence(p *fleet.Port) []string {
 		counted(p.LinkErrorRecovery), counted(p.LinkDowned), counted(p.RcvErrors), counted(p.XmitDiscards), counted(p.OutOfSequence))}
 }
 
-// unwell says whether any counter of damage grows.
-func unwell(p *fleet.Port) bool {
-	if p.Errors == nil {
+// isCalm says that none of a port's counters stands at its limit, and none rises by more than a sign, an event or congestion takes.
+func isCalm(p *fleet.Port) bool {
+	if p.Errors.Stopped != 0 {
 		return false
 	}
-	for _, rate := range p.Errors.PerS {
-		if rate > 0 {
-			return true
+	for k := range portSigns {
+		if s := &portSigns[k]; float64(p.ErrorPerS(s.metric)) > s.above {
+			return false
 		}
 	}
-	return false
+	for k := range portEvents {
+		if p.ErrorPerS(portEvents[k].metric) > 0 {
+			return false
+		}
+	}
+	return !(p.ErrorPerS(telemetry.PortNPECNMarked) > congestedAbove || p.ErrorPerS(telemetry.PortRPCNPHandled) > congestedAbove || p.ErrorPerS(telemetry.PortOutOfBuffer) > starvedAbove)
 }
 
 // lastly notes when something happened: it is told while it is new, then for a while as the past, and is over after flapFor.
-func (r remembered) lastly(c fabricCondition, i int, now bool, level fleet.Severity, at time.Time) (last time.Time, _ fleet.Severity, past string) {
-	key := fabricKey(c, i)
+func lastly(last *time.Time, now bool, level fleet.Severity, at time.Time) (_ time.Time, _ fleet.Severity, past string) {
 	if now {
-		r.Memory[key] = at
+		*last = at
 	}
-	last = r.Memory[key]
-	quiet := at.Sub(last)
-	switch {
-	case last.IsZero():
-		return last, fleet.Fine, ""
+	if last.IsZero() {
+		return *last, fleet.Fine, ""
+	}
+	switch quiet := at.Sub(*last); {
 	case quiet >= flapFor:
-		delete(r.Memory, key)
-		return time.Time{}, fleet.Fine, ""
+		*last = time.Time{}
+		return *last, fleet.Fine, ""
 	case quiet < calmAfter:
-		return last, level, ""
+		return *last, level, ""
 	case level <= fleet.Notice: // what was only noticed is not told as the past
-		return last, fleet.Fine, ""
+		return *last, fleet.Fine, ""
+	default:
+		return *last, fleet.Notice, ", " + ago(quiet)
 	}
-	return last, fleet.Notice, ", " + ago(quiet)
 }
 
 // symbolHour says that a port lost more symbols within an hour than a link may. Each hour is looked at by itself; what it found stays until the next is over.
-func (r remembered) symbolHour(p *fleet.Port, i int, at time.Time) (text string, since time.Time) {
+func (past *portPast) symbolHour(p *fleet.Port, calm bool, at time.Time) (text string, since time.Time) {
 	v := p.SymbolError
-	if !v.Known() || p.Stopped(telemetry.PortSymbolError) {
+	if !v.Known() || !calm && p.Stopped(telemetry.PortSymbolError) {
 		return "", since
 	}
-	from, began := fabricKey(portHourFrom, i), fabricKey(portHourAt, i)
-	base, known := r.Memory[from]
-	start := r.Memory[began]
-	if !known || float64(v) < float64(base.Unix()) || at.Sub(start) >= 2*time.Hour {
-		r.Memory[from], r.Memory[began] = time.Unix(int64(v), 0), at
+	hour := &past.hour
+	if hour.began.IsZero() || float64(v) < float64(hour.from) || at.Sub(hour.began) >= 2*time.Hour {
+		hour.from, hour.began = int64(v), at
 		return "", since
 	}
-	lost, passed := int64(v)-base.Unix(), at.Sub(start)
+	lost, passed := int64(v)-hour.from, at.Sub(hour.began)
 	if passed < 10*time.Second || lost < symbolErrorsAnHour {
 		if passed >= time.Hour { // it was a good one
-			r.Memory[from], r.Memory[began] = time.Unix(int64(v), 0), at
+			hour.from, hour.began = int64(v), at
 		}
 		return "", since
 	}
-	return fmt.Sprintf("%d symbol errors in %s: cable or transceiver?", lost, inWords(passed)), start
+	return fmt.Sprintf("%d symbol errors in %s: cable or transceiver?", lost, inWords(passed)), hour.began
 }
 
 // inWords is a length of time: "40 s", "25 min".
@@ -204,20 +213,20 @@ const (
 	packetBytes    = 4096 // RoCE's largest, for traffic that is told in bytes
 )
 
-func congestionSigns(p *fleet.Port) (c congestion) {
+func congestionSigns(p *fleet.Port) (c congestion, any bool) {
 	if pct := p.XmitWaitPct(); pct >= waitsPct {
-		c[0] = fmt.Sprintf("it had to wait for about %.0f %% of the time", float64(pct))
+		any, c[0] = true, fmt.Sprintf("it had to wait for about %.0f %% of the time", float64(pct))
 	}
 	if n := p.ErrorPerS(telemetry.PortNPECNMarked); n > congestedAbove && n > markedPct/100.0*p.RcvBytesPerS/packetBytes {
-		c[1] = perSecond(n) + " packets/s came marked (ECN)"
+		any, c[1] = true, perSecond(n)+" packets/s came marked (ECN)"
 	}
 	if n := p.ErrorPerS(telemetry.PortRPCNPHandled); n > congestedAbove && n > notifiedPct/100.0*p.XmitBytesPerS/packetBytes {
-		c[2] = "told to slow down, " + perSecond(n) + " CNPs/s"
+		any, c[2] = true, "told to slow down, "+perSecond(n)+" CNPs/s"
 	}
 	if n := p.ErrorPerS(telemetry.PortOutOfBuffer); n > starvedAbove {
-		c[3] = "no receive buffer for " + perSecond(n) + " packets/s: is the application slow?"
+		any, c[3] = true, "no receive buffer for "+perSecond(n)+" packets/s: is the application slow?"
 	}
-	return c
+	return c, any
 }
 
 // perSecond is a rate in few digits.

@@ -21,14 +21,10 @@ const (
 	crashNews   = 10 * time.Minute
 )
 
-// rememberComplete is since when a job is known to have had all of its ranks.
-const rememberComplete = "was complete"
-
-// pidTrail is which processes were the job's ranks of late, so that what is said of one that is gone can be told of its rank.
+// pidTrail is which processes are the job's ranks, or were of late, so that what is said of one that is gone can be told of its rank.
 type pidTrail struct {
-	of    *fleet.Rank // the first of the list that it was made of: snapshots share lists
-	n     int
-	ranks map[pidKey]pidSeen
+	ranks []fleet.Rank // as last told: snapshots share the list
+	gone  map[pidKey]pidGone
 	last  map[int]string // the node where a rank was last
 }
 
@@ -37,9 +33,20 @@ type pidKey struct {
 	pid  int32
 }
 
-type pidSeen struct {
+type pidGone struct {
 	rank int
-	at   time.Time
+	at   time.Time // when it was seen to be gone
+}
+
+// rankOf is the rank that a process is, or was.
+func (t *pidTrail) rankOf(node string, pid int32) (rank int, ok bool) {
+	for i := range t.ranks {
+		if r := &t.ranks[i]; r.PID == pid && r.Node == node {
+			return r.Rank, true
+		}
+	}
+	g, ok := t.gone[pidKey{node, pid}]
+	return g.rank, ok
 }
 
 // suspect is a rank that is gone, with the node where it was.
@@ -56,7 +63,7 @@ type stoppedRank struct {
 }
 
 // processes takes in which ranks there are, and which of them are stopped.
-func (w *watch) processes(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time) {
+func (w *watch) processes(j *fleet.Job, at time.Time) {
 	w.noteRanks(j, at)
 	if j.MissingN > 0 && len(w.pids.last) > 0 && !w.at.IsZero() {
 		if w.lost.IsZero() {
@@ -66,10 +73,9 @@ func (w *watch) processes(j *fleet.Job, nodes func(string) *fleet.Node, at time.
 		w.lost = time.Time{}
 	}
 	if len(w.stops) > 0 {
-		w.freed(j, nodes)
+		w.freed(j)
 	}
-	for _, name := range j.Nodes {
-		n := nodes(name)
+	for _, n := range w.on {
 		if n == nil || n.State != fleet.Live {
 			continue
 		}
@@ -85,14 +91,14 @@ func (w *watch) processes(j *fleet.Job, nodes func(string) *fleet.Node, at time.
 			}
 		}
 	}
-	w.cpu.note(j, nodes, at, w.usesGPUs())
+	w.cpu.note(j, w.on, at, w.usesGPUs())
 }
 
 // freed forgets the ranks that run again.
-func (w *watch) freed(j *fleet.Job, nodes func(string) *fleet.Node) {
+func (w *watch) freed(j *fleet.Job) {
 	still := map[int]bool{}
-	for _, name := range j.Nodes {
-		if n := nodes(name); n != nil {
+	for _, n := range w.on {
+		if n != nil {
 			for _, p := range n.Processes {
 				if p.Job == j.Key && stands(p.Status) {
 					still[p.Rank] = true
@@ -114,34 +120,46 @@ func stands(status string) bool {
 
 func (w *watch) noteRanks(j *fleet.Job, at time.Time) {
 	t := &w.pids
-	if len(j.Ranks) == 0 || t.of == &j.Ranks[0] && t.n == len(j.Ranks) {
+	old, now := t.ranks, j.Ranks
+	if len(now) == 0 || len(old) == len(now) && &old[0] == &now[0] {
 		return
 	}
-	t.of, t.n = &j.Ranks[0], len(j.Ranks)
-	if t.ranks == nil {
-		t.ranks, t.last = map[pidKey]pidSeen{}, map[int]string{}
+	t.ranks = now
+	for len(old) > 0 && len(now) > 0 && sameRank(&old[0], &now[0]) { // nearly all
+		old, now = old[1:], now[1:]
 	}
-	for k, s := range t.ranks {
-		if at.Sub(s.at) > 2*oomFor {
-			delete(t.ranks, k)
+	for len(old) > 0 && len(now) > 0 && sameRank(&old[len(old)-1], &now[len(now)-1]) {
+		old, now = old[:len(old)-1], now[:len(now)-1]
+	}
+	if t.last == nil {
+		t.gone, t.last = map[pidKey]pidGone{}, map[int]string{}
+	}
+	for k, g := range t.gone {
+		if at.Sub(g.at) > 2*oomFor {
+			delete(t.gone, k)
 		}
 	}
-	for i := range j.Ranks {
-		r := &j.Ranks[i]
-		t.ranks[pidKey{r.Node, r.PID}] = pidSeen{r.Rank, at}
+	for i := range old {
+		t.gone[pidKey{old[i].Node, old[i].PID}] = pidGone{old[i].Rank, at}
+	}
+	for i := range now {
+		r := &now[i]
+		delete(t.gone, pidKey{r.Node, r.PID})
 		if r.Rank >= 0 {
 			t.last[r.Rank] = r.Node
 		}
 	}
 }
 
+func sameRank(a, b *fleet.Rank) bool { return a.PID == b.PID && a.Rank == b.Rank && a.Node == b.Node }
+
 // stopped are the ranks that have been stopped for long enough, the longest first.
 func (c *jobCase) stopped() (list []stoppedRank) {
 	if len(c.w.stops) == 0 {
 		return nil
 	}
-	for _, name := range c.j.Nodes {
-		n := c.nodes(name)
+	for i, name := range c.j.Nodes {
+		n := c.w.on[i]
 		if n == nil || n.State != fleet.Live {
 			continue
 		}
@@ -205,8 +223,8 @@ func stoppedRanks(c *jobCase) answer {
 func oomKilled(c *jobCase) answer {
 	unread := c.w.unheard
 	var found []fleet.Verdict
-	for _, name := range c.j.Nodes {
-		n := c.nodes(name)
+	for i, name := range c.j.Nodes {
+		n := c.w.on[i]
 		if n == nil {
 			continue
 		}
@@ -218,16 +236,16 @@ func oomKilled(c *jobCase) answer {
 			if l.Class.Kind != "oom" || l.Class.Severity < fleet.Warning || l.Class.PID == 0 {
 				continue
 			}
-			s, ok := c.w.pids.ranks[pidKey{name, l.Class.PID}]
+			rank, ok := c.w.pids.rankOf(name, l.Class.PID)
 			if !ok {
 				continue
 			}
 			what := fmt.Sprintf("pid %d", l.Class.PID)
-			if s.rank >= 0 {
-				what = fmt.Sprintf("rank %d", s.rank)
+			if rank >= 0 {
+				what = fmt.Sprintf("rank %d", rank)
 			}
 			found = append(found, fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Critical, Since: l.At, Text: fmt.Sprintf("%s OOM-killed on %s %s", what, name, ago(c.at.Sub(l.At))),
-				Evidence: []string{short(l.Text, 160)}, Remedy: "give it more memory, or let its data loaders hold less", Suspects: []fleet.Suspect{fleet.SuspectRank(name, s.rank)}})
+				Evidence: []string{short(l.Text, 160)}, Remedy: "give it more memory, or let its data loaders hold less", Suspects: []fleet.Suspect{fleet.SuspectRank(name, rank)}})
 			break
 		}
 		if len(found) >= maxSuspects {
@@ -241,14 +259,15 @@ func oomKilled(c *jobCase) answer {
 	return a
 }
 
-// kernelRead says that the node's kernel log is read.
-func kernelRead(n *fleet.Node) bool {
-	for i := range n.Sources {
-		if s := &n.Sources[i]; s.Name == fleet.KernelLogSource {
-			return s.State == facts.SourceState_SOURCE_OK
+// hears says that the node's kernel log is read.
+func (t *nodeTrail) hears(n *fleet.Node) bool {
+	if t.log >= len(n.Sources) || n.Sources[t.log].Name != fleet.KernelLogSource {
+		if t.log = slices.IndexFunc(n.Sources, func(s fleet.Source) bool { return s.Name == fleet.KernelLogSource }); t.log < 0 {
+			t.log = 0
+			return len(n.Sources) == 0
 		}
 	}
-	return len(n.Sources) == 0
+	return n.Sources[t.log].State == facts.SourceState_SOURCE_OK
 }
 
 // restarted tells that the job's processes started anew: once is told, again and again is a warning.
@@ -281,10 +300,10 @@ func missing(c *jobCase) answer {
 		return answer{unchecked: "some run where nobody looks"} // that is said
 	}
 	if j.MissingN == 0 {
-		c.m.Since(rememberComplete, true, at)
+		c.past.complete = true
 		return answer{}
 	}
-	_, was := c.m[rememberComplete]
+	was := c.past.complete
 	if !was && !j.Start.IsZero() && at.Sub(j.Start) < startingFor {
 		return says(fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("starting: %d of %d ranks", len(j.Ranks), j.World)})
 	}

@@ -21,18 +21,9 @@ const (
 	completingFor = 5 * time.Minute  // it ends, and does not come to an end
 )
 
-// Names in a Memory.
-const (
-	rememberStrangers = "strangers"
-	rememberLives     = "lives, to " // and the kind of scheduler
-	rememberLeftover  = "leftover"
-	rememberSeen      = "seen"
-	rememberUnseen    = "unseen"
-)
-
 // scheduledProblems says what a node's scheduler says of it, and where that differs from what is seen. Whether there is such a node for a scheduler that is asked is
 // known only where the node is joined; where that is not sure, it is not checked.
-func (s Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
+func (s Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Time, past *nodePast) []fleet.Problem {
 	for i := range n.Scheduled {
 		d := &n.Scheduled[i]
 		if d.Node == nil {
@@ -44,7 +35,7 @@ func (s Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Tim
 		if !s.On("scheduler.node") {
 			continue
 		}
-		lives := m.Since(rememberLives+d.Kind, n.State == fleet.Live && d.Node.Condition >= schedulers.Unreachable, at)
+		lives := past.livesTo(d.Kind).note(n.State == fleet.Live && d.Node.Condition >= schedulers.Unreachable, at)
 		if p, ok := conditionProblem(d, lives, at); ok {
 			found = append(found, p)
 		}
@@ -52,7 +43,7 @@ func (s Set) scheduledProblems(found []fleet.Problem, n *fleet.Node, at time.Tim
 	if !s.On("waste.strangers") {
 		return found
 	}
-	return strangers(found, n, at, m)
+	return strangers(found, n, at, past)
 }
 
 // conditionProblem is what a node's condition in its scheduler means to somebody who looks for the reason why nothing starts there.
@@ -94,7 +85,7 @@ func reasonWords(n *schedulers.Node, at time.Time) string {
 }
 
 // strangers finds processes that hold GPUs of a scheduler's node without a job of it.
-func strangers(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memory) []fleet.Problem {
+func strangers(found []fleet.Problem, n *fleet.Node, at time.Time, past *nodePast) []fleet.Problem {
 	kind := ""
 	for i := range n.Scheduled {
 		if s := &n.Scheduled[i]; s.Node != nil && s.Proof.Proven() {
@@ -119,7 +110,7 @@ func strangers(found []fleet.Problem, n *fleet.Node, at time.Time, m fleet.Memor
 			}
 		}
 	}
-	since := m.Since(rememberStrangers, len(users) > 0, at)
+	since := past.strangers.note(len(users) > 0, at)
 	if len(users) == 0 || since < strangerFor {
 		return found
 	}
@@ -141,15 +132,13 @@ func held(gpus int) string {
 }
 
 // scheduled holds what a job's scheduler says against what is seen of it. A scheduler that does not answer, or never knew the job, says neither yes nor no.
-func scheduled(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory) []fleet.Verdict {
+func scheduled(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, past *jobPast) []fleet.Verdict {
 	t := j.Told
 	seen := len(j.Ranks) > 0 || holdsAny(j)
 	gone := j.Asked == fleet.AskedNone || t != nil && t.Phase == schedulers.Ended
-	over := m.Since(rememberLeftover, gone && seen, at)
-	if seen {
-		m.Since(rememberSeen, true, at)
-	}
-	absent := m.Since(rememberUnseen, !seen && t != nil && t.Phase == schedulers.Running, at)
+	over := past.leftover.note(gone && seen, at)
+	past.seen = past.seen || seen
+	absent := past.unseen.note(!seen && t != nil && t.Phase == schedulers.Running, at)
 	var out []fleet.Verdict
 	say := func(rule string, state fleet.JobState, s fleet.Severity, format string, args ...any) {
 		out = append(out, fleet.Verdict{Rule: rule, State: state, Severity: s, Text: fmt.Sprintf(format, args...)})
@@ -182,7 +171,7 @@ func scheduled(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fle
 		as("scheduler.node-down", v)
 	}
 	if t.Phase == schedulers.Running && !seen {
-		as("scheduler.unseen", unseen(j, nodes, at, m, absent))
+		as("scheduler.unseen", unseen(j, nodes, at, past, absent))
 	}
 	if len(t.Elsewhere) > 0 && len(t.Watched) > 0 {
 		as("scheduler.elsewhere", elsewhere(j))
@@ -200,7 +189,7 @@ func holdsAny(j *fleet.Job) bool {
 }
 
 // unseen says of a job of which only its scheduler tells, for so long, whether its processes should be seen. They are where it has GPUs, and its nodes were asked.
-func unseen(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory, absent time.Duration) fleet.Verdict {
+func unseen(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, past *jobPast, absent time.Duration) fleet.Verdict {
 	asked, blind := 0, 0
 	for _, name := range j.Nodes {
 		n := nodes(name)
@@ -223,7 +212,7 @@ func unseen(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.
 	case absent < unseenFirst:
 		return fleet.Verdict{State: fleet.JobUnseen, Text: "no process of it seen so far"}
 	}
-	if _, was := m[rememberSeen]; was {
+	if past.seen {
 		if since = absent; since < unseenFor {
 			return fleet.Verdict{State: fleet.JobStarting, Text: fmt.Sprintf("its processes are gone for %s, %s says that it runs", long(since), t.Kind)}
 		}

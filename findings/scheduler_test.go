@@ -120,11 +120,9 @@ func TestJobAgainstItsScheduler(t *testing.T) {
 		}, fleet.Verdict{State: fleet.JobPartial, Severity: fleet.Notice, Text: "1 of 3 nodes not watched: gpu9"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w, m := newWorld(), fleet.Memory{}
+			w, m := newWorld(), new(fleet.Memory)
 			tt.change(w)
-			if w.was {
-				m.Since(rememberSeen, true, noon)
-			}
+			pastOf[jobPast](m).seen = w.was
 			nodes := func(name string) *fleet.Node { return w.nodes[name] }
 			newWatches(Set{}).job(w.job, nodes, noon, m)
 			got := newWatches(Set{}).job(w.job, nodes, noon.Add(tt.after), m)
@@ -197,7 +195,7 @@ func TestNodeAgainstItsScheduler(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := &fleet.Node{Name: "a", State: fleet.Live, Scheduled: []fleet.ScheduledNode{c.scheduled}, Processes: c.processes}
-			m := fleet.Memory{}
+			m := new(fleet.Memory)
 			if early := Node(n, noon, m); len(early) > 0 && early[0].Severity > fleet.Notice {
 				t.Errorf("at once: %v", early)
 			}

@@ -106,11 +106,11 @@ func TestNothingIsUnlikeInAHealthyFleet(t *testing.T) {
 func TestHealthyPeersAreQuiet(t *testing.T) {
 	s := peersOfKind(4)
 	for _, n := range s.Nodes {
-		if got := Node(n, noon, fleet.Memory{}); len(got) > 0 {
+		if got := Node(n, noon, new(fleet.Memory)); len(got) > 0 {
 			t.Error(say1(got))
 		}
 	}
-	if got := (Set{}).Fleet(s, noon, fleet.Memory{}); len(got) > 0 {
+	if got := (Set{}).Fleet(s, noon, new(fleet.Memory)); len(got) > 0 {
 		t.Error(got)
 	}
 }

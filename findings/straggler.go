@@ -89,6 +89,49 @@ type accusation struct {
 	cause  string
 }
 
+// means are smoothed means of traits, by trait, then by GPU as in Job.GPUs; NaN: not known.
+type means [numTraits][]float32
+
+func newMeans(gpus int) (m means) {
+	for k := range m {
+		m[k] = make([]float32, gpus)
+	}
+	return m
+}
+
+// len is of how many GPUs they are.
+func (m *means) len() int { return len(m[0]) }
+
+// set makes them what others are.
+func (m *means) set(o *means) {
+	for k := range m {
+		m[k] = append(m[k][:0], o[k]...)
+	}
+}
+
+// empty makes them those of no GPU.
+func (m *means) empty() {
+	for k := range m {
+		m[k] = m[k][:0]
+	}
+}
+
+// take makes those of a GPU what others are of another.
+func (m *means) take(i int, o *means, k int) {
+	for t := range m {
+		m[t][i] = o[t][k]
+	}
+}
+
+// forget makes them unknown.
+func (m *means) forget() {
+	for k := range m {
+		for i := range m[k] {
+			m[k][i] = float32(math.NaN())
+		}
+	}
+}
+
 // compare takes in how each GPU does, and lets what is unlike its peers count for it, what is like them against it.
 func (w *watch) compare(j *fleet.Job, passed time.Duration) {
 	if passed == 0 || len(w.gpus) < peersLeast {
@@ -96,28 +139,21 @@ func (w *watch) compare(j *fleet.Job, passed time.Duration) {
 	}
 	switch {
 	case w.phase == alone && w.solo.lasts(w.at) <= waitsAtMost: // perhaps it is a part of a step, perhaps one evaluates while the others wait
-		if len(w.kept) == 0 {
-			for i := range w.gpus {
-				w.kept = append(w.kept, w.gpus[i].mean)
-			}
+		if w.kept.len() == 0 {
+			w.kept.set(&w.means)
 		}
-	case w.phase == alone && len(w.kept) == len(w.gpus): // it was no part of a step
-		for i := range w.gpus {
-			w.gpus[i].mean = w.kept[i]
-		}
+	case w.phase == alone && w.kept.len() == len(w.gpus): // it was no part of a step
+		w.means.set(&w.kept)
 		return
 	case w.phase != working || w.seen.busy == 0:
-		w.steps, w.kept = max(0, w.steps-passed.Seconds()/4), w.kept[:0]
+		w.steps = max(0, w.steps-passed.Seconds()/4)
+		w.kept.empty()
 		return
 	default:
-		w.kept = w.kept[:0]
+		w.kept.empty()
 	}
 	if w.steps == 0 {
-		for i := range w.gpus {
-			for k := range w.gpus[i].mean {
-				w.gpus[i].mean[k] = float32(math.NaN())
-			}
-		}
+		w.means.forget()
 	}
 	w.steps = min(w.steps+passed.Seconds(), 3600)
 	share := float32(min(1, passed.Seconds()/smoothOver.Seconds()))
@@ -126,16 +162,15 @@ func (w *watch) compare(j *fleet.Job, passed time.Duration) {
 		if g == nil || j.GPUs[i].State != fleet.Live || g.Stale > 0 || !w.gpus[i].worked {
 			continue
 		}
-		mean := &w.gpus[i].mean
 		for k, v := range [numTraits]float64{float64(g.PowerPct()), float64(g.UtilPct), float64(g.TensorActivityPct), float64(g.SMActivityPct), float64(g.SMClockMHz),
 			float64(g.DRAMActivityPct), float64(g.NetRxBytesPerS + g.NetTxBytesPerS), float64(g.NVLinkBytesPerS())} {
-			switch {
+			switch mean := &w.means[k][i]; {
 			case v != v:
-				mean[k] = float32(v)
-			case mean[k] != mean[k]:
-				mean[k] = float32(v)
+				*mean = float32(v)
+			case *mean != *mean:
+				*mean = float32(v)
 			default:
-				mean[k] += (float32(v) - mean[k]) * share
+				*mean += (float32(v) - *mean) * share
 			}
 		}
 	}
@@ -147,23 +182,33 @@ type crowd struct {
 	apart         bool // some may be further away than limit
 }
 
-// crowdOf finds the middle of a trait and from where on one is unlike it, by the median distance from it.
-func (w *watch) crowdOf(k trait, room []float32) (crowd, []float32) {
-	room = room[:0]
-	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
-	for i := range w.gpus {
-		if v := w.gpus[i].mean[k]; v == v && w.gpus[i].worked {
-			room = append(room, v)
-			low, high = min(low, v), max(high, v)
+// crowdOf finds the middle of a trait and from where on one is unlike it. Where all are alike that is between the lowest and the highest.
+func (w *watch) crowdOf(k trait) crowd {
+	n, low, high := 0, float32(math.Inf(1)), float32(math.Inf(-1))
+	for i, v := range w.means[k] {
+		if v == v && w.gpus[i].worked {
+			n, low, high = n+1, min(low, v), max(high, v)
 		}
 	}
-	if len(room) < peersLeast {
-		return crowd{middle: math.NaN()}, room
+	if n < peersLeast {
+		return crowd{middle: math.NaN()}
+	}
+	if t := &traits[k]; float64(high-low) <= max(t.floor, t.share*float64(low)) {
+		return crowd{middle: float64(low+high) / 2}
+	}
+	return w.exactly(k)
+}
+
+// exactly is crowdOf by the median, and the median distance from it. At least one GPU has the trait.
+func (w *watch) exactly(k trait) crowd {
+	room := w.room[:0]
+	for i, v := range w.means[k] {
+		if v == v && w.gpus[i].worked {
+			room = append(room, v)
+		}
 	}
 	t := &traits[k]
-	if k != traitUse && float64(high-low) <= max(t.floor, t.share*float64(low)) {
-		return crowd{middle: float64(low+high) / 2}, room // all alike: sorting is for the few jobs where they are not
-	}
+	w.room = room
 	slices.Sort(room)
 	middle := float64(room[len(room)/2])
 	for i, v := range room {
@@ -171,7 +216,7 @@ func (w *watch) crowdOf(k trait, room []float32) (crowd, []float32) {
 	}
 	slices.Sort(room)
 	mad := float64(room[len(room)/2])
-	return crowd{middle, max(t.floor, t.share*middle, madTimes*mad), true}, room
+	return crowd{middle, max(t.floor, t.share*middle, madTimes*mad), true}
 }
 
 // unlike is one GPU that is apart from its peers.
@@ -184,13 +229,17 @@ type unlike struct {
 
 // outliers are the GPUs that are apart in at least one trait.
 func (w *watch) outliers() (list []unlike, crowds [numTraits]crowd) {
-	var room []float32
 	any := false
 	for k := range numTraits {
-		crowds[k], room = w.crowdOf(k, room)
+		crowds[k] = w.crowdOf(k)
 		any = any || crowds[k].apart
 	}
-	if use := crowds[traitUse].middle; !any || !(use >= peersBusy) {
+	if use := &crowds[traitUse]; !any || use.middle != use.middle {
+		return nil, crowds
+	} else if !use.apart {
+		*use = w.exactly(traitUse)
+	}
+	if crowds[traitUse].middle < peersBusy {
 		return nil, crowds
 	}
 	for i := range w.gpus {
@@ -200,7 +249,7 @@ func (w *watch) outliers() (list []unlike, crowds [numTraits]crowd) {
 		}
 		for k := range numTraits {
 			c := &crowds[k]
-			if v := float64(w.gpus[i].mean[k]); c.apart && v == v && math.Abs(v-c.middle) > c.limit {
+			if v := float64(w.means[k][i]); c.apart && v == v && math.Abs(v-c.middle) > c.limit {
 				u.traits |= 1 << k
 				u.senses |= traits[k].sense
 				u.far = max(u.far, math.Abs(v-c.middle)/c.limit)

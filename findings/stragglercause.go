@@ -54,7 +54,7 @@ func (w *watch) word(s fleet.Suspect, x *accusation, all unlike, of []unlike, cr
 	} else {
 		for k := range numTraits {
 			for _, u := range of {
-				mine[k] += float64(w.gpus[u.gpu].mean[k]) / float64(len(of))
+				mine[k] += float64(w.means[k][u.gpu]) / float64(len(of))
 			}
 		}
 	}

@@ -156,7 +156,7 @@ func (e *emission) emit(set Set) (said []fleet.Problem) {
 		look(noon.Add(-e.after))
 		look(noon)
 	}
-	m := fleet.Memory{}
+	m := new(fleet.Memory)
 	switch {
 	case e.node != nil:
 		n := twoGPUs()
@@ -188,7 +188,7 @@ func (e *emission) emit(set Set) (said []fleet.Problem) {
 				break
 			}
 		}
-		said = set.Node(last, noon, fleet.Memory{})
+		said = set.Node(last, noon, new(fleet.Memory))
 	}
 	return said
 }
@@ -279,7 +279,7 @@ func TestAnswers(t *testing.T) {
 	n.GPUs[0].Slow.RemapFailure = 1
 	n.Sources[0].State = facts.SourceState_SOURCE_DENIED
 	set, _ := Without("hw.throttle")
-	n.Problems = set.Node(n, noon, fleet.Memory{})
+	n.Problems = set.Node(n, noon, new(fleet.Memory))
 	got := map[string]Answer{}
 	for _, a := range set.AnswersOf(n) {
 		got[a.Rule.ID] = a
@@ -298,15 +298,15 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	n.State = fleet.Lost
-	n.Problems = set.Node(n, noon, fleet.Memory{})
+	n.Problems = set.Node(n, noon, new(fleet.Memory))
 	for _, a := range set.AnswersOf(n) {
 		if a.Rule.ID == "hw.remap" && (a.State != NotChecked || a.Why != "the node is lost") {
 			t.Errorf("of a lost node: %s, %q", a.State, a.Why)
 		}
 	}
 	w := newWorld()
-	w.work(noon, fleet.Memory{})
-	w.judge(noon, fleet.Memory{})
+	w.work(noon, new(fleet.Memory))
+	w.judge(noon, new(fleet.Memory))
 	for _, a := range (Set{}).AnswersOfJob(w.job, func(name string) *fleet.Node { return w.nodes[name] }) {
 		switch want := map[string]State{"job.hang": No, "job.no-progress": NotChecked, "job.oom": NotChecked, "scheduler.suspended": NotChecked}[a.Rule.ID]; {
 		case a.State == Yes, want != No && a.State != want, a.Rule.ID == "job.hang" && a.State != No:

@@ -2,7 +2,7 @@ package findings
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"foretop/fleet"
@@ -56,34 +56,29 @@ const (
 	manyPorts     = 4   // ports of its GPUs, to speak of one of them
 )
 
-const (
-	rememberWrongNIC = "wrong NIC"
-	rememberOneRail  = "one rail"
-)
-
 // wrongNIC says that what a job's ranks say to one another does not go over the ports beside its GPUs. Only nodes that it has to itself tell: traffic does not say whose it is.
-func wrongNIC(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, m fleet.Memory) fleet.Verdict {
+func wrongNIC(c *jobCase) fleet.Verdict {
+	j, at, past := c.j, c.at, c.past
 	var wrong, oneRail way
 	if len(j.Nodes) > 1 {
-		of := gpusByNode(j)
-		for _, name := range j.Nodes {
-			n := nodes(name)
+		for i, name := range j.Nodes {
+			n := c.w.on[i]
 			if n == nil || n.State != fleet.Live || len(n.Jobs) != 1 || n.Jobs[0] != j.Key || len(n.Ports) == 0 {
 				continue
 			}
-			if w := wayOf(n, of[name]); w.wrong != "" {
+			if w := wayOf(n, c.w.held[name]); w.wrong != "" {
 				wrong.add(name, w.wrong, w.rate)
 			} else if w.only != "" {
 				oneRail.add(name, w.only, w.rate)
 			}
 		}
 	}
-	if since := m.Since(rememberWrongNIC, len(wrong.nodes) > 0, at); len(wrong.nodes) > 0 && since >= wrongNICFor {
+	if since := past.wrongNIC.note(len(wrong.nodes) > 0, at); len(wrong.nodes) > 0 && since >= wrongNICFor {
 		return fleet.Verdict{State: fleet.JobSuspect, Severity: fleet.Warning, Since: at.Add(-since),
 			Text:     fmt.Sprintf("traffic goes over %s, not over its GPUs' ports (%s)", wrong.over, list(wrong.nodes)),
 			Evidence: []string{fmt.Sprintf("%s: %s GB/s over %s, both ways, less than 0.01 over the ports of its GPUs", wrong.nodes[0], gigabytes(wrong.rate), wrong.over)}}
 	}
-	if since := m.Since(rememberOneRail, len(oneRail.nodes) > 0, at); len(oneRail.nodes) > 0 && since >= wrongNICFor {
+	if since := past.oneRail.note(len(oneRail.nodes) > 0, at); len(oneRail.nodes) > 0 && since >= wrongNICFor {
 		return fleet.Verdict{State: fleet.JobRunning, Severity: fleet.Notice, Since: at.Add(-since),
 			Text:     fmt.Sprintf("all traffic goes over %s, its other ports are quiet (%s)", oneRail.over, list(oneRail.nodes)),
 			Evidence: []string{fmt.Sprintf("%s: %s GB/s over %s, nine tenths of all", oneRail.nodes[0], gigabytes(oneRail.rate), oneRail.over)}}
@@ -109,6 +104,9 @@ type wayTaken struct {
 	wrong, only string
 	rate        float64
 }
+
+// maxSubjects is beyond the number of GPUs or ports that a node may have.
+const maxSubjects = 128
 
 // gpuSet is GPUs of one node, a bit for each index below maxSubjects.
 type gpuSet [maxSubjects / 64]uint64
@@ -136,7 +134,6 @@ func gpusByNode(j *fleet.Job) map[string]gpuSet {
 func wayOf(n *fleet.Node, gpus gpuSet) (w wayTaken) {
 	own, ownPorts, most, mostName := 0.0, 0, 0.0, ""
 	other, otherName := 0.0, ""
-	netdevs := ""
 	for i := range n.Ports {
 		p := &n.Ports[i]
 		rx, tx := p.RcvBytesPerS.Or(0), p.XmitBytesPerS.Or(0)
@@ -145,9 +142,7 @@ func wayOf(n *fleet.Node, gpus gpuSet) (w wayTaken) {
 			if !p.RcvBytesPerS.Known() || !p.XmitBytesPerS.Known() {
 				return w // not checked
 			}
-			if ownPorts++; p.Fact != nil {
-				netdevs += " " + p.Fact.Netdev + " "
-			}
+			ownPorts++
 			if own += rx + tx; rx+tx > most {
 				most, mostName = rx+tx, p.Name
 			}
@@ -158,20 +153,28 @@ func wayOf(n *fleet.Node, gpus gpuSet) (w wayTaken) {
 	if ownPorts == 0 {
 		return w
 	}
+	if own >= quietBytes { // nearly always
+		if ownPorts >= manyPorts && own > oneRailBytes && most >= oneRailShare*own {
+			return wayTaken{only: mostName, rate: own}
+		}
+		return w
+	}
 	for i := range n.Nets {
 		d := &n.Nets[i]
 		rx, tx := d.RxBytesPerS.Or(0), d.TxBytesPerS.Or(0)
-		if d.Physical && alike(rx, tx) && rx+tx > other && !strings.Contains(netdevs, " "+d.Name+" ") {
+		if d.Physical && alike(rx, tx) && rx+tx > other && !besides(n, gpus, d.Name) {
 			other, otherName = rx+tx, d.Name
 		}
 	}
-	switch {
-	case own < quietBytes && other > 2*wrongNICBytes:
+	if other > 2*wrongNICBytes {
 		return wayTaken{wrong: otherName, rate: other}
-	case ownPorts >= manyPorts && own > oneRailBytes && most >= oneRailShare*own:
-		return wayTaken{only: mostName, rate: own}
 	}
 	return w
+}
+
+// besides says that an interface is that of one of the GPUs' own ports.
+func besides(n *fleet.Node, gpus gpuSet, netdev string) bool {
+	return slices.ContainsFunc(n.Ports, func(p fleet.Port) bool { return gpus.has(p.GPU) && p.Fact != nil && p.Fact.Netdev == netdev })
 }
 
 // alike says that as much comes as goes.

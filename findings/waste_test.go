@@ -101,7 +101,7 @@ func TestJobsOnTheWrongNIC(t *testing.T) {
 		}, "all traffic goes over mlx5_3, its other ports are quiet (a, b)", fleet.Notice},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w, m := newWorld(), fleet.Memory{}
+			w, m := newWorld(), new(fleet.Memory)
 			tt.change(w)
 			w.judge(noon.Add(-tt.after), m)
 			w.judge(noon, m)
@@ -128,7 +128,7 @@ func TestHeldAndIdle(t *testing.T) {
 		for i := range tt.idle {
 			w.job.GPUs[i].GPU.IdleSince = noon.Add(-time.Duration(10+i) * time.Minute)
 		}
-		v := w.judge(noon, fleet.Memory{})
+		v := w.judge(noon, new(fleet.Memory))
 		if v.Rule != tt.rule || v.Text != tt.text || tt.idle > 0 && (v.Severity != fleet.Notice || len(v.Evidence) == 0 || v.Remedy == "") {
 			t.Errorf("%d idle: %+v", tt.idle, v)
 		}

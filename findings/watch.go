@@ -79,14 +79,21 @@ type watch struct {
 	writes    float64   // bytes a second while it works, smoothed
 	busyPower float64   // percent of the limit while it works, smoothed
 
-	gpus     []gpuTrail // as in Job.GPUs
+	on       []*fleet.Node     // as in Job.Nodes, while it is looked at; nil: not of the fleet
+	trails   []*nodeTrail      // as in Job.Nodes, those of nodes that were asked for; see trail
+	gpus     []gpuTrail        // as in Job.GPUs
+	held     map[string]gpuSet // which of each node's GPUs those are
 	nodes    map[string]*nodeTrail
+	memories []memoryTrail // as in Job.GPUs
 	memoryAt time.Time
+	creeps   bool // the memory of something may be creeping; it is looked at when it is read anew
 	starv    starvation
 	log      logTrail
 
-	steps    float64              // seconds of work that count for comparing peers
-	kept     [][numTraits]float32 // means before a few worked while the others waited; empty: they do not
+	room     []float32 // to sort in
+	steps    float64   // seconds of work that count for comparing peers
+	means    means     // of each of the job's GPUs
+	kept     means     // those before a few worked while the others waited; empty: they do not
 	judgedAt time.Time
 	says     map[fleet.Suspect]*accusation
 	accused  []fleet.Suspect // the keys of says, in order
@@ -103,15 +110,33 @@ type gpuTrail struct {
 	node   string
 	index  int
 	worked bool // it was seen at work since the job started
-	mean   [numTraits]float32
-	memory memoryTrail
 }
 
 // nodeTrail is what is kept of one node of a job, or of what the job does there.
 type nodeTrail struct {
+	name                           string
 	seen                           time.Time
+	log                            int     // the place of its kernel log among its sources, where it was last
 	steal, pressure, iowait, stall float64 // percent, smoothed
 	memory                         memoryTrail
+}
+
+// see finds the job's nodes as they are now.
+func (w *watch) see(j *fleet.Job, nodes func(string) *fleet.Node) {
+	w.on = w.on[:0]
+	for _, name := range j.Nodes {
+		w.on = append(w.on, nodes(name))
+	}
+	w.trails = atLeast(w.trails, len(j.Nodes))
+}
+
+// trail is what is kept of a node of the job, by its place in Job.Nodes; nil: nothing.
+func (w *watch) trail(i int, name string) *nodeTrail {
+	if t := w.trails[i]; t != nil && t.name == name { // nearly always
+		return t
+	}
+	w.trails[i] = w.nodes[name]
+	return w.trails[i]
 }
 
 // observe takes in how the job is now, at most once a second.
@@ -130,14 +155,14 @@ func (w *watch) observe(j *fleet.Job, nodes func(string) *fleet.Node, at time.Ti
 		w.follow(j)
 	}
 	w.noteStart(j, at)
-	w.hosts(j, nodes, at, passed)
+	w.hosts(j, at, passed)
 	w.seen = look(j, w)
-	w.phase = w.phaseOf(j, nodes)
+	w.phase = w.phaseOf(j)
 	w.learn(j, passed, at)
 	w.compare(j, passed)
 	w.memory(j, nodes, at)
-	w.processes(j, nodes, at)
-	w.starve(j, nodes, at)
+	w.processes(j, at)
+	w.starve(j, at)
 	w.log.note(j, at)
 }
 
@@ -160,18 +185,19 @@ func (w *watch) follow(j *fleet.Job) {
 		node  string
 		index int
 	}
-	old := make(map[place]gpuTrail, len(w.gpus))
-	for _, g := range w.gpus {
-		old[place{g.node, g.index}] = g
+	was, means, memories := w.gpus, w.means, w.memories
+	old := make(map[place]int, len(was))
+	for i, g := range was {
+		old[place{g.node, g.index}] = i
 	}
-	w.gpus = make([]gpuTrail, len(j.GPUs))
+	w.gpus, w.means, w.memories, w.held = make([]gpuTrail, len(j.GPUs)), newMeans(len(j.GPUs)), make([]memoryTrail, len(j.GPUs)), gpusByNode(j)
 	for i := range j.GPUs {
 		ref := &j.GPUs[i]
-		g, ok := old[place{ref.Node, ref.Index}]
-		if !ok {
-			g = gpuTrail{node: ref.Node, index: ref.Index}
+		w.gpus[i] = gpuTrail{node: ref.Node, index: ref.Index}
+		if k, ok := old[place{ref.Node, ref.Index}]; ok {
+			w.gpus[i], w.memories[i] = was[k], memories[k]
+			w.means.take(i, &means, k)
 		}
-		w.gpus[i] = g
 	}
 }
 
@@ -192,8 +218,7 @@ func (w *watch) noteStart(j *fleet.Job, at time.Time) {
 		w.rests.anew()
 		w.save, w.steps, w.says = time.Time{}, 0, nil
 		for i := range w.gpus {
-			g := &w.gpus[i]
-			g.worked, g.memory = false, memoryTrail{}
+			w.gpus[i].worked, w.memories[i] = false, memoryTrail{}
 		}
 	}
 	w.start = j.Start
@@ -209,23 +234,23 @@ func smooth(mean, value float64, passed, over time.Duration) float64 {
 }
 
 // hosts takes in what the job's nodes say of themselves.
-func (w *watch) hosts(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, passed time.Duration) {
+func (w *watch) hosts(j *fleet.Job, at time.Time, passed time.Duration) {
 	if w.nodes == nil {
 		w.nodes = make(map[string]*nodeTrail, len(j.Nodes))
 	}
 	w.unheard = 0
-	for _, name := range j.Nodes {
-		n := nodes(name)
+	for i, name := range j.Nodes {
+		n := w.on[i]
 		if n == nil || n.State != fleet.Live {
 			continue
 		}
-		if !kernelRead(n) {
-			w.unheard++
-		}
-		t := w.nodes[name]
+		t := w.trail(i, name)
 		if t == nil {
-			t = new(nodeTrail)
-			w.nodes[name] = t
+			t = &nodeTrail{name: name}
+			w.nodes[name], w.trails[i] = t, t
+		}
+		if !t.hears(n) {
+			w.unheard++
 		}
 		t.seen = at
 		h := &n.Host
@@ -238,6 +263,7 @@ func (w *watch) hosts(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time
 		for name, t := range w.nodes {
 			if at.Sub(t.seen) > forgetJob {
 				delete(w.nodes, name)
+				clear(w.trails)
 			}
 		}
 	}

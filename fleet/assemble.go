@@ -27,8 +27,8 @@ type jobBook struct {
 	processes   int                              // that the jobs were assembled of
 	ranks       map[string]map[processKey]placed // by node
 	on          map[string][]string              // jobs by node
-	memory      map[string]Memory                // of the rules, by job
-	faded       map[string]Memory                // as it was before the jobs were last assembled
+	memory      map[string]*Memory                // of the rules, by job
+	faded       map[string]*Memory                // as it was before the jobs were last assembled
 	layoutRules []LayoutRule
 	fold        func([]string) string // of names to a node set; nil: the first few
 	plans       []plan
@@ -98,7 +98,7 @@ func (b *jobBook) update(live []*node, generation uint64, schedule *scheduleBook
 func (b *jobBook) index() {
 	b.ranks = map[string]map[processKey]placed{}
 	b.on = map[string][]string{}
-	memory := make(map[string]Memory, len(b.jobs))
+	memory := make(map[string]*Memory, len(b.jobs))
 	b.plans = make([]plan, len(b.jobs))
 	place := func(j *jobs.Job, node string, key processKey, rank int) {
 		if b.ranks[node] == nil {
@@ -120,7 +120,7 @@ func (b *jobBook) index() {
 		}
 		memory[j.Key] = b.memory[j.Key]
 		if memory[j.Key] == nil {
-			memory[j.Key] = Memory{}
+			memory[j.Key] = new(Memory)
 		}
 	}
 	for node, on := range b.on {
@@ -173,11 +173,11 @@ func sortJobs(out []*Job) {
 }
 
 // remembers is the rules' memory of a job; one that ended has a new one each time.
-func (b *jobBook) remembers(key string) Memory {
+func (b *jobBook) remembers(key string) *Memory {
 	if m := b.memory[key]; m != nil {
 		return m
 	}
-	return Memory{}
+	return new(Memory)
 }
 
 // plan is what of a job stays the same until its processes change: snapshots share it.

@@ -21,10 +21,8 @@ func (f *Fleet) compare(s *Snapshot, live []*node, now time.Time) {
 	if f.opt.Rules.Fleet == nil || now.Sub(c.at) < compareEvery && !now.Before(c.at) {
 		return
 	}
-	if c.at = now; c.memory == nil {
-		c.memory = Memory{}
-	}
-	found := f.opt.Rules.Fleet(s, now, c.memory)
+	c.at = now
+	found := f.opt.Rules.Fleet(s, now, &c.memory)
 	if len(found) == 0 && len(c.told) == 0 {
 		return // nearly always
 	}

@@ -14,8 +14,8 @@ func TestComparisonReachesItsNode(t *testing.T) {
 	c := newClock()
 	asked, found := 0, map[string][]Problem(nil)
 	f := New(Options{Now: c.now, Rules: Rules{
-		Node: func(n *Node, _ time.Time, _ Memory) []Problem { return slices.Clone(n.Unlike) },
-		Fleet: func(s *Snapshot, _ time.Time, m Memory) map[string][]Problem {
+		Node: func(n *Node, _ time.Time, _ *Memory) []Problem { return slices.Clone(n.Unlike) },
+		Fleet: func(s *Snapshot, _ time.Time, m *Memory) map[string][]Problem {
 			asked++
 			if m == nil || len(s.Nodes) != 2 {
 				t.Errorf("asked with %d nodes, memory %v", len(s.Nodes), m)

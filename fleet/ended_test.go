@@ -20,8 +20,8 @@ func tells(t testing.TB, f *Fleet, c *clock, node string, processes ...*facts.Pr
 func TestAJobThatEndedIsShownForAWhile(t *testing.T) {
 	var seen *Job
 	c := newClock()
-	f := New(Options{Now: c.now, Rules: Rules{Job: func(j *Job, _ func(string) *Node, _ time.Time, m Memory) Verdict {
-		m.Since("a rule may write", true, c.now())
+	f := New(Options{Now: c.now, Rules: Rules{Job: func(j *Job, _ func(string) *Node, _ time.Time, m *Memory) Verdict {
+		m.Kept = "a rule may write"
 		seen = j
 		return Verdict{State: j.State, Severity: Critical, Text: "judged"}
 	}}})

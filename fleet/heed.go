@@ -69,12 +69,12 @@ func (b *jobBook) heed(s *scheduleBook, now time.Time) {
 func (b *jobBook) recall(key string) {
 	switch {
 	case b.memory == nil:
-		b.memory = map[string]Memory{key: {}}
+		b.memory = map[string]*Memory{key: {}}
 	case b.memory[key] != nil:
 	case b.faded[key] != nil:
 		b.memory[key] = b.faded[key]
 	default:
-		b.memory[key] = Memory{}
+		b.memory[key] = new(Memory)
 	}
 }
 

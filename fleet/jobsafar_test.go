@@ -15,7 +15,7 @@ func TestJobsAfar(t *testing.T) {
 			told = append(told, text)
 			return KernelClass{Kind: "xid", Xid: 79, Severity: Critical, PCI: "0000:00:00.0", Text: "Xid 79: fell off the bus"}
 		},
-		Job: func(*Job, func(string) *Node, time.Time, Memory) Verdict {
+		Job: func(*Job, func(string) *Node, time.Time, *Memory) Verdict {
 			t.Error("a job that is not seen here is judged here")
 			return Verdict{}
 		},

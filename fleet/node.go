@@ -91,7 +91,7 @@ func (g *groupTime) age(now time.Time) time.Duration {
 func (g *groupTime) stale(now time.Time) bool { return g.age(now) > max(staleAfter, 3*g.period) }
 
 func newNode(name string, now time.Time) *node {
-	return &node{name: name, since: now, changed: true, memory: Memory{}, clock: clockSight{way: None()}}
+	return &node{name: name, since: now, changed: true, clock: clockSight{way: None()}}
 }
 
 func (n *node) apply(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time) (Reply, error) {

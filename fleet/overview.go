@@ -141,7 +141,7 @@ func (n *node) viewAfar(f *Fleet, now time.Time) *Node {
 		v.Cause = "so says another foretop, by way of " + n.overseenBy
 	}
 	if f.opt.Rules.Node != nil {
-		v.Problems = f.opt.Rules.Node(v, now, n.memory)
+		v.Problems = f.opt.Rules.Node(v, now, &n.memory)
 		n.mark(v)
 	}
 	if n.status.State.Out() { // somebody opened it, in vain

@@ -22,7 +22,7 @@ func overviewOf(at time.Time, names ...string) *Overview {
 // TestOverlook: a node that a metrics server knows is shown by its word, with its age, until it says nothing new; what a problem is marked on is not the server's own.
 func TestOverlook(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	rules := Rules{Node: func(n *Node, _ time.Time, _ Memory) []Problem {
+	rules := Rules{Node: func(n *Node, _ time.Time, _ *Memory) []Problem {
 		return []Problem{{Severity: Warning, Text: "hot", GPU: 0, Port: -1}}
 	}}
 	f := New(Options{Now: func() time.Time { return now }, Rules: rules})

@@ -15,7 +15,7 @@ import (
 // rasFleet is jobs of one node each, which a rule suspects while suspect says so.
 func rasFleet(t *testing.T, c *clock, jobs int, suspect func(key string) bool) *Fleet {
 	t.Helper()
-	f := New(Options{Now: c.now, StaleAfter: 24 * time.Hour, Rules: Rules{Job: func(j *Job, _ func(string) *Node, _ time.Time, _ Memory) Verdict {
+	f := New(Options{Now: c.now, StaleAfter: 24 * time.Hour, Rules: Rules{Job: func(j *Job, _ func(string) *Node, _ time.Time, _ *Memory) Verdict {
 		j.Findings = nil
 		if suspect(j.Key) {
 			j.Findings = []Verdict{{Severity: Warning, Rule: "job.hang"}}

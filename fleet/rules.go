@@ -8,11 +8,11 @@ type Rules struct {
 	// Kernel reads one kernel line.
 	Kernel func(text string) KernelClass
 	// Node lists what is wrong on a node, worst first.
-	Node func(n *Node, at time.Time, m Memory) []Problem
+	Node func(n *Node, at time.Time, m *Memory) []Problem
 	// Job says how a job does, and puts all that it finds into j.Findings. j's ranks, devices and means are filled in; nodes are found by name.
-	Job func(j *Job, nodes func(name string) *Node, at time.Time, m Memory) Verdict
+	Job func(j *Job, nodes func(name string) *Node, at time.Time, m *Memory) Verdict
 	// Fleet holds nodes against one another, every few seconds, and lists by node what is unlike its peers. Node is given it as Node.Unlike.
-	Fleet func(s *Snapshot, at time.Time, m Memory) map[string][]Problem
+	Fleet func(s *Snapshot, at time.Time, m *Memory) map[string][]Problem
 	// Incidents folds what was found in a snapshot into incidents. before are those of the snapshot before it, which nobody may change.
 	Incidents func(s *Snapshot, before []Incident) []Incident
 }
@@ -66,20 +66,6 @@ type Verdict struct {
 	Suspects []Suspect // whom it accuses, the likeliest first; nil: nobody
 }
 
-// Memory holds, for one subject, since when conditions have held: a rule that needs "for 20 s" asks Since. Conditions not asked for with
-// holds=true in an evaluation are forgotten by the rule itself calling Since with false.
-type Memory map[string]time.Time
-
-// Since notes whether a condition holds and says for how long it has.
-func (m Memory) Since(condition string, holds bool, at time.Time) time.Duration {
-	if !holds {
-		delete(m, condition)
-		return 0
-	}
-	t, ok := m[condition]
-	if !ok {
-		m[condition] = at
-		return 0
-	}
-	return at.Sub(t)
-}
+// Memory is where rules keep what they remember of one subject, a node, a job or the fleet, from one look to the next. What is kept there, and in which form, is
+// theirs alone; it goes when the subject goes.
+type Memory struct{ Kept any }

@@ -100,7 +100,7 @@ func (n *node) makeView(f *Fleet, now time.Time) *Node {
 		Every:         n.pace.every, Late: n.pace.late, Spared: n.pace.spared,
 	}
 	if f.opt.Rules.Node != nil {
-		v.Problems = f.opt.Rules.Node(v, now, n.memory)
+		v.Problems = f.opt.Rules.Node(v, now, &n.memory)
 		n.mark(v)
 	}
 	return v

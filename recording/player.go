@@ -83,7 +83,7 @@ func newPlayer(r *Replay, history bool) *player {
 }
 
 // judgeNode says what was said of a node.
-func (p *player) judgeNode(n *fleet.Node, _ time.Time, _ fleet.Memory) []fleet.Problem {
+func (p *player) judgeNode(n *fleet.Node, _ time.Time, _ *fleet.Memory) []fleet.Problem {
 	list := slices.Clone(p.problems[n.Name])
 	for i := range list {
 		f := &list[i]
@@ -99,7 +99,7 @@ func (p *player) judgeNode(n *fleet.Node, _ time.Time, _ fleet.Memory) []fleet.P
 }
 
 // judgeJob says what was said of a job.
-func (p *player) judgeJob(j *fleet.Job, _ func(string) *fleet.Node, _ time.Time, _ fleet.Memory) fleet.Verdict {
+func (p *player) judgeJob(j *fleet.Job, _ func(string) *fleet.Node, _ time.Time, _ *fleet.Memory) fleet.Verdict {
 	v, ok := p.verdicts[j.Key]
 	if !ok {
 		return fleet.Verdict{State: j.State, Text: j.StateText}
