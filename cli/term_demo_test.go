@@ -50,7 +50,7 @@ func (s *screen) whole(after string) string {
 	for range 40 {
 		text = s.Screen()
 		lines = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		asks := strings.Contains(text, "Esc leaves")
+		asks := strings.Contains(text, "Esc leaves") || strings.Contains(text, "Esc: no")
 		if len(lines) > 1 && len(lines) <= s.h && strings.Contains(lines[1], "1 Jobs") && (asks || len(lines) == s.h && strings.TrimSpace(lines[s.h-1]) != "") {
 			return text
 		}

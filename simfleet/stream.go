@@ -242,8 +242,13 @@ func (s *stream) flush() error {
 	if len(s.buf) == 0 {
 		return nil
 	}
-	n, err := s.channel.Write(s.buf)
-	s.sent += int64(n)
+	var err error
+	for rest := s.buf; err == nil && len(rest) > 0; { // as sshd finds it in a collector's pipe
+		n := 0
+		n, err = s.channel.Write(rest[:min(len(rest), telemetry.PieceBytes)])
+		s.sent += int64(n)
+		rest = rest[n:]
+	}
 	s.buf = s.buf[:0]
 	if cap(s.buf) > 8<<10 { // the start of the stream is long, what follows short
 		s.buf = nil

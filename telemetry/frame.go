@@ -43,6 +43,9 @@ type FrameWriter struct {
 // NewFrameWriter returns a writer that refuses frames whose kind and payload exceed max bytes.
 func NewFrameWriter(w io.Writer, max int) *FrameWriter { return &FrameWriter{w: w, max: max} }
 
+// PieceBytes is how much of a stream is written at a time: with what SSH puts around it, it fits 4 KiB.
+const PieceBytes = 4000
+
 // ErrFrameTooLarge is returned for a frame that the other end would refuse. Nothing was written.
 var ErrFrameTooLarge = errors.New("frame too large")
 
