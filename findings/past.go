@@ -82,24 +82,30 @@ type nodePast struct {
 type tellingLines struct {
 	first *fleet.KernelLine // of the tail that was read
 	n     int               // and how many it had
-	at    []int
+	lines []tellingLine
 }
 
-// of are the places of those lines.
-func (t *tellingLines) of(tail []fleet.KernelLine) []int {
+type tellingLine struct {
+	i     int // its place
+	at    time.Time
+	lasts time.Duration // for so long
+}
+
+// of are those lines.
+func (t *tellingLines) of(tail []fleet.KernelLine) []tellingLine {
 	if len(tail) == 0 {
 		return nil
 	}
 	if t.first == &tail[0] && t.n == len(tail) {
-		return t.at
+		return t.lines
 	}
-	t.first, t.n, t.at = &tail[0], len(tail), t.at[:0]
+	t.first, t.n, t.lines = &tail[0], len(tail), t.lines[:0]
 	for i := range tail {
 		if c := &tail[i].Class; c.Kind != "" && c.Text != "" {
-			t.at = append(t.at, i)
+			t.lines = append(t.lines, tellingLine{i, tail[i].At, lasting(c.Severity)})
 		}
 	}
-	return t.at
+	return t.lines
 }
 
 type gpuPast struct {
