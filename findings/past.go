@@ -141,6 +141,7 @@ type portSignsPast struct {
 // netPast is what is remembered of a network interface.
 type netPast struct {
 	up    bool                  // it was, ever
+	calm  *fleet.NetCounts      // the last reading of its counters none of which is above its limit; nil: none is, or they are
 	signs *[len(netSigns)]since // nil: no counter of it says anything
 }
 
