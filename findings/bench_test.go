@@ -30,13 +30,14 @@ func BenchmarkRules(b *testing.B) {
 		}
 		return memory[key]
 	}
+	var one fleet.Job
 	second := func(snap *fleet.Snapshot) (gpus int) {
 		at = at.Add(time.Second)
 		for _, n := range snap.Nodes {
 			Node(n, at, of(n.Name))
 		}
 		for _, j := range snap.Jobs {
-			one := *j
+			one = *j
 			rules.job(&one, snap.Node, at, of(j.Key))
 			gpus += len(j.GPUs)
 		}

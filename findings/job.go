@@ -43,9 +43,8 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 	if live == 0 && len(j.Nodes) > 0 {
 		return worst
 	}
-	c := &jobCase{j, nodes, at, past, w.of(j.Key, at)}
-	c.w.see(j, nodes)
-	defer clear(c.w.on)
+	c := w.of(j.Key, at).open(j, nodes, at, past)
+	defer c.w.close()
 	c.w.observe(j, nodes, at)
 	for i := range jobRules {
 		r := &jobRules[i]
@@ -57,9 +56,10 @@ func (w *watches) job(j *fleet.Job, nodes func(name string) *fleet.Node, at time
 			consider(r.id, v)
 		}
 		if a.unchecked != "" {
-			j.Unchecked = append(j.Unchecked, r.id+": "+a.unchecked)
+			c.w.unchecked(j, r.id, a.unchecked)
 		}
 	}
+	c.w.said = j.Unchecked
 	switch seen := &c.w.seen; {
 	case len(j.GPUs) == 0 || seen.read > 0:
 	case seen.told == 0:

@@ -56,8 +56,11 @@ func netProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembere
 		if s, text := past.bondMember(n, d); text != "" {
 			add("hw.nic", s, text, time.Time{})
 		}
-		if !anyNetSign(d) { // nearly always
-			past.signs = nil
+		if d.NetCounts == past.calm {
+			continue // nearly always
+		}
+		if past.calm = nil; !anyNetSign(d) {
+			past.calm, past.signs = d.NetCounts, nil
 			continue
 		}
 		if past.signs == nil {

@@ -26,9 +26,7 @@ func (s Set) Node(n *fleet.Node, at time.Time, m *fleet.Memory) []fleet.Problem 
 	if n.State == fleet.Live || n.State == fleet.Stale {
 		r.fit(n)
 		found = gpuProblems(found, n, at, r)
-		for i := range n.Ports {
-			found = portProblems(found, n, i, at, r)
-		}
+		found = portsProblems(found, n, at, r)
 		found = netProblems(found, n, at, r)
 		found = hostProblems(found, n, at, r)
 		found = s.hungProblems(found, n)
@@ -66,10 +64,13 @@ func (s remembered) kernelProblems(found []fleet.Problem, n *fleet.Node, at time
 	}
 	var groups []group
 	var index map[lineKey]int
-	for _, i := range s.telling.of(n.Kernel) {
-		l := &n.Kernel[i]
+	for _, t := range s.telling.of(n.Kernel) {
+		if at.Sub(t.at) > t.lasts {
+			continue
+		}
+		l := &n.Kernel[t.i]
 		c := &l.Class
-		if !s.On(kernelRule(c.Kind)) || c.Kind == "oom" && c.Severity < fleet.Warning || at.Sub(l.At) > lasting(c.Severity) {
+		if !s.On(kernelRule(c.Kind)) || c.Kind == "oom" && c.Severity < fleet.Warning {
 			continue // the words around an OOM kill are none
 		}
 		if c.Severity == fleet.Fine { // well again

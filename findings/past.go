@@ -82,24 +82,30 @@ type nodePast struct {
 type tellingLines struct {
 	first *fleet.KernelLine // of the tail that was read
 	n     int               // and how many it had
-	at    []int
+	lines []tellingLine
 }
 
-// of are the places of those lines.
-func (t *tellingLines) of(tail []fleet.KernelLine) []int {
+type tellingLine struct {
+	i     int // its place
+	at    time.Time
+	lasts time.Duration // for so long
+}
+
+// of are those lines.
+func (t *tellingLines) of(tail []fleet.KernelLine) []tellingLine {
 	if len(tail) == 0 {
 		return nil
 	}
 	if t.first == &tail[0] && t.n == len(tail) {
-		return t.at
+		return t.lines
 	}
-	t.first, t.n, t.at = &tail[0], len(tail), t.at[:0]
+	t.first, t.n, t.lines = &tail[0], len(tail), t.lines[:0]
 	for i := range tail {
 		if c := &tail[i].Class; c.Kind != "" && c.Text != "" {
-			t.at = append(t.at, i)
+			t.lines = append(t.lines, tellingLine{i, tail[i].At, lasting(c.Severity)})
 		}
 	}
-	return t.at
+	return t.lines
 }
 
 type gpuPast struct {
@@ -135,6 +141,7 @@ type portSignsPast struct {
 // netPast is what is remembered of a network interface.
 type netPast struct {
 	up    bool                  // it was, ever
+	calm  *fleet.NetCounts      // the last reading of its counters none of which is above its limit; nil: none is, or they are
 	signs *[len(netSigns)]since // nil: no counter of it says anything
 }
 

@@ -20,8 +20,23 @@ const (
 // flapFor is how long a link that went down and came back is told: a warning until it was quiet for calmAfter, then a notice.
 const flapFor = time.Hour
 
-// portProblems adds what is wrong with one RDMA port. A port that was down ever since we look may simply have no cable: that is a notice.
-func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m remembered) []fleet.Problem {
+// portsProblems adds what is wrong with a node's RDMA ports.
+func portsProblems(found []fleet.Problem, n *fleet.Node, at time.Time, m remembered) []fleet.Problem {
+	fastest := fleet.Reading(0)
+	for i := range n.Ports {
+		if r := n.Ports[i].RateMbps; r > fastest {
+			fastest = r
+		}
+	}
+	for i := range n.Ports {
+		found = portProblems(found, n, i, fastest, at, m)
+	}
+	return found
+}
+
+// portProblems adds what is wrong with one RDMA port, the fastest of the node running at so many Mbit/s. A port that was down ever since we look may simply have no
+// cable: that is a notice.
+func portProblems(found []fleet.Problem, n *fleet.Node, i int, fastest fleet.Reading, at time.Time, m remembered) []fleet.Problem {
 	p, past := &n.Ports[i], &m.ports[i]
 	add := func(rule string, s fleet.Severity, text string, since time.Time) {
 		if m.On(rule) {
@@ -54,7 +69,7 @@ func portProblems(found []fleet.Problem, n *fleet.Node, i int, at time.Time, m r
 		add("hw.port-flap", s, text, last)
 	}
 	if !m.On("hw.port-rate") {
-	} else if s, text, since := past.slower(n, i, at); text != "" {
+	} else if s, text, since := past.slower(n, i, fastest, at); text != "" {
 		add("hw.port-rate", s, text, since)
 	}
 	if text := pcieText(p); text != "" {
@@ -89,7 +104,7 @@ func pcieText(p *fleet.Port) string {
 
 // slower says that an active port is slower than it was, than its peers on the node are, or than its adapter says it could be. Of a kind of device there are
 // makes of half the rate: what only its kind could do is no reproach.
-func (past *portPast) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severity, text string, since time.Time) {
+func (past *portPast) slower(n *fleet.Node, i int, fastest fleet.Reading, at time.Time) (s fleet.Severity, text string, since time.Time) {
 	p := &n.Ports[i]
 	rate := p.RateMbps
 	if p.State != portActive || !(rate > 0) {
@@ -103,14 +118,7 @@ func (past *portPast) slower(n *fleet.Node, i int, at time.Time) (s fleet.Severi
 		past.best = int64(rate)
 	}
 	peers, faster, most := 0, 0, fleet.Reading(0)
-	for j := range n.Ports {
-		if r := n.Ports[j].RateMbps; r > most {
-			most = r
-		}
-	}
-	slow := most > rate // nearly never
-	most = 0
-	for j := 0; slow && j < len(n.Ports); j++ {
+	for j := 0; fastest > rate && j < len(n.Ports); j++ { // nearly never
 		q := &n.Ports[j]
 		if j == i || q.State != portActive || !(q.RateMbps > 0) || !q.Like(p) {
 			continue

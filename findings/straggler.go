@@ -209,14 +209,42 @@ func (w *watch) exactly(k trait) crowd {
 	}
 	t := &traits[k]
 	w.room = room
-	slices.Sort(room)
-	middle := float64(room[len(room)/2])
+	middle := float64(middleOf(room))
 	for i, v := range room {
 		room[i] = float32(math.Abs(float64(v) - middle))
 	}
-	slices.Sort(room)
-	mad := float64(room[len(room)/2])
+	mad := float64(middleOf(room))
 	return crowd{middle, max(t.floor, t.share*middle, madTimes*mad), true}
+}
+
+// middleOf is the median of values, which it puts in another order: those below it to the left, those above it to the right (Hoare's selection).
+func middleOf(values []float32) float32 {
+	k := len(values) / 2
+	for low, high := 0, len(values)-1; low < high; {
+		pivot := values[(low+high)/2]
+		i, j := low, high
+		for i <= j {
+			for values[i] < pivot {
+				i++
+			}
+			for values[j] > pivot {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			high = j
+		case k >= i:
+			low = i
+		default:
+			return values[k]
+		}
+	}
+	return values[k]
 }
 
 // unlike is one GPU that is apart from its peers.

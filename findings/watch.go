@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +80,8 @@ type watch struct {
 	writes    float64   // bytes a second while it works, smoothed
 	busyPower float64   // percent of the limit while it works, smoothed
 
+	look     jobCase           // the present one
+	said     []string          // Job.Unchecked at the last look
 	on       []*fleet.Node     // as in Job.Nodes, while it is looked at; nil: not of the fleet
 	trails   []*nodeTrail      // as in Job.Nodes, those of nodes that were asked for; see trail
 	gpus     []gpuTrail        // as in Job.GPUs
@@ -121,13 +124,32 @@ type nodeTrail struct {
 	memory                         memoryTrail
 }
 
-// see finds the job's nodes as they are now.
-func (w *watch) see(j *fleet.Job, nodes func(string) *fleet.Node) {
-	w.on = w.on[:0]
+// open begins a look at the job: it finds its nodes as they are now.
+func (w *watch) open(j *fleet.Job, nodes func(string) *fleet.Node, at time.Time, past *jobPast) *jobCase {
 	for _, name := range j.Nodes {
 		w.on = append(w.on, nodes(name))
 	}
 	w.trails = atLeast(w.trails, len(j.Nodes))
+	w.look = jobCase{j, nodes, at, past, w}
+	return &w.look
+}
+
+// close ends it: of what was looked at nothing is held.
+func (w *watch) close() {
+	clear(w.on)
+	w.on, w.look = w.on[:0], jobCase{}
+}
+
+// unchecked notes why a rule could not look at the job. Nearly always that is what it said at the last look: snapshots share the list.
+func (w *watch) unchecked(j *fleet.Job, rule, why string) {
+	k := len(j.Unchecked)
+	if shared := k == 0 || k < len(w.said) && &j.Unchecked[0] == &w.said[0]; shared && k < len(w.said) {
+		if s := w.said[k]; len(s) == len(rule)+len(": ")+len(why) && strings.HasPrefix(s, rule) && strings.HasSuffix(s, why) {
+			j.Unchecked = w.said[: k+1 : k+1]
+			return
+		}
+	}
+	j.Unchecked = append(j.Unchecked, rule+": "+why)
 }
 
 // trail is what is kept of a node of the job, by its place in Job.Nodes; nil: nothing.

@@ -27,8 +27,8 @@ type jobBook struct {
 	processes   int                              // that the jobs were assembled of
 	ranks       map[string]map[processKey]placed // by node
 	on          map[string][]string              // jobs by node
-	memory      map[string]*Memory                // of the rules, by job
-	faded       map[string]*Memory                // as it was before the jobs were last assembled
+	memory      map[string]*Memory               // of the rules, by job
+	faded       map[string]*Memory               // as it was before the jobs were last assembled
 	layoutRules []LayoutRule
 	fold        func([]string) string // of names to a node set; nil: the first few
 	plans       []plan
