@@ -98,7 +98,7 @@ func (p *player) keyframe(index uint64) error {
 		}
 		return nil
 	}
-	n = new(told)
+	n = &told{hand: int(index)}
 	p.tracks[index] = n
 	var sample []byte
 	if len(words[0]) > 0 && words[0][len(words[0])-1] == keptSampled {

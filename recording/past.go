@@ -66,7 +66,11 @@ func (p *Past) At(ctx context.Context, at time.Time) (*fleet.Snapshot, error) {
 		return nil, &NothingError{at, from, to}
 	}
 	if !p.player.goesOn(segs, us) {
+		was := p.player
 		p.player = newPlayer(&p.replay, false)
+		if was != nil {
+			p.player.room = was.room
+		}
 		p.player.open(segs, i)
 	}
 	if err := p.player.tell(ctx, segs, us); err != nil {

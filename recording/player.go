@@ -42,11 +42,13 @@ type player struct {
 	from       int64 // of that segment: tells where it is when the list has changed
 	opened     int64 // of the segment that it was opened at
 	src        *source
+	room       []byte // of src
 	now        int64 // up to when all was told
 	keying     bool  // in a keyframe that is passed over: the fleet goes on from the segment before
 	rebuilding bool  // in the keyframe that it was opened at
 	book       *fleet.KeptBook
 	restoring  restoring
+	applying   applying
 	joined     int64 // when jobs were last joined with schedulers' words, where that was not told yet; 0: it was
 
 	tracks   map[uint64]*told
@@ -62,6 +64,7 @@ type player struct {
 type told struct {
 	name  string
 	track track
+	hand  int // which of those that apply samples has it
 }
 
 // Replay is how a recording is told again.
@@ -140,6 +143,9 @@ func (p *player) tell(ctx context.Context, segs []span, until int64) error {
 		p.src = nil
 		p.block++
 	}
+	if err := p.apply(); err != nil {
+		return err
+	}
 	if p.joined != 0 && !p.history {
 		p.clock.Store(p.joined)
 		p.joined = 0
@@ -170,7 +176,7 @@ func (p *player) load(segs []span, until int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if p.src, err = open(b.head, data); err != nil {
+	if p.src, err = open(b.head, data, &p.room); err != nil {
 		return false, err
 	}
 	p.keying = b.kind == blockKey && !p.rebuilding
@@ -199,11 +205,28 @@ func (p *player) run(until int64) (more bool, err error) {
 				return false, err
 			}
 		}
+		if kind != recSample && !p.passes(kind) {
+			if err := p.apply(); err != nil {
+				return false, err
+			}
+		}
 		p.clock.Store(us)
 		if err := p.record(kind, index, us); err != nil {
 			return false, err
 		}
 	}
+}
+
+// passes says that a record does nothing to nodes: samples before it may wait.
+func (p *player) passes(kind byte) bool {
+	if p.history {
+		return !ofNode(kind)
+	}
+	switch kind {
+	case recPicture, recLog, recJob, recIncident, recOrder, recJoin:
+		return true
+	}
+	return false
 }
 
 // record tells one record.
@@ -324,11 +347,7 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		if err != nil {
 			return err
 		}
-		reply, err := p.fleet.Apply(n.name, telemetry.KindSample, sample, moment(us))
-		if err == nil && reply.Whole {
-			err = damaged("a sample of %s hangs in the air", n.name)
-		}
-		return broken(err)
+		return p.sample(n, sample, us)
 	case recLeft:
 		if n != nil {
 			p.fleet.Remove(n.name)
@@ -347,7 +366,7 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		if err := decode(b, &j); err != nil {
 			return err
 		}
-		p.tracks[index] = &told{name: j.Name}
+		p.tracks[index] = &told{name: j.Name, hand: int(index)}
 		p.join(j.Name, j.Listed)
 	case kind == recFrame:
 		payload, err := s.word()
