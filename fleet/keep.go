@@ -183,6 +183,7 @@ func (n *node) keep() *KeptNode {
 		for _, p := range n.processes.facts {
 			all.Set = append(all.Set, p)
 		}
+		slices.SortFunc(all.Set, byPid) // so that the same ones are the same bytes
 		k.Processes = encoded(all)
 	}
 	k.Usage = encoded(&facts.Usage{Told: slices.Collect(maps.Values(n.processes.usage)), Top: n.top})
@@ -275,7 +276,7 @@ func (n *node) restore(f *Fleet, k *KeptNode, sample []byte) error {
 		}
 	}
 	if k.Processes != nil {
-		if err := n.processes.apply(k.Processes); err != nil {
+		if err := n.processes.apply(f.opt.Unpacked, k.Processes); err != nil {
 			return err
 		}
 		n.processes.settle() // here, where other nodes are restored at the same time

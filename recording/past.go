@@ -18,6 +18,7 @@ type Past struct {
 	extent func() (from, to time.Time, kept string, ok bool)
 	marks  func() []Mark
 	live   *fleet.Fleet // whose own history is asked; nil: a recording's is made anew
+	known  fleet.Unpacked
 
 	mu     sync.Mutex
 	player *player
@@ -67,7 +68,7 @@ func (p *Past) At(ctx context.Context, at time.Time) (*fleet.Snapshot, error) {
 	}
 	if !p.player.goesOn(segs, us) {
 		was := p.player
-		p.player = newPlayer(&p.replay, false)
+		p.player = newPlayer(&p.replay, &p.known, false)
 		if was != nil {
 			p.player.room = was.room
 		}
@@ -131,7 +132,7 @@ func (p *Past) History(at time.Time, q fleet.Query) []float64 {
 	h := p.history
 	if h == nil || h.opened > segs[i].from || us < h.now-historyBack.Microseconds() || us > h.now+historyMost.Microseconds() || !h.locate(segs) {
 		p.closeHistory()
-		h = newPlayer(&p.replay, true)
+		h = newPlayer(&p.replay, &p.known, true)
 		h.open(segs, i)
 		p.history = h
 	}

@@ -43,9 +43,9 @@ type player struct {
 	opened     int64 // of the segment that it was opened at
 	src        *source
 	room       []byte // of src
-	now        int64 // up to when all was told
-	keying     bool  // in a keyframe that is passed over: the fleet goes on from the segment before
-	rebuilding bool  // in the keyframe that it was opened at
+	now        int64  // up to when all was told
+	keying     bool   // in a keyframe that is passed over: the fleet goes on from the segment before
+	rebuilding bool   // in the keyframe that it was opened at
 	book       *fleet.KeptBook
 	restoring  restoring
 	applying   applying
@@ -75,10 +75,10 @@ type Replay struct {
 	Fold    func([]string) string
 }
 
-func newPlayer(r *Replay, history bool) *player {
+func newPlayer(r *Replay, known *fleet.Unpacked, history bool) *player {
 	p := &player{tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, incidents: shownIncidents{byID: map[string]fleet.Incident{}}, history: history}
 	p.fleet = fleet.New(fleet.Options{
-		Now: func() time.Time { return moment(p.clock.Load()) }, Replay: true, NoHistory: !history, IdleAfter: r.Idle, Layouts: r.Layouts, Fold: r.Fold,
+		Now: func() time.Time { return moment(p.clock.Load()) }, Replay: true, Unpacked: known, NoHistory: !history, IdleAfter: r.Idle, Layouts: r.Layouts, Fold: r.Fold,
 		Rules: fleet.Rules{Kernel: r.Rules.Kernel, Node: p.judgeNode, Job: p.judgeJob,
 			Incidents: func(*fleet.Snapshot, []fleet.Incident) []fleet.Incident { return p.incidents.list() }},
 	})
