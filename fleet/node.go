@@ -280,7 +280,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	n.remember(f, at)
 	n.pace.sample(time.Duration(s.MonoMS)*time.Millisecond, at, n.boot)
 	if n.pace.spared = 0; !n.detail {
-		n.pace.spared = sparing(int(f.size.Load()))
+		n.pace.spared = Sparing(int(f.size.Load()))
 	}
 	return Reply{Every: n.pace.due()}, nil
 }

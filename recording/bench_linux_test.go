@@ -55,13 +55,6 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// stored64 is how many bytes were closed so far.
-func stored64(r *Recorder) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.bytes
-}
-
 // process is the processor time of this process.
 func process() time.Duration {
 	var u unix.Rusage

@@ -202,11 +202,19 @@ func (r *Recorder) extent() (from, to time.Time, kept string, ok bool) {
 		return time.Time{}, time.Time{}, "", false
 	}
 	from, to = moment(r.segs[0].from), r.now
-	kept = words(r.opt.Keep) + " at full rate"
-	if r.crowded {
-		kept = fmt.Sprintf("%s at full rate: of %d nodes no more fits in %d MiB", words(to.Sub(from)), len(r.nodes), r.opt.Budget>>20)
+	return from, to, keptWords(r.opt.Keep, to.Sub(from), len(r.nodes), r.opt.Budget, r.crowded), true
+}
+
+// keptWords says how much is kept, of which rate, and why it is no more.
+func keptWords(most, is time.Duration, nodes int, budget int64, crowded bool) string {
+	rate := "at full rate"
+	if every := fleet.Sparing(nodes); every > 0 { // of nodes that nobody looks at
+		rate = fmt.Sprintf("at a sample each %d s", every/time.Second)
 	}
-	return from, to, kept, true
+	if crowded {
+		return fmt.Sprintf("%s %s: of %d nodes no more fits in %d MiB", words(is), rate, nodes, budget>>20)
+	}
+	return "up to " + words(most) + " " + rate
 }
 
 // words is a time as a person would say it.
