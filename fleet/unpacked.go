@@ -12,6 +12,12 @@ import (
 type Unpacked struct {
 	inventories unpacked[facts.Inventory]
 	processes   unpacked[facts.Processes]
+	kernels     unpacked[KeptKernel]
+}
+
+// Kernel is the end of a kernel log as it was written down, and as read reads it.
+func (u *Unpacked) Kernel(written []byte, read func([]byte) (*KeptKernel, error)) (*KeptKernel, error) {
+	return u.kernels.of(written, read)
 }
 
 // maxUnpacked bounds the frames of a kind whose meaning is kept, in bytes; it takes a few times as many. 200 nodes of 8 GPUs say as much.

@@ -36,6 +36,7 @@ type span struct {
 // player tells a recording to a fleet of its own, from a segment's start on.
 type player struct {
 	fleet *fleet.Fleet
+	known *fleet.Unpacked
 	clock atomic.Int64 // µs
 
 	seg, block int   // that is read next
@@ -76,7 +77,7 @@ type Replay struct {
 }
 
 func newPlayer(r *Replay, known *fleet.Unpacked, history bool) *player {
-	p := &player{tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, incidents: shownIncidents{byID: map[string]fleet.Incident{}}, history: history}
+	p := &player{known: known, tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, incidents: shownIncidents{byID: map[string]fleet.Incident{}}, history: history}
 	p.fleet = fleet.New(fleet.Options{
 		Now: func() time.Time { return moment(p.clock.Load()) }, Replay: true, Unpacked: known, NoHistory: !history, IdleAfter: r.Idle, Layouts: r.Layouts, Fold: r.Fold,
 		Rules: fleet.Rules{Kernel: r.Rules.Kernel, Node: p.judgeNode, Job: p.judgeJob,
