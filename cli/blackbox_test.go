@@ -37,7 +37,7 @@ func TestBlackBoxOverSSH(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if from, to, kept, ok := s.past.Span(); !ok || to.Before(from) || kept != "15 min at full rate" {
+	if from, to, kept, ok := s.past.Span(); !ok || to.Before(from) || kept != "up to 15 min at full rate" {
 		t.Errorf("span: %v to %v, %q, %t", from, to, kept, ok)
 	}
 	alike(t, "in memory", live, shown)

@@ -11,15 +11,23 @@ import (
 // manyNodes is the size of a fleet from which memory is dearer than the time to look through it.
 const manyNodes = 2500
 
-// modestMemory sets the garbage collector for a program that holds much and makes little garbage: the heap grows by half before it collects, of many nodes by a
-// quarter, and where a control group bounds this process, it collects harder before that bound is met; offHeap is what will be taken outside its sight. GOGC and GOMEMLIMIT,
-// where they are set, go before it.
+// modestMemory sets the garbage collector for a program that holds much and makes little garbage: the heap grows by half before it collects, of many nodes by a quarter; offHeap is what
+// will be taken outside its sight.
 func modestMemory(nodes int, offHeap int64) {
+	percent := 50
+	if nodes > manyNodes {
+		percent = 25
+	}
+	collect(percent, offHeap)
+}
+
+// replayGarbage is for a program that looks into a recording: it holds little, and each moment is made anew, so that collecting often is most of what a seek costs.
+const replayGarbage = 300
+
+// collect sets the garbage collector: by how much of itself the heap grows before it collects, in percent. Where a control group bounds this process, it collects harder before that bound is
+// met. GOGC and GOMEMLIMIT, where they are set, go before it.
+func collect(percent int, offHeap int64) {
 	if os.Getenv("GOGC") == "" {
-		percent := 50
-		if nodes > manyNodes {
-			percent = 25
-		}
 		debug.SetGCPercent(percent)
 	}
 	if limit := memoryLimit("/proc/self/cgroup", "/sys/fs/cgroup"); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {

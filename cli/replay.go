@@ -41,7 +41,7 @@ func newReplay(opts *options) *cobra.Command {
 			if err := needTerminal(); err != nil {
 				return err
 			}
-			modestMemory(0, 0)
+			collect(replayGarbage, 0)
 			return showRecording(cmd.Context(), f, cfg, filepath.Base(args[0]))
 		}),
 	}

@@ -134,6 +134,7 @@ func (f *reportFlags) ofFile(cmd *cobra.Command, cfg config.Config, path string)
 		return fmt.Errorf("open recording: %w", err)
 	}
 	defer file.Close()
+	collect(replayGarbage, 0)
 	past := file.Past(replayOf(cfg, 0))
 	defer past.Close()
 	from, to, kept, ok := past.Span()
@@ -145,7 +146,7 @@ func (f *reportFlags) ofFile(cmd *cobra.Command, cfg config.Config, path string)
 	}
 	src := report.Source{From: from, To: to, Kept: kept, Of: "the recording " + filepath.Base(path), Reach: historyReach, History: past.History, At: folding(past.At)}
 	for _, m := range past.Marks() {
-		src.Moments = append(src.Moments, m.At)
+		src.Moments = append(src.Moments, report.Moment{At: m.At, Severity: m.Severity})
 	}
 	return f.write(cmd.Context(), cmd.OutOrStdout(), cfg, src, report.Options{Job: f.job})
 }

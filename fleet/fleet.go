@@ -36,6 +36,8 @@ type Options struct {
 	Tap Tap
 	// Replay is a fleet that a recording is told to: jobs are put together by Assemble alone.
 	Replay bool
+	// Unpacked is shared by fleets that are told the same; nil: frames are taken apart each time.
+	Unpacked *Unpacked
 	// NoHistory leaves numbers' past out: it is not asked for.
 	NoHistory bool
 	// NoRAS forbids to ask the NCCL libraries of jobs (RAS).

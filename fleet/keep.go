@@ -45,8 +45,8 @@ type KeptGroup struct {
 
 // KeptIdle is since when a GPU does nothing.
 type KeptIdle struct {
-	Since time.Time
-	Busy  time.Duration
+	Since time.Time     `json:",omitzero"`
+	Busy  time.Duration `json:",omitzero"`
 }
 
 // KeptPace is how late a node's samples come.
@@ -100,19 +100,19 @@ type KeptXid struct {
 
 // KeptSlow is what is remembered of a GPU's health beside what it says itself.
 type KeptSlow struct {
-	Identity                string
-	LinksMost               Reading
-	PCIeLowSince            time.Time
-	FabricSince             time.Time
-	FabricState             int
-	Replays, Recoveries     KeptRise
-	CRCErrors, Resets, Exec KeptRise
+	Identity                string    `json:",omitzero"`
+	LinksMost               Reading   `json:",omitzero"`
+	PCIeLowSince            time.Time `json:",omitzero"`
+	FabricSince             time.Time `json:",omitzero"`
+	FabricState             int       `json:",omitzero"`
+	Replays, Recoveries     KeptRise  `json:",omitzero"`
+	CRCErrors, Resets, Exec KeptRise  `json:",omitzero"`
 }
 
 // KeptRise is a [Rise].
 type KeptRise struct {
-	Total, Grew, Last Reading
-	At                time.Time
+	Total, Grew, Last Reading   `json:",omitzero"`
+	At                time.Time `json:",omitzero"`
 }
 
 func keepRise(r Rise) KeptRise { return KeptRise{r.Total, r.Grew, r.last, r.At} }
@@ -183,6 +183,7 @@ func (n *node) keep() *KeptNode {
 		for _, p := range n.processes.facts {
 			all.Set = append(all.Set, p)
 		}
+		slices.SortFunc(all.Set, byPid) // so that the same ones are the same bytes
 		k.Processes = encoded(all)
 	}
 	k.Usage = encoded(&facts.Usage{Told: slices.Collect(maps.Values(n.processes.usage)), Top: n.top})
@@ -275,9 +276,10 @@ func (n *node) restore(f *Fleet, k *KeptNode, sample []byte) error {
 		}
 	}
 	if k.Processes != nil {
-		if err := n.processes.apply(k.Processes); err != nil {
+		if err := n.processes.apply(f.opt.Unpacked, k.Processes); err != nil {
 			return err
 		}
+		n.processes.settle() // here, where other nodes are restored at the same time
 	}
 	if err := n.applyUsage(k.Usage); err != nil {
 		return err

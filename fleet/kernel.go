@@ -22,20 +22,20 @@ const (
 
 // KernelLine is one record of the kernel log, or several that are alike, and what it says.
 type KernelLine struct {
-	Sequence uint64    // of the newest
-	At       time.Time // of the newest: on our clock, from the node's monotonic one
-	First    time.Time // of the oldest; zero where there is one only
-	WallUS   int64     // of the newest by the node's own wall clock, Unix time; 0 unknown
-	MonoUS   int64
-	Level    uint32
-	Count    int    // records that it stands for; 0 is 1
-	Text     string // of the newest
-	Oldest   string // text of the oldest, where it differs
-	More     []string
-	Device   string // as the kernel names it: "+pci:0000:3b:00.0"
-	Class    KernelClass
-	GPU      int  // index of the GPU that it names, -1
-	NVML     bool // the driver told it by itself: the kernel log has no such line, or may not be read
+	Sequence uint64      `json:",omitzero"` // of the newest
+	At       time.Time   `json:",omitzero"` // of the newest: on our clock, from the node's monotonic one
+	First    time.Time   `json:",omitzero"` // of the oldest; zero where there is one only
+	WallUS   int64       `json:",omitzero"` // of the newest by the node's own wall clock, Unix time; 0 unknown
+	MonoUS   int64       `json:",omitzero"`
+	Level    uint32      `json:",omitzero"`
+	Count    int         `json:",omitzero"` // records that it stands for; 0 is 1
+	Text     string      `json:",omitzero"` // of the newest
+	Oldest   string      `json:",omitzero"` // text of the oldest, where it differs
+	More     []string    `json:",omitzero"`
+	Device   string      `json:",omitzero"` // as the kernel names it: "+pci:0000:3b:00.0"
+	Class    KernelClass `json:",omitzero"`
+	GPU      int         `json:",omitzero"` // index of the GPU that it names, -1
+	NVML     bool        `json:",omitzero"` // the driver told it by itself: the kernel log has no such line, or may not be read
 
 	shape uint64
 }

@@ -83,7 +83,7 @@ func TestTooManyLayoutFiles(t *testing.T) {
 	for i := range files {
 		files[i] = &facts.LayoutFile{Name: "x"}
 	}
-	err := p.apply(encode(t, &facts.Processes{Set: []*facts.Process{{Pid: 1, LayoutFiles: files}}}))
+	err := p.apply(nil, encode(t, &facts.Processes{Set: []*facts.Process{{Pid: 1, LayoutFiles: files}}}))
 	if err == nil || !strings.Contains(err.Error(), "configuration files") {
 		t.Error(err)
 	}

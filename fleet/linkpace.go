@@ -83,8 +83,8 @@ func (p *linkPace) pace() time.Duration { return max(p.every, p.spared, usualEve
 // crowdNodes is for how many nodes one sample a second each is taken in; of more, those that nobody looks at send fewer. The charts of so large a fleet have a step of 5 s.
 const crowdNodes = 1250
 
-// sparing is how often nodes of a fleet of a size are asked for samples while nobody looks at them; 0: as usual.
-func sparing(nodes int) time.Duration {
+// Sparing is how often nodes of a fleet of a size are asked for samples while nobody looks at them; 0: as usual.
+func Sparing(nodes int) time.Duration {
 	if nodes <= crowdNodes {
 		return 0
 	}

@@ -97,7 +97,7 @@ func TestLinkPatience(t *testing.T) {
 // A large fleet asks its nodes for fewer samples, once, and those that are looked at for as many as ever.
 func TestSparing(t *testing.T) {
 	for nodes, want := range map[int]time.Duration{1: 0, 1250: 0, 1251: 2 * time.Second, 3000: 3 * time.Second, 5000: 4 * time.Second, 20000: 4 * time.Second} {
-		if got := sparing(nodes); got != want {
+		if got := Sparing(nodes); got != want {
 			t.Errorf("%d nodes: %v, not %v", nodes, got, want)
 		}
 	}

@@ -120,7 +120,7 @@ func (n *node) take(f *Fleet, kind telemetry.Kind, payload []byte, at time.Time)
 	case telemetry.KindSample:
 		return n.applySample(f, payload, at)
 	case telemetry.KindProcesses:
-		return Reply{}, n.processes.apply(payload)
+		return Reply{}, n.processes.apply(f.opt.Unpacked, payload)
 	case telemetry.KindUsage:
 		return Reply{}, n.applyUsage(payload)
 	case telemetry.KindKernelLog:
@@ -168,10 +168,43 @@ func (n *node) applyHello(payload []byte, at time.Time) (Reply, error) {
 }
 
 func (n *node) applyInventory(f *Fleet, payload []byte) error {
-	inv := new(facts.Inventory)
-	if err := facts.Decode(payload, inv); err != nil {
+	inv, err := f.readInventory(payload)
+	if err != nil {
 		return err
 	}
+	n.inventory = inv
+	n.fresh, n.slowTold = allFresh, true
+	n.shown = nil
+	n.processes.dirty = true // which GPU a rank sees may depend on it
+	n.nearest, n.nearBy = nearestGPUs(inv)
+	n.portSlow, n.netCounts, n.counterDefs = shelf[portSlow]{}, shelf[NetCounts]{}, nil
+	n.arrange(inv)
+	n.kernel.locate(inv)
+	return nil
+}
+
+// readInventory takes an inventory apart, and checks it.
+func (f *Fleet) readInventory(payload []byte) (*facts.Inventory, error) {
+	if u := f.opt.Unpacked; u != nil {
+		return u.inventories.of(payload, f.unpackInventory)
+	}
+	return f.unpackInventory(payload)
+}
+
+func (f *Fleet) unpackInventory(payload []byte) (*facts.Inventory, error) {
+	inv := new(facts.Inventory)
+	if err := facts.Decode(payload, inv); err != nil {
+		return nil, err
+	}
+	if err := checkInventory(inv); err != nil {
+		return nil, err
+	}
+	f.shared.share(inv)
+	return inv, nil
+}
+
+// checkInventory says what of an inventory cannot be.
+func checkInventory(inv *facts.Inventory) error {
 	for sc, have := range map[telemetry.Scope]int{
 		telemetry.ScopeGPU: len(inv.Gpus), telemetry.ScopePort: len(inv.Ports), telemetry.ScopeHWCounter: len(inv.HwCounters),
 		telemetry.ScopeNet: len(inv.Nets), telemetry.ScopeDisk: len(inv.Disks), telemetry.ScopeFS: len(inv.Filesystems),
@@ -187,19 +220,7 @@ func (n *node) applyInventory(f *Fleet, payload []byte) error {
 			return &telemetry.Malformed{What: "a counter of a port that is not there"}
 		}
 	}
-	if err := accelerators(inv); err != nil {
-		return err
-	}
-	f.shared.share(inv)
-	n.inventory = inv
-	n.fresh, n.slowTold = allFresh, true
-	n.shown = nil
-	n.processes.dirty = true // which GPU a rank sees may depend on it
-	n.nearest, n.nearBy = nearestGPUs(inv)
-	n.portSlow, n.netCounts, n.counterDefs = shelf[portSlow]{}, shelf[NetCounts]{}, nil
-	n.arrange(inv)
-	n.kernel.locate(inv)
-	return nil
+	return accelerators(inv)
 }
 
 // accelerators checks what an inventory says belongs to which accelerator.
@@ -259,7 +280,7 @@ func (n *node) applySample(f *Fleet, payload []byte, at time.Time) (Reply, error
 	n.remember(f, at)
 	n.pace.sample(time.Duration(s.MonoMS)*time.Millisecond, at, n.boot)
 	if n.pace.spared = 0; !n.detail {
-		n.pace.spared = sparing(int(f.size.Load()))
+		n.pace.spared = Sparing(int(f.size.Load()))
 	}
 	return Reply{Every: n.pace.due()}, nil
 }

@@ -39,9 +39,9 @@ type processTable struct {
 	identities []jobs.Identity // of ordered: they depend on this node's processes alone
 }
 
-func (t *processTable) apply(payload []byte) error {
-	p := new(facts.Processes)
-	if err := facts.Decode(payload, p); err != nil {
+func (t *processTable) apply(u *Unpacked, payload []byte) error {
+	p, err := readProcesses(u, payload)
+	if err != nil {
 		return err
 	}
 	if p.Whole || t.facts == nil {
@@ -50,13 +50,7 @@ func (t *processTable) apply(payload []byte) error {
 	for _, gone := range p.Gone {
 		t.drop(processKey{gone.Pid, gone.StartTicks})
 	}
-	var before *facts.Process
 	for _, set := range p.Set {
-		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv || len(set.LayoutFlags) > maxEnv || len(set.LayoutFiles) > telemetry.MaxLayoutFiles {
-			return &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces, %d variables and %d configuration files", len(set.Held), len(set.NsPids), len(set.Env), len(set.LayoutFiles))}
-		}
-		shareWords(set, before)
-		before = set
 		k := processKey{set.Pid, set.StartTicks}
 		t.drop(k)
 		t.facts[k] = set
@@ -68,6 +62,30 @@ func (t *processTable) apply(payload []byte) error {
 	}
 	t.loose, t.told = true, true
 	return nil
+}
+
+// readProcesses takes a list of processes apart, and checks each of them.
+func readProcesses(u *Unpacked, payload []byte) (*facts.Processes, error) {
+	if u != nil {
+		return u.processes.of(payload, unpackProcesses)
+	}
+	return unpackProcesses(payload)
+}
+
+func unpackProcesses(payload []byte) (*facts.Processes, error) {
+	p := new(facts.Processes)
+	if err := facts.Decode(payload, p); err != nil {
+		return nil, err
+	}
+	var before *facts.Process
+	for _, set := range p.Set {
+		if len(set.Held) > maxHeld || len(set.NsPids) > maxNSPids || len(set.Env) > maxEnv || len(set.LayoutFlags) > maxEnv || len(set.LayoutFiles) > telemetry.MaxLayoutFiles {
+			return nil, &telemetry.Malformed{What: fmt.Sprintf("a process with %d accelerators, %d namespaces, %d variables and %d configuration files", len(set.Held), len(set.NsPids), len(set.Env), len(set.LayoutFiles))}
+		}
+		shareWords(set, before)
+		before = set
+	}
+	return p, nil
 }
 
 func (t *processTable) drop(k processKey) {
@@ -115,9 +133,11 @@ func (t *processTable) order() {
 			t.held[int(h.Gpu)] = true
 		}
 	}
-	slices.SortFunc(t.ordered, func(a, b *facts.Process) int {
-		return cmp.Or(cmp.Compare(a.Pid, b.Pid), cmp.Compare(a.StartTicks, b.StartTicks))
-	})
+	slices.SortFunc(t.ordered, byPid)
+}
+
+func byPid(a, b *facts.Process) int {
+	return cmp.Or(cmp.Compare(a.Pid, b.Pid), cmp.Compare(a.StartTicks, b.StartTicks))
 }
 
 func (t *processTable) use(told []*facts.ProcessUsage) {

@@ -19,24 +19,24 @@ type Rules struct {
 
 // KernelClass is what a kernel line says.
 type KernelClass struct {
-	Severity Severity
-	Cause    Cause
-	Follows  bool   // it tells more of the line before it, of the same kind and device: it is no event of its own
-	Kind     string // xid, oom, link, …; "" for an ordinary line
-	Text     string // in short words: "subject: what"
-	Detail   string // more of what the line tells, in words
-	Action   string // what to do about it
-	PCI      string // dddd:bb:dd.f of the device it names, "" for none
-	Device   string // the name of one: nvme0, mlx5_0, eth0, md0, sda
-	Process  string // comm of the process it names
-	PID      int32  // and its number; 0: none
-	Cgroup   string
-	Xid      int // 0: none
-	SXid     int
-	Unit     string // of an Xid of NVLink 5: NETIR_LINK_EVT
-	Subcode  int    // where Unit is: bits 20 to 25 of its intrinfo
-	MIG      int    // GPU instance, plus one; 0: the whole GPU
-	MIGPart  int    // compute instance, plus one
+	Severity Severity `json:",omitzero"`
+	Cause    Cause    `json:",omitzero"`
+	Follows  bool     `json:",omitzero"` // it tells more of the line before it, of the same kind and device: it is no event of its own
+	Kind     string   `json:",omitzero"` // xid, oom, link, …; "" for an ordinary line
+	Text     string   `json:",omitzero"` // in short words: "subject: what"
+	Detail   string   `json:",omitzero"` // more of what the line tells, in words
+	Action   string   `json:",omitzero"` // what to do about it
+	PCI      string   `json:",omitzero"` // dddd:bb:dd.f of the device it names, "" for none
+	Device   string   `json:",omitzero"` // the name of one: nvme0, mlx5_0, eth0, md0, sda
+	Process  string   `json:",omitzero"` // comm of the process it names
+	PID      int32    `json:",omitzero"` // and its number; 0: none
+	Cgroup   string   `json:",omitzero"`
+	Xid      int      `json:",omitzero"` // 0: none
+	SXid     int      `json:",omitzero"`
+	Unit     string   `json:",omitzero"` // of an Xid of NVLink 5: NETIR_LINK_EVT
+	Subcode  int      `json:",omitzero"` // where Unit is: bits 20 to 25 of its intrinfo
+	MIG      int      `json:",omitzero"` // GPU instance, plus one; 0: the whole GPU
+	MIGPart  int      `json:",omitzero"` // compute instance, plus one
 }
 
 // Cause is what a fault most likely comes from.

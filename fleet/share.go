@@ -50,7 +50,7 @@ func (s *shared[T]) of(list []*T, add func(*listKey, *T)) []*T {
 	if len(list) == 0 {
 		return nil
 	}
-	var key listKey
+	key := listKey{make([]byte, 0, 24*len(list))}
 	for _, t := range list {
 		add(&key, t)
 	}

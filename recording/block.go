@@ -144,8 +144,8 @@ func parseHead(b []byte) (head, error) {
 // maxMicros is the year 9999.
 const maxMicros = 253_402_300_800_000_000
 
-// open gives the streams of a block, header and all, after its sum was checked.
-func open(h head, data []byte) (*source, error) {
+// open gives the streams of a block, header and all, after its sum was checked. They lie in room where it is large enough, and it is made so: what was opened in it before is gone.
+func open(h head, data []byte, room *[]byte) (*source, error) {
 	if len(data) != blockHeader+h.length || checksum(data, data[blockHeader:]) != h.sum {
 		return nil, damaged("a block whose sum is wrong")
 	}
@@ -165,6 +165,10 @@ func open(h head, data []byte) (*source, error) {
 			return nil, damaged("streams longer than their block")
 		}
 	}
+	if cap(*room) < int(total) {
+		*room = make([]byte, 0, total)
+	}
+	free := (*room)[:total]
 	dec := decoders.Get().(*zstd.Decoder)
 	defer decoders.Put(dec)
 	s := &source{columns: make([]reader, len(defs)), last: h.from}
@@ -175,9 +179,11 @@ func open(h head, data []byte) (*source, error) {
 		}
 		b := in.bytes(int(min(stored, maxRawBytes)))
 		if st.packed != 0 && !in.bad {
-			// Memory grows with what truly unpacks: no more than was said, and that is no more than the block says.
+			// No more than was said, and that is no more than the block says.
 			var err error
-			if b, err = dec.DecodeAll(b, make([]byte, 0, st.raw)); err != nil || uint64(len(b)) != st.raw {
+			place := free[:0:st.raw]
+			free = free[st.raw:]
+			if b, err = dec.DecodeAll(b, place); err != nil || uint64(len(b)) != st.raw {
 				return nil, damaged("a stream that does not unpack")
 			}
 		}

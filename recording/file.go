@@ -270,7 +270,7 @@ func (r *File) take(h head, at int64) bool {
 		if err != nil {
 			return false
 		}
-		src, err := open(h, data)
+		src, err := open(h, data, new([]byte))
 		if err != nil {
 			return false
 		}

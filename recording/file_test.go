@@ -31,6 +31,7 @@ func recordFile(t testing.TB, nodes, seconds int, seed uint64) (path string, sho
 		shown[s.at] = snap
 	}
 	s.rec.Flush()
+	s.fleet.Close()
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func FuzzRecords(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		src, err := open(s.blocks[0].head, data)
+		src, err := open(s.blocks[0].head, data, new([]byte))
 		if err != nil {
 			f.Fatal(err)
 		}

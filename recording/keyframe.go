@@ -98,7 +98,7 @@ func (p *player) keyframe(index uint64) error {
 		}
 		return nil
 	}
-	n = new(told)
+	n = &told{hand: int(index)}
 	p.tracks[index] = n
 	var sample []byte
 	if len(words[0]) > 0 && words[0][len(words[0])-1] == keptSampled {
@@ -113,9 +113,20 @@ func (p *player) keyframe(index uint64) error {
 
 // restore puts a node into the fleet as it was kept.
 func (p *player) restore(n *told, words [7][]byte, sample []byte) error {
-	k := new(fleet.KeptNode)
-	if err := decode(words[0][:max(0, len(words[0])-1)], k); err != nil {
+	var is struct {
+		fleet.KeptNode
+		Kernel json.RawMessage // in the place of the node's own: it is long, and from one keyframe to the next mostly the same
+	}
+	if err := decode(words[0][:max(0, len(words[0])-1)], &is); err != nil {
 		return err
+	}
+	k := &is.KeptNode
+	if is.Kernel != nil {
+		kernel, err := p.known.Kernel(is.Kernel, readKernel)
+		if err != nil {
+			return err
+		}
+		k.Kernel = *kernel
 	}
 	for i, to := range []*[]byte{&k.Hello, &k.Inventory, &k.Processes, &k.Usage, &k.Notes, &k.Rates} {
 		if len(words[i+1]) > 0 {
@@ -127,6 +138,11 @@ func (p *player) restore(n *told, words [7][]byte, sample []byte) error {
 	}
 	n.name = k.Name
 	return broken(p.fleet.Restore(k, sample))
+}
+
+func readKernel(b []byte) (*fleet.KeptKernel, error) {
+	k := new(fleet.KeptKernel)
+	return k, decode(b, k)
 }
 
 // restoring puts nodes into a fleet several at a time: that is most of what a moment costs.

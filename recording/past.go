@@ -18,6 +18,7 @@ type Past struct {
 	extent func() (from, to time.Time, kept string, ok bool)
 	marks  func() []Mark
 	live   *fleet.Fleet // whose own history is asked; nil: a recording's is made anew
+	known  fleet.Unpacked
 
 	mu     sync.Mutex
 	player *player
@@ -66,7 +67,11 @@ func (p *Past) At(ctx context.Context, at time.Time) (*fleet.Snapshot, error) {
 		return nil, &NothingError{at, from, to}
 	}
 	if !p.player.goesOn(segs, us) {
-		p.player = newPlayer(&p.replay, false)
+		was := p.player
+		p.player = newPlayer(&p.replay, &p.known, false)
+		if was != nil {
+			p.player.room = was.room
+		}
 		p.player.open(segs, i)
 	}
 	if err := p.player.tell(ctx, segs, us); err != nil {
@@ -127,7 +132,7 @@ func (p *Past) History(at time.Time, q fleet.Query) []float64 {
 	h := p.history
 	if h == nil || h.opened > segs[i].from || us < h.now-historyBack.Microseconds() || us > h.now+historyMost.Microseconds() || !h.locate(segs) {
 		p.closeHistory()
-		h = newPlayer(&p.replay, true)
+		h = newPlayer(&p.replay, &p.known, true)
 		h.open(segs, i)
 		p.history = h
 	}
@@ -197,11 +202,19 @@ func (r *Recorder) extent() (from, to time.Time, kept string, ok bool) {
 		return time.Time{}, time.Time{}, "", false
 	}
 	from, to = moment(r.segs[0].from), r.now
-	kept = words(r.opt.Keep) + " at full rate"
-	if r.crowded {
-		kept = fmt.Sprintf("%s at full rate: of %d nodes no more fits in %d MiB", words(to.Sub(from)), len(r.nodes), r.opt.Budget>>20)
+	return from, to, keptWords(r.opt.Keep, to.Sub(from), len(r.nodes), r.opt.Budget, r.crowded), true
+}
+
+// keptWords says how much is kept, of which rate, and why it is no more.
+func keptWords(most, is time.Duration, nodes int, budget int64, crowded bool) string {
+	rate := "at full rate"
+	if every := fleet.Sparing(nodes); every > 0 { // of nodes that nobody looks at
+		rate = fmt.Sprintf("at a sample each %d s", every/time.Second)
 	}
-	return from, to, kept, true
+	if crowded {
+		return fmt.Sprintf("%s %s: of %d nodes no more fits in %d MiB", words(is), rate, nodes, budget>>20)
+	}
+	return "up to " + words(most) + " " + rate
 }
 
 // words is a time as a person would say it.

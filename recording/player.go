@@ -36,17 +36,20 @@ type span struct {
 // player tells a recording to a fleet of its own, from a segment's start on.
 type player struct {
 	fleet *fleet.Fleet
+	known *fleet.Unpacked
 	clock atomic.Int64 // µs
 
 	seg, block int   // that is read next
 	from       int64 // of that segment: tells where it is when the list has changed
 	opened     int64 // of the segment that it was opened at
 	src        *source
-	now        int64 // up to when all was told
-	keying     bool  // in a keyframe that is passed over: the fleet goes on from the segment before
-	rebuilding bool  // in the keyframe that it was opened at
+	room       []byte // of src
+	now        int64  // up to when all was told
+	keying     bool   // in a keyframe that is passed over: the fleet goes on from the segment before
+	rebuilding bool   // in the keyframe that it was opened at
 	book       *fleet.KeptBook
 	restoring  restoring
+	applying   applying
 	joined     int64 // when jobs were last joined with schedulers' words, where that was not told yet; 0: it was
 
 	tracks   map[uint64]*told
@@ -62,6 +65,7 @@ type player struct {
 type told struct {
 	name  string
 	track track
+	hand  int // which of those that apply samples has it
 }
 
 // Replay is how a recording is told again.
@@ -72,10 +76,10 @@ type Replay struct {
 	Fold    func([]string) string
 }
 
-func newPlayer(r *Replay, history bool) *player {
-	p := &player{tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, incidents: shownIncidents{byID: map[string]fleet.Incident{}}, history: history}
+func newPlayer(r *Replay, known *fleet.Unpacked, history bool) *player {
+	p := &player{known: known, tracks: map[uint64]*told{}, problems: map[string][]fleet.Problem{}, verdicts: map[string]verdict{}, incidents: shownIncidents{byID: map[string]fleet.Incident{}}, history: history}
 	p.fleet = fleet.New(fleet.Options{
-		Now: func() time.Time { return moment(p.clock.Load()) }, Replay: true, NoHistory: !history, IdleAfter: r.Idle, Layouts: r.Layouts, Fold: r.Fold,
+		Now: func() time.Time { return moment(p.clock.Load()) }, Replay: true, Unpacked: known, NoHistory: !history, IdleAfter: r.Idle, Layouts: r.Layouts, Fold: r.Fold,
 		Rules: fleet.Rules{Kernel: r.Rules.Kernel, Node: p.judgeNode, Job: p.judgeJob,
 			Incidents: func(*fleet.Snapshot, []fleet.Incident) []fleet.Incident { return p.incidents.list() }},
 	})
@@ -140,6 +144,9 @@ func (p *player) tell(ctx context.Context, segs []span, until int64) error {
 		p.src = nil
 		p.block++
 	}
+	if err := p.apply(); err != nil {
+		return err
+	}
 	if p.joined != 0 && !p.history {
 		p.clock.Store(p.joined)
 		p.joined = 0
@@ -170,7 +177,7 @@ func (p *player) load(segs []span, until int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if p.src, err = open(b.head, data); err != nil {
+	if p.src, err = open(b.head, data, &p.room); err != nil {
 		return false, err
 	}
 	p.keying = b.kind == blockKey && !p.rebuilding
@@ -199,11 +206,28 @@ func (p *player) run(until int64) (more bool, err error) {
 				return false, err
 			}
 		}
+		if kind != recSample && !p.passes(kind) {
+			if err := p.apply(); err != nil {
+				return false, err
+			}
+		}
 		p.clock.Store(us)
 		if err := p.record(kind, index, us); err != nil {
 			return false, err
 		}
 	}
+}
+
+// passes says that a record does nothing to nodes: samples before it may wait.
+func (p *player) passes(kind byte) bool {
+	if p.history {
+		return !ofNode(kind)
+	}
+	switch kind {
+	case recPicture, recLog, recJob, recIncident, recOrder, recJoin:
+		return true
+	}
+	return false
 }
 
 // record tells one record.
@@ -324,11 +348,7 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		if err != nil {
 			return err
 		}
-		reply, err := p.fleet.Apply(n.name, telemetry.KindSample, sample, moment(us))
-		if err == nil && reply.Whole {
-			err = damaged("a sample of %s hangs in the air", n.name)
-		}
-		return broken(err)
+		return p.sample(n, sample, us)
 	case recLeft:
 		if n != nil {
 			p.fleet.Remove(n.name)
@@ -347,7 +367,7 @@ func (p *player) ofNode(kind byte, index uint64, us int64) error {
 		if err := decode(b, &j); err != nil {
 			return err
 		}
-		p.tracks[index] = &told{name: j.Name}
+		p.tracks[index] = &told{name: j.Name, hand: int(index)}
 		p.join(j.Name, j.Listed)
 	case kind == recFrame:
 		payload, err := s.word()

@@ -14,7 +14,7 @@ import (
 
 // How a recording is cut. A moment is found by reading its segment from the start, so that a segment's length is what a seek costs; a block is what a crash loses at most.
 const (
-	segmentLength = 30 * time.Second
+	segmentLength = 20 * time.Second
 	blockLength   = 10 * time.Second
 	blockMost     = 32 << 20 // bytes, not compressed: a block is closed before it is longer
 	judgeEvery    = 900 * time.Millisecond

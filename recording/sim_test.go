@@ -35,7 +35,7 @@ type simNode struct {
 	boot     string
 	up       bool
 	enc      telemetry.Encoder
-	version  uint64
+	version  uint64 // of processes and notes that it told last, one more than they count
 	notes    uint64
 	sequence uint64
 }
@@ -52,7 +52,7 @@ func newSim(t testing.TB, nodes int, seed uint64, scenario *simfleet.Scenario, o
 		s.nodes = append(s.nodes, &simNode{Node: n, phase: time.Duration(1+i*617%998) * time.Millisecond})
 		s.fleet.Add(n.Name())
 	}
-	t.Cleanup(func() { s.fleet.Close() })
+	t.Cleanup(s.fleet.Close)
 	return s
 }
 
@@ -94,13 +94,13 @@ func (s *sim) tell(n *simNode, at time.Duration) {
 	n.Sample(at, s.level, func(st *telemetry.State, mono time.Duration) {
 		s.apply(n, telemetry.KindSample, n.enc.Encode(nil, st, 1, mono.Milliseconds(), s.level, whole), at)
 	})
-	if version, notes := n.Notes(at); n.notes == 0 || version != n.notes {
-		n.notes = version
+	if version, notes := n.Notes(at); version+1 != n.notes {
+		n.notes = version + 1
 		s.say(n, telemetry.KindSourceNotes, &facts.SourceNotes{Notes: notes}, at)
 	}
-	if n.version == 0 || n.version != n.ProcessVersion(at) {
+	if n.version != n.ProcessVersion(at)+1 {
 		version, list := n.Processes(at)
-		n.version = version
+		n.version = version + 1
 		s.say(n, telemetry.KindProcesses, &facts.Processes{Whole: true, Set: list}, at)
 	}
 	if s.level == telemetry.Detail && s.at%(2*time.Second) == 0 {

@@ -123,7 +123,7 @@ func at(c []int64, j int) int64 {
 
 func sourceOf(t *testing.T, s *streams) *source {
 	b := s.seal(blockData, 0, 0)
-	src, err := open(b.head, b.data)
+	src, err := open(b.head, b.data, new([]byte))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,25 +83,6 @@ func gather(ctx context.Context, src Source, opt Options) (*story, error) {
 	return g.story(src, from, to), nil
 }
 
-// moments are the times to look at, in order.
-func moments(from, to time.Time, marks []time.Time) []time.Time {
-	step := max(leastStep, to.Sub(from)/maxSteps)
-	var out []time.Time
-	for at := from; at.Before(to); at = at.Add(step) {
-		out = append(out, at)
-	}
-	more := 0
-	for _, m := range marks {
-		if at := m.Add(afterwards); at.After(from) && at.Before(to) && more < maxMoments {
-			out = append(out, at)
-			more++
-		}
-	}
-	slices.SortFunc(out, time.Time.Compare)
-	out = slices.CompactFunc(out, func(b, a time.Time) bool { return b.Sub(a) < leastStep/2 })
-	return append(out, to)
-}
-
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

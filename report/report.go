@@ -25,7 +25,7 @@ type Source struct {
 	// Reach is how far back a history goes; of longer times single readings are told in its place. 0: as far as there is anything.
 	Reach time.Duration
 	// Moments are when something began in it, so that what was short is looked at as well.
-	Moments []time.Time
+	Moments []Moment
 }
 
 // Options say what of a source is told, and how.

@@ -152,6 +152,21 @@ func (m *Model) beat(now time.Time) {
 	t.want = to
 }
 
+// announce tells of what began since a moment, as a recording runs past it: of several the worst, of these the latest.
+func (m *Model) announce(since time.Time) {
+	t := &m.travel
+	found := -1
+	for i := range t.kept.marks {
+		p := &t.kept.marks[i]
+		if p.At.After(since) && !p.At.After(t.at) && (found < 0 || p.Severity >= t.kept.marks[found].Severity) {
+			found = i
+		}
+	}
+	if found >= 0 && !since.IsZero() {
+		m.notice = m.markWords(&t.kept, found)
+	}
+}
+
 // played stops at the end of a recording.
 func (m *Model) played() {
 	t := &m.travel

@@ -127,6 +127,31 @@ func TestReplayPlays(t *testing.T) {
 	}
 }
 
+// TestReplayTellsOfFindings shows that a recording that runs tells of what began, the worst of what it runs past, and that one that jumps does not.
+func TestReplayTellsOfFindings(t *testing.T) {
+	d := replay(nightPast(), 120, 40, Options{})
+	d.keys("Z", "+", "+", "+", "+", "+")
+	d.runOn(time.Second)
+	if strings.Contains(d.notice, "finding") {
+		t.Fatalf("before anything began it says %q", d.notice)
+	}
+	d.runOn(2 * time.Second)
+	d.runOn(2 * time.Second)
+	d.reads(t, "11:51:41 finding 1 of 4: job 8127: 7 of 8 GPUs idle")
+	d.keys("+")
+	d.runOn(1500 * time.Millisecond) // over both of three minutes before the end
+	d.must(t)
+	d.reads(t, "12:00:41 finding 3 of 4 (and 1 more then): gpu052 lost: no route to host")
+	d.keys("Z", "}")
+	d.reads(t, "finding 4 of 4")
+	d.keys("[", "Z")
+	if d.keys("-"); strings.Contains(d.notice, "finding") {
+		t.Errorf("%q", d.notice)
+	}
+	d.runOn(beatEvery)
+	d.reads(t, "finding 4 of 4: gpu017 Xid 79 GPU3")
+}
+
 // TestReplayKeepsTime shows that a recording whose pictures take long goes on by the clock: what was on its way is shown, then that of the moment.
 func TestReplayKeepsTime(t *testing.T) {
 	p := nightPast()

@@ -180,8 +180,12 @@ func (m *Model) takeMoment(msg momentMsg) {
 		m.notice = m.momentWords(msg.at) + " cannot be shown: " + msg.err.Error()
 		return
 	}
+	was := t.at
 	t.at = msg.at
 	m.showMoment(msg.snap, jump)
+	if t.play.on && !jump {
+		m.announce(was)
+	}
 	m.played()
 }
 

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"foretop/telemetry"
 )
@@ -85,9 +86,15 @@ func appendMessage(b []byte, m Message) []byte {
 	return b
 }
 
-// appendMap appends an entry for each key. A key that is not clean is dropped: no real one is.
+// appendMap appends an entry for each key, in their order: what says the same is the same bytes. A key that is not clean is dropped: no real one is.
 func appendMap(b []byte, n int, m map[string]string) []byte {
-	for key, value := range m {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		value := m[key]
 		if telemetry.Clean(key, telemetry.MaxEnvValueBytes) != key {
 			delete(m, key)
 			continue
