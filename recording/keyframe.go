@@ -89,8 +89,9 @@ func (p *player) keyframe(index uint64) error {
 		words[i] = b
 	}
 	n := p.tracks[index]
+	sampled := len(words[0]) > 0 && words[0][len(words[0])-1] == keptSampled
 	if p.keying && n != nil {
-		if n.track.known {
+		if sampled { // none follows where it began a new stream just before
 			if _, err := n.track.read(s); err != nil {
 				return err
 			}
@@ -101,7 +102,7 @@ func (p *player) keyframe(index uint64) error {
 	n = &told{hand: int(index)}
 	p.tracks[index] = n
 	var sample []byte
-	if len(words[0]) > 0 && words[0][len(words[0])-1] == keptSampled {
+	if sampled {
 		var err error
 		if sample, err = n.track.read(s); err != nil {
 			return err

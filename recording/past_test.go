@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"foretop/simfleet"
+	"foretop/telemetry"
 )
 
 func TestKeptWords(t *testing.T) {
@@ -59,4 +60,32 @@ func stored64(r *Recorder) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.bytes
+}
+
+// A node that began a new stream just before a segment, and has told nothing of it yet, is gone on with.
+func TestNewStreamBeforeASegment(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, 3, 1, simfleet.Healthy(), Options{})
+	for range int(segmentLength/time.Second) - 1 {
+		s.step()
+	}
+	n := s.nodes[0]
+	n.enc = telemetry.Encoder{}
+	s.say(n, telemetry.KindHello, n.Hello(s.at), s.at)
+	s.at += time.Second
+	s.fleet.Publish() // a segment begins
+	for range 5 {
+		s.step()
+	}
+	last := s.step()
+	p := s.rec.Past(s.fleet, replay())
+	for _, at := range []time.Time{last.At.Add(-10 * time.Second), last.At} {
+		got, err := p.At(context.Background(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := unlike(last, got); d != "" && at.Equal(last.At) {
+			t.Error(d)
+		}
+	}
 }
