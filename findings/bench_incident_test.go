@@ -29,9 +29,11 @@ func BenchmarkIncidents(b *testing.B) {
 			y.look(time.Minute)
 			b.ReportAllocs()
 			b.ResetTimer()
+			before := processorTime()
 			for i := range b.N {
 				y.look(time.Minute + time.Duration(i)*time.Millisecond)
 			}
+			b.ReportMetric((processorTime()-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
 			b.ReportMetric(float64(len(y.was)), "incidents")
 		})
 	}

@@ -69,7 +69,7 @@ type folder struct {
 	s      *fleet.Snapshot
 	before []fleet.Incident
 	was    map[string]place1 // by key: where a finding was
-	nodes  map[string]*fleet.Node
+	nodes  map[string]int    // places in s.Nodes
 	jobs   map[string]*fleet.Job
 	all    []found1
 	at     map[string]int // by key: in all
@@ -100,13 +100,22 @@ type group1 struct {
 
 // node finds a node by its name, job a job by its key; nil where there is none. They are asked for only where something was found.
 func (b *folder) node(name string) *fleet.Node {
+	if i, ok := b.nodeAt(name); ok {
+		return b.s.Nodes[i]
+	}
+	return nil
+}
+
+// nodeAt is a node's place in the snapshot.
+func (b *folder) nodeAt(name string) (i int, ok bool) {
 	if b.nodes == nil {
-		b.nodes = make(map[string]*fleet.Node, len(b.s.Nodes))
-		for _, n := range b.s.Nodes {
-			b.nodes[n.Name] = n
+		b.nodes = make(map[string]int, len(b.s.Nodes))
+		for i, n := range b.s.Nodes {
+			b.nodes[n.Name] = i
 		}
 	}
-	return b.nodes[name]
+	i, ok = b.nodes[name]
+	return i, ok
 }
 
 func (b *folder) job(key string) *fleet.Job {
@@ -267,18 +276,22 @@ func (b *folder) incident(set []int) fleet.Incident {
 
 // namesIn are the snapshot's nodes that are in a set, in its order; those that are gone come last.
 func (b *folder) namesIn(set map[string]bool) []string {
-	names := keysIn(set)
-	if len(names) < 2 {
-		return names
-	}
-	out := make([]string, 0, len(names))
-	for _, n := range b.s.Nodes {
-		if set[n.Name] {
-			out = append(out, n.Name)
-			delete(set, n.Name)
+	at := make([]int, 0, len(set))
+	var gone []string
+	for name := range set {
+		if i, ok := b.nodeAt(name); ok {
+			at = append(at, i)
+		} else {
+			gone = append(gone, name)
 		}
 	}
-	return append(out, keysIn(set)...)
+	slices.Sort(at)
+	slices.Sort(gone)
+	out := make([]string, 0, len(set))
+	for _, i := range at {
+		out = append(out, b.s.Nodes[i].Name)
+	}
+	return append(out, gone...)
 }
 
 func keysIn(set map[string]bool) []string {

@@ -27,26 +27,44 @@ func (b *folder) foldPlaces() {
 			byRule[f.Rule] = append(byRule[f.Rule], i)
 		}
 	}
-	var places map[string][]string // by node
-	size := map[string]int{}
+	var p *places
 	for _, rule := range rules {
 		list := byRule[rule]
 		if len(list) < fewestOfPlace {
 			continue
 		}
 		for _, burst := range b.bursts(list) {
-			if places == nil { // of all nodes: it is asked for in bad times only
-				places = make(map[string][]string, len(b.s.Nodes))
-				for _, n := range b.s.Nodes {
-					places[n.Name] = b.placesOf(n)
-					for _, p := range places[n.Name] {
-						size[p]++
-					}
-				}
+			if p == nil { // it is asked for in bad times only
+				p = b.places()
 			}
-			b.foldBurst(burst, places, size)
+			b.foldBurst(burst, p)
 		}
 	}
+}
+
+// places are what nodes share. A place has a number; they are counted as they come.
+type places struct {
+	names []string
+	size  []int   // how many nodes
+	of    [][]int // by the node's place in the snapshot: those that it is in
+}
+
+func (b *folder) places() *places {
+	p := &places{of: make([][]int, len(b.s.Nodes))}
+	number := map[string]int{}
+	for i, n := range b.s.Nodes {
+		for _, name := range b.placesOf(n) {
+			k, ok := number[name]
+			if !ok {
+				k = len(p.names)
+				number[name] = k
+				p.names, p.size = append(p.names, name), append(p.size, 0)
+			}
+			p.size[k]++
+			p.of[i] = append(p.of[i], k)
+		}
+	}
+	return p
 }
 
 // bursts are findings of one rule that began close after one another. Those of nodes that were never there began with us.
@@ -66,36 +84,31 @@ func (b *folder) bursts(list []int) (out [][]int) {
 }
 
 // foldBurst finds what most nodes of a burst share, then what most of the others do. A place counts where half of its nodes are in the burst.
-func (b *folder) foldBurst(burst []int, places map[string][]string, size map[string]int) {
-	of := make(map[string][]int, len(burst)) // findings by node
-	in := map[string][]string{}              // nodes by place
-	left := map[string]int{}                 // how many of these have found no place yet
-	var names []string                       // of places, as they came
+func (b *folder) foldBurst(burst []int, p *places) {
+	of := make([][]int, len(b.s.Nodes)) // findings by node
+	in := make([][]int, len(p.names))   // nodes by place
+	left := make([]int, len(p.names))   // how many of these have found no place yet
 	for _, i := range burst {
-		node := b.all[i].Subject.Node
+		node, _ := b.nodeAt(b.all[i].Subject.Node)
 		if of[node] = append(of[node], i); len(of[node]) > 1 {
 			continue
 		}
-		for _, p := range places[node] {
-			if left[p] == 0 {
-				names = append(names, p)
-			}
-			in[p] = append(in[p], node)
-			left[p]++
+		for _, k := range p.of[node] {
+			in[k] = append(in[k], node)
+			left[k]++
 		}
 	}
 	for {
-		best := ""
-		for _, p := range names {
-			n := left[p]
-			if n < fewestOfPlace || 2*n < size[p] {
+		best := -1
+		for k, n := range left {
+			if n < fewestOfPlace || 2*n < p.size[k] {
 				continue
 			}
-			if best == "" || n > left[best] || n == left[best] && (size[p] < size[best] || size[p] == size[best] && p < best) {
-				best = p
+			if best < 0 || n > left[best] || n == left[best] && (p.size[k] < p.size[best] || p.size[k] == p.size[best] && p.names[k] < p.names[best]) {
+				best = k
 			}
 		}
-		if best == "" {
+		if best < 0 {
 			break
 		}
 		var here []int
@@ -106,17 +119,18 @@ func (b *folder) foldBurst(burst []int, places map[string][]string, size map[str
 			}
 			here = append(here, of[node]...)
 			of[node] = nil
-			for _, p := range places[node] {
-				left[p]--
+			for _, k := range p.of[node] {
+				left[k]--
 			}
 		}
 		slices.SortStableFunc(here, func(i, k int) int { return b.all[i].Since.Compare(b.all[k].Since) })
-		b.group(best, size[best], nodes, here)
+		b.group(p.names[best], p.size[best], nodes, here)
 	}
 	var rest []int
 	nodes := 0
 	for _, i := range burst {
-		if list := of[b.all[i].Subject.Node]; list != nil {
+		node, _ := b.nodeAt(b.all[i].Subject.Node)
+		if list := of[node]; list != nil {
 			if rest = append(rest, i); list[0] == i {
 				nodes++
 			}

@@ -44,8 +44,12 @@ func disagreements(s *fleet.Snapshot) (out []string) {
 
 // TestSchedulersAndProcessesAgree plays a healthy fleet and its schedulers, whose pictures are always a little old: nothing is found in what they say.
 func TestSchedulersAndProcessesAgree(t *testing.T) {
-	s := newSim(t, 64, 1, "name: healthy\nfaults: []\n")
-	for range 200 {
+	t.Parallel()
+	s, seconds := newSim(t, 64, 1, "name: healthy\nfaults: []\n"), 200
+	if slow && !soak() {
+		seconds = 100
+	}
+	for range seconds {
 		snap := s.scheduled()
 		if found := disagreements(snap); len(found) > 0 {
 			t.Fatalf("after %s: %q", s.at, found)
@@ -67,14 +71,18 @@ func TestSchedulersAndProcessesAgree(t *testing.T) {
 // TestSchedulersInTroubledTimes plays the demo's faults: jobs that are queued again keep their row, and what is told of schedulers is told only where they and the
 // processes truly disagree for long.
 func TestSchedulersInTroubledTimes(t *testing.T) {
+	t.Parallel()
 	m, err := simfleet.NewModel(simfleet.ModelOptions{Nodes: 64, Seed: 1, Scenario: simfleet.Demo(), Epoch: noon})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := playing(t, m)
-	requeued := false
+	requeued, seconds := false, 380
+	if slow && !soak() {
+		seconds = 200
+	}
 	var draining int
-	for range 380 {
+	for range seconds {
 		snap := s.scheduled()
 		for _, d := range disagreements(snap) {
 			if !strings.Contains(d, "are gone for") {
