@@ -14,7 +14,7 @@ const manyNodes = 2500
 // modestMemory sets the garbage collector for a program that holds much and makes little garbage: the heap grows by half before it collects, of many nodes by a quarter; offHeap is what
 // will be taken outside its sight.
 func modestMemory(nodes int, offHeap int64) {
-	percent := 50
+	percent := 75
 	if nodes > manyNodes {
 		percent = 25
 	}
