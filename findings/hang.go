@@ -36,7 +36,7 @@ func hang(c *jobCase) answer {
 	if len(c.j.GPUs) == 0 || !w.usesGPUs() && len(c.stopped()) > 0 {
 		return hangWithoutGPUs(c)
 	}
-	if w.phase == unread || w.seen.n < 2 {
+	if w.phase == unread || !w.seen.hasPeers(c.j) {
 		if w.seen.n == 1 && w.seen.read > 0 {
 			return answer{unchecked: "one GPU waits for nobody"}
 		}
