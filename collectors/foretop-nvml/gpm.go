@@ -62,7 +62,7 @@ func (r *reader) readActivity(s *slot) {
 	switch {
 	case !r.detail:
 		list = list[:baseActivities]
-	case !r.turnOf(detailTurn):
+	case (r.round-r.looked)%detailTurn != 1: // not in the first round, which may have no pair yet
 		list = list[:cheapActivities]
 	}
 	if !r.support(s) {
