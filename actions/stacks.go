@@ -23,12 +23,14 @@ const (
 	maxStackFrame  = 128
 	maxFrameText   = 256 // bytes of one frame
 	maxStackWhy    = 512
+
+	kernelSource = "kernel" // only what the kernel tells: the calls into it, none of the program's own
 )
 
 // Stack is where one process is.
 type Stack struct {
 	Process Process
-	Source  string // "py-spy", "kernel"; "" nothing could be read
+	Source  string // "py-spy", [kernelSource]; "" nothing could be read
 	Why     string // why there is nothing, or not more
 	Threads []Thread
 	More    int // threads that are left out
@@ -206,7 +208,7 @@ type StackGroup struct {
 	Where  string
 	Source string
 	Frames []string // of the thread that tells, the innermost first
-	Why    string   // where nothing was read
+	Why    string   // where nothing was read, or only what the kernel tells
 	Stacks []*Stack
 }
 
@@ -232,6 +234,9 @@ func MergeStacks(stacks []Stack) []StackGroup {
 			g.Frames, g.Why = t.Frames, ""
 		}
 		key := strings.Join(append([]string{g.Source, g.Where, g.Why}, g.Frames...), "\n")
+		if g.Source == kernelSource { // of equal stacks of several nodes the first says why
+			g.Why = s.Why
+		}
 		k, known := at[key]
 		if !known {
 			k = len(groups)

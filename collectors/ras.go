@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,11 +22,12 @@ import (
 // question at a time, and a pause after it, whatever the front end says. Only processes that this collector told are asked for, and only where their own kernel says that
 // somebody of their own user listens in their own network: no address is taken from anybody's word but for its port.
 const (
-	rasPort     = 28028 // NCCL_RAS_ADDR says another
-	rasConnect  = 2 * time.Second
-	rasLimit    = 25 * time.Second // of the whole answer: RAS gathers twice, 10 s at most each
+	rasPort     = 28028            // NCCL_RAS_ADDR says another
+	rasFirst    = 2 * time.Second  // of the first word: a RAS thread that runs says it at once
+	rasLimit    = 25 * time.Second // of the whole answer from then on: RAS gathers twice, 10 s at most each
 	rasApart    = 5 * time.Second  // from the end of a question to the next
 	rasTried    = 8                // processes of a question
+	rasAgain    = 5                // connections of a question: all ranks of a job on a node listen on one port, and the kernel chooses among them
 	maxTCPTable = 1 << 20          // listening sockets stand first in it
 )
 
@@ -34,7 +36,8 @@ type rasAsker struct {
 	root   kernfs.Root
 	clock  Clock
 	board  *board
-	limit  time.Duration
+	first  time.Duration // rasFirst
+	limit  time.Duration // rasLimit
 	busy   atomic.Bool
 	ended  atomic.Int64 // when the last question ended, monotonic ms; 0 none did
 	answer func(*facts.RAS)
@@ -227,21 +230,48 @@ func readSome(path string, limit int64) []byte {
 	return b
 }
 
-// converse asks and reads the report.
+// errMute says that whoever took the connection says nothing.
+var errMute = errors.New("it says nothing")
+
+// converse asks and reads the report. All ranks of a job on a node listen on the same port, and the kernel gives a connection to any of them, a stopped or hung one as well: one that
+// says nothing is left, and another connection made, which goes to another rank as likely as not.
 func (r *rasAsker) converse(ctx context.Context, at rasPlace) (*facts.RAS, error) {
-	conn, err := dialListener(at, rasConnect)
+	mute := 0
+	for {
+		a, err := r.converseOnce(ctx, at)
+		if !errors.Is(err, errMute) {
+			return a, err
+		}
+		if mute++; mute == rasAgain || ctx.Err() != nil {
+			return nil, &rasTrouble{text: fmt.Sprintf("no word on any of %d connections within %v each", mute, r.first), remedy: "the RAS threads of the processes that listen there may hang too"}
+		}
+	}
+}
+
+func (r *rasAsker) converseOnce(ctx context.Context, at rasPlace) (*facts.RAS, error) {
+	conn, err := dialListener(at, r.first)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })()
-	conn.SetDeadline(time.Now().Add(r.limit))
+	conn.SetDeadline(time.Now().Add(r.first))
 	_, err = io.WriteString(conn, ras.Request)
 	var a *facts.RAS
+	var word [1]byte
 	if err == nil {
-		a, err = ras.Read(conn)
+		_, err = io.ReadFull(conn, word[:])
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, errMute
+	case errors.Is(err, io.EOF):
+		return nil, ras.ErrNothing
+	case err != nil:
+		return nil, err
+	}
+	conn.SetDeadline(time.Now().Add(r.limit))
+	if a, err = ras.Read(io.MultiReader(bytes.NewReader(word[:]), conn)); errors.Is(err, os.ErrDeadlineExceeded) {
 		err = &rasTrouble{text: fmt.Sprintf("no whole answer within %v", r.limit), remedy: "the RAS thread of that process may hang too"}
 	}
 	return a, err

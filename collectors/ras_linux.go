@@ -74,7 +74,7 @@ func connect(l listener, limit time.Duration) (*os.File, error) {
 	if err != nil {
 		unix.Close(fd)
 		if errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EAGAIN) {
-			return nil, &rasTrouble{text: fmt.Sprintf("it took no connection within %v", limit), remedy: "the RAS thread of that process may hang too"}
+			return nil, fmt.Errorf("%w: it took no connection", errMute)
 		}
 		return nil, fmt.Errorf("connect to port %d: %w", l.port, err)
 	}

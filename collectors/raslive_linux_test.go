@@ -85,7 +85,7 @@ func askOnce(t *testing.T, p *facts.Process, limit time.Duration) *facts.RAS {
 	b := newBoard(0)
 	b.processes = []*facts.Process{p}
 	got := make(chan *facts.RAS, 1)
-	r := &rasAsker{clock: SystemClock(), board: b, limit: limit, answer: func(a *facts.RAS) { got <- a }}
+	r := &rasAsker{clock: SystemClock(), board: b, first: limit, limit: limit, answer: func(a *facts.RAS) { got <- a }}
 	r.ask(t.Context(), &facts.AskRAS{Sequence: 7, Processes: []*facts.ProcessKey{{Pid: p.Pid, StartTicks: p.StartTicks}}})
 	select {
 	case a := <-got:
@@ -137,7 +137,7 @@ func TestRASThatDoesNotAnswer(t *testing.T) {
 		serve func(net.Conn)
 		want  string
 	}{
-		"stalls":        {func(c net.Conn) { <-stalls }, "no whole answer within"},
+		"stalls":        {func(c net.Conn) { <-stalls }, "no word on any of 5 connections"},
 		"stalls midway": {func(c net.Conn) { io.WriteString(c, report(t, "json-2.29.7-running")[:500]); <-stalls }, "no whole answer within"},
 		"drips": {func(c net.Conn) {
 			for {
@@ -158,11 +158,68 @@ func TestRASThatDoesNotAnswer(t *testing.T) {
 			if !strings.Contains(a.Trouble, c.want) && !(name == "closes early" && strings.Contains(a.Trouble, "reset")) {
 				t.Errorf("got %q, want %q", a.Trouble, c.want)
 			}
-			if n := asked.Load(); n != 1 {
-				t.Errorf("it was asked %d times", n)
+			want := int32(1)
+			if name == "stalls" {
+				want = rasAgain
+			}
+			if n := asked.Load(); n != want {
+				t.Errorf("it was asked %d times, want %d", n, want)
 			}
 		})
 	}
+}
+
+// TestRASOfAHungRank is of two ranks that listen on one port, as NCCL's do (SO_REUSEPORT): one of them hangs, and the kernel chooses who gets a connection.
+func TestRASOfAHungRank(t *testing.T) {
+	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		if e := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); e != nil {
+			return e
+		}
+		return err
+	}}
+	answers, err := shared.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answers.Close()
+	hangs, err := shared.Listen(t.Context(), "tcp", answers.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangs.Close()
+	var left atomic.Int32 // connections that nobody serves
+	go func() {
+		for {
+			c, err := hangs.Accept()
+			if err != nil {
+				return
+			}
+			left.Add(1)
+			defer c.Close()
+		}
+	}()
+	go func() {
+		for {
+			c, err := answers.Accept()
+			if err != nil {
+				return
+			}
+			for lines := bufio.NewScanner(c); lines.Scan() && !strings.HasSuffix(lines.Text(), "STATUS"); {
+			}
+			io.WriteString(c, report(t, "json-2.29.7-running"))
+			c.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(answers.Addr().String())
+	p := thisProcess(t, os.Getpid(), map[string]string{"NCCL_RAS_ADDR": "localhost:" + port})
+	for range 60 { // each goes to the one that hangs first as likely as not
+		before := left.Load()
+		a := askOnce(t, p, 300*time.Millisecond)
+		if met := left.Load() > before; met && a.Trouble == "" && a.Nccl == "2.29.7" {
+			return
+		}
+	}
+	t.Fatalf("%d connections went to the one that hangs, and never was there an answer after one", left.Load())
 }
 
 // TestRASIsNotAsked is of processes that offer none.

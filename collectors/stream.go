@@ -100,7 +100,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 	s.heard = o.Clock.MonoMS()
 	s.runner = startRunner(ctx, m, o.Sources)
 	s.writer = &writer{out: out, clock: o.Clock, board: s.board, kernel: s.kernel, sent: &sent, wake: make(chan struct{}, 1), failed: make(chan error, 1), done: make(chan struct{})}
-	s.ras = &rasAsker{root: o.Root, clock: o.Clock, board: s.board, limit: rasLimit, answer: s.writer.tellRAS}
+	s.ras = &rasAsker{root: o.Root, clock: o.Clock, board: s.board, first: rasFirst, limit: rasLimit, answer: s.writer.tellRAS}
 	go s.listen(ctx, in)
 	s.runner.tick(ctx, s.every)
 	go s.writer.run(o.Nonce, h)

@@ -36,7 +36,7 @@ func hang(c *jobCase) answer {
 	if len(c.j.GPUs) == 0 || !w.usesGPUs() && len(c.stopped()) > 0 {
 		return hangWithoutGPUs(c)
 	}
-	if w.phase == unread || w.seen.n < 2 {
+	if w.phase == unread || !w.seen.hasPeers(c.j) {
 		if w.seen.n == 1 && w.seen.read > 0 {
 			return answer{unchecked: "one GPU waits for nobody"}
 		}
@@ -154,6 +154,9 @@ func accuse(list []fleet.Suspect, who fleet.Suspect) []fleet.Suspect {
 	return append(list, who)
 }
 
+// nobody is accused by what shows only that something is wrong.
+var nobody = fleet.Suspect{GPU: -1, Port: -1, Rank: -1, Stage: -1}
+
 // proofs are what is wrong with what the job runs on, or with its processes, as far as it may stop it: the surest first.
 func (c *jobCase) proofs() (list []proof) {
 	add := func(who fleet.Suspect, format string, args ...any) {
@@ -202,7 +205,7 @@ func (c *jobCase) proofs() (list []proof) {
 	}
 	c.rasProofs(add)
 	if age := c.w.log.silent(c.j, c.at); age > 0 {
-		add(fleet.Suspect{GPU: -1, Port: -1, Rank: -1, Stage: -1}, "its log is silent for %s", span(age))
+		add(nobody, "its log is silent for %s", span(age))
 	}
 	return list
 }
@@ -214,8 +217,13 @@ func (c *jobCase) rasProofs(add func(who fleet.Suspect, format string, args ...a
 		return
 	}
 	for i := range r.Gone {
-		g := &r.Gone[i]
-		add(fleet.SuspectRank(g.Node, g.Rank), "NCCL RAS: %s %s", g.Who(), g.Says())
+		switch g := &r.Gone[i]; {
+		case g.GoesOn, g.State == "dead" && g.Seen && g.Since.Before(c.w.waits.since): // it was cut off before
+		case g.Rank < 0, g.Victim():
+			add(nobody, "NCCL RAS: %s %s", g.Who(), g.Says())
+		default:
+			add(fleet.SuspectRank(g.Node, g.Rank), "NCCL RAS: %s %s", g.Who(), g.Says())
+		}
 	}
 	for i := range r.Lagging { // what lags for a moment only says nothing
 		if l := &r.Lagging[i]; l.Few() && l.Lasts(r.At) > 0 {

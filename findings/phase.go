@@ -38,6 +38,9 @@ type seen struct {
 	judged int  // of those that are read, those that tell what they compute or move
 }
 
+// hasPeers says that there is somebody to wait for: other GPUs that count, or other ranks, which share this one or are not seen.
+func (s *seen) hasPeers(j *fleet.Job) bool { return s.n > 1 || s.n == 1 && j.World > 1 }
+
 // few is how many of a job's GPUs may do otherwise than all the others, which all do the same.
 func few(n int) int { return max(1, n/8) }
 
@@ -127,7 +130,7 @@ func (w *watch) phaseOf(j *fleet.Job) phase {
 	case s.busy == 0 && s.spin == 0:
 		p = resting
 	case s.moved:
-	case s.busy == 0 && s.n > 1 && w.strangers(j):
+	case s.busy == 0 && s.hasPeers(j) && w.strangers(j):
 		p = waiting
 	case s.busy > 0 && s.busy <= few(s.n) && s.spin > 0 && s.spin+s.busy+len(s.odd) == s.n && len(s.odd) <= few(s.n):
 		p = alone

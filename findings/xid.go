@@ -87,6 +87,12 @@ func readXid(f *found, c *fleet.KernelClass) bool {
 	c.Xid, c.Severity, c.Cause, c.Action = code, x.Severity, x.Cause, x.Action
 	what = readXidProcess(what, c)
 	switch {
+	case code == 13:
+		readException(what, c)
+	case code == 31:
+		if _, kind, ok := strings.Cut(what, " Fault is of type "); ok {
+			c.Detail = short(kind, 60)
+		}
 	case code == 154:
 		x.Name, c.Severity, c.Action = recoveryAction(what)
 	case code == 45:
@@ -104,6 +110,17 @@ func readXid(f *found, c *fleet.KernelClass) bool {
 		c.Text += " (MIG " + strconv.Itoa(c.MIG-1) + ")"
 	}
 	return true
+}
+
+// readException reads what a kernel did wrong. One fault is many lines: for each SM "Graphics SM Warp Exception on (GPC 1, TPC 4, SM 0): Misaligned Address" and one of its registers,
+// at the end one of the channel, which with R580 is the only one that names the process (seen on an H100).
+func readException(what string, c *fleet.KernelClass) {
+	c.Follows = true
+	if _, kind, ok := strings.Cut(what, " Exception on ("); ok {
+		if _, kind, ok = strings.Cut(kind, "): "); ok {
+			c.Detail = short(kind, 60)
+		}
+	}
 }
 
 // instanceOf is the number of a MIG instance plus one; 0 for none.

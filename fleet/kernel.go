@@ -183,7 +183,7 @@ func (k *kernelTail) head(l *KernelLine) int {
 		h := &k.lines[i]
 		if h.Class.Kind == c.Kind && !h.NVML && l.At.Sub(h.At).Abs() <= kernelFollows &&
 			(h.Class.PCI == "" || c.PCI == "" || h.Class.PCI == c.PCI) && (h.Class.PID == 0 || c.PID == 0 || h.Class.PID == c.PID) &&
-			(h.Class.Device == "" || c.Device == "" || h.Class.Device == c.Device) && h.Class.SXid == c.SXid {
+			(h.Class.Device == "" || c.Device == "" || h.Class.Device == c.Device) && h.Class.SXid == c.SXid && h.Class.Xid == c.Xid && h.Class.MIG == c.MIG {
 			return i
 		}
 	}

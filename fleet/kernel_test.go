@@ -236,6 +236,27 @@ func TestIncidentsOfSeveralLines(t *testing.T) {
 	}
 }
 
+// TestFaultOfAKernelIsOne is of what the driver prints of one fault of a CUDA kernel: only the last line names the process, and the first says what was wrong.
+func TestFaultOfAKernelIsOne(t *testing.T) {
+	l := newLogged(t)
+	l.connect()
+	l.says("NVRM: Xid (PCI:0000:3b:00): 13, Graphics SM Warp Exception on (GPC 2, TPC 1, SM 0): Misaligned Address",
+		"NVRM: Xid (PCI:0000:3b:00): 13, Graphics Exception: ESR 0x51a730=0x100000f 0x51a734=0x0 0x51a728=0x1f81fb60 0x51a72c=0x1174",
+		"NVRM: Xid (PCI:0000:3b:00): 13, Graphics SM Warp Exception on (GPC 2, TPC 1, SM 1): Misaligned Address",
+		"NVRM: Xid (PCI:0000:3b:00): 13, pid=4711, name=python3, Graphics Exception: channel 0x0000000b, Class 0000cbc0, Offset 00000510, Data 001a2b3c",
+		"NVRM: Xid (PCI:0000:3c:00): 13, Graphics SM Warp Exception on (GPC 0, TPC 0, SM 0): Out Of Range Address")
+	l.want("two faults", "notice 1× Xid 13: graphics engine exception gpu0", "notice 1× Xid 13: graphics engine exception gpu1")
+	k := l.node().Kernel[0]
+	if c := k.Class; c.PID != 4711 || c.Process != "python3" || c.Detail != "Misaligned Address" || len(k.More) != 3 {
+		t.Errorf("%+v", k)
+	}
+	l.pass(time.Minute)
+	l.says("NVRM: Xid (PCI:0000:3b:00): 13, Graphics SM Warp Exception on (GPC 2, TPC 1, SM 0): Misaligned Address")
+	if k := l.node().Kernel; len(k) != 3 || k[2].N() != 1 {
+		t.Errorf("another fault, a minute later: %+v", k)
+	}
+}
+
 func TestFoldsFromTheWire(t *testing.T) {
 	l := newLogged(t)
 	l.connect()

@@ -73,7 +73,14 @@ type RASRank struct {
 	Behind    int    // ranks of the communicator that have launched less than these
 	Of        int
 	Since     time.Time // since when reports say the same of it
+	Seen      bool      // its process is among those that are seen: it is there, whatever RAS says
+	// GoesOn says that its communicator has launched more since the report before, which said the same of it: it takes part. RAS never takes back a rank that it has called dead:
+	// one that was stopped for a minute stays so for the job's life, and calls the others dead.
+	GoesOn bool
 }
+
+// Victim says that the rank only tells that another one is gone.
+func (r *RASRank) Victim() bool { return strings.Contains(strings.ToLower(r.State), "remote process") }
 
 // Few says that the rank is one of the few: the others of its communicator wait for it.
 func (r *RASRank) Few() bool { return r.State != "" || r.Behind > 0 && 2*r.Behind <= r.Of }
@@ -94,6 +101,10 @@ func (r *RASRank) Who() string {
 // Says is what RAS says of it: "lags in AllReduce #8812".
 func (r *RASRank) Says() string {
 	switch {
+	case r.State == "dead" && r.GoesOn:
+		return "is cut off from RAS, but takes part"
+	case r.State == "dead" && r.Seen:
+		return "is called dead, though its process is there"
 	case r.State == "dead":
 		return "is dead"
 	case r.State == "unresponsive":

@@ -138,12 +138,71 @@ func TestRASEvidence(t *testing.T) {
 	gone.Rank, gone.State = -1, "dead"
 	dead.Comms[0].Members, dead.Gone = []*facts.RASRank{m}, []*facts.RASRank{gone}
 	r := joinRAS(dead, "gpu1", c.now(), job, nil)
-	if d := cmp.Diff([]string{"NCCL RAS: rank 21 is dead (gpu3)"}, r.Evidence(began)); d != "" || fmt.Sprint(r.Suspects()) != "[21]" {
+	if d := cmp.Diff([]string{"NCCL RAS: rank 21 is called dead, though its process is there (gpu3)"}, r.Evidence(began)); d != "" || fmt.Sprint(r.Suspects()) != "[21]" {
 		t.Errorf("of one that is dead: %s, %v", d, r.Suspects())
 	}
 	var none *RAS
 	if none.Evidence(began) != nil || none.Suspects() != nil {
 		t.Error("no report says something")
+	}
+}
+
+// goneRAS is a report in which a rank is gone, in the communicator of all and among the processes.
+func goneRAS(j *Job, rank int, m *facts.RASRank, state string, most uint64) *facts.RAS {
+	said := rasSaid(j, pidOf, -1, most)
+	member, gone := *m, *m
+	member.State, gone.State, gone.Rank = state, state, -1
+	said.Comms[0].Members, said.Comms[0].Missing, said.Gone, said.GoneTotal = []*facts.RASRank{&member}, 1, []*facts.RASRank{&gone}, 1
+	return said
+}
+
+// TestCutOffRank is of a rank that was stopped for a minute, as on a real machine: RAS calls it dead ever after, though it takes part again.
+func TestCutOffRank(t *testing.T) {
+	c := newClock()
+	job := rasJob(2, 2, own, nil)
+	m := rasMember(job, pidOf, 2)
+	var r *RAS
+	for i, step := range []struct {
+		state  string
+		most   uint64
+		says   string
+		goesOn bool
+	}{
+		{"unresponsive", 730, "rank 2 does not answer", false},
+		{"dead", 730, "rank 2 is called dead, though its process is there", false},
+		{"dead", 894, "rank 2 is cut off from RAS, but takes part", true},
+		{"dead", 894, "rank 2 is called dead, though its process is there", false}, // it stands still again
+	} {
+		r = joinRAS(goneRAS(job, 2, m, step.state, step.most), "gpu1", c.now(), job, r)
+		if len(r.Gone) != 1 || r.Gone[0].Who()+" "+r.Gone[0].Says() != step.says || r.Gone[0].GoesOn != step.goesOn || !r.Gone[0].Seen {
+			t.Fatalf("report %d: %+v", i, r.Gone)
+		}
+		c.tick(30 * time.Second)
+	}
+}
+
+// TestGoneProcessHasARank is of a rank whose process is gone: its place in the communicator of all says which it was, where the places of the others are their ranks.
+func TestGoneProcessHasARank(t *testing.T) {
+	now := newClock().now()
+	for name, c := range map[string]struct {
+		change func(*Job, *facts.RAS)
+		want   string
+	}{
+		"as it was":               {func(*Job, *facts.RAS) {}, "rank 3 does not answer"},
+		"it is not missing":       {func(j *Job, _ *facts.RAS) { j.Missing, j.MissingN = nil, 0 }, "pid 4039 on 10.0.0.2 does not answer"},
+		"others stand elsewhere":  {func(_ *Job, a *facts.RAS) { a.Hosts[0].Ranks[0], a.Hosts[0].Ranks[1] = 1, 0 }, "pid 4039 on 10.0.0.2 does not answer"},
+		"of another communicator": {func(_ *Job, a *facts.RAS) { a.Comms[0].Size = 2 }, "pid 4039 on 10.0.0.2 does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := rasJob(2, 2, own, nil)
+			said := goneRAS(job, 3, rasMember(job, pidOf, 3), "unresponsive", 269)
+			job.Ranks, job.Missing, job.MissingN = job.Ranks[:3], []int{3}, 1
+			c.change(job, said)
+			r := joinRAS(said, "gpu1", now, job, nil)
+			if len(r.Gone) != 1 || r.Gone[0].Who()+" "+r.Gone[0].Says() != c.want || r.Gone[0].Seen || r.Gone[0].Node != "gpu2" {
+				t.Errorf("%+v, want %s", r.Gone, c.want)
+			}
+		})
 	}
 }
 

@@ -215,7 +215,7 @@ func (b *rasBook) due(s *Snapshot, now time.Time, hears func(node string) bool) 
 			return
 		}
 		q := b.asked[j.Key]
-		if q != nil && (q.open || now.Sub(q.at) < b.pace(j.Key)) {
+		if q != nil && (q.open || now.Sub(q.at) < b.pace(j)) {
 			return
 		}
 		tries := 0
@@ -263,10 +263,14 @@ func (b *rasBook) askedAt(key string) time.Time {
 	return time.Time{}
 }
 
-// pace is how often a job is asked.
-func (b *rasBook) pace(key string) time.Duration {
-	if r := b.reports[key]; r != nil && r.Absent {
+// pace is how often a job is asked: where a suspicion began after the last report, which says nothing of it, sooner.
+func (b *rasBook) pace(j *Job) time.Duration {
+	r := b.reports[j.Key]
+	switch {
+	case r != nil && r.Absent:
 		return rasSeldom
+	case r != nil && suspicion(j).After(r.At):
+		return rasNodePause
 	}
 	return rasEvery
 }
@@ -274,12 +278,25 @@ func (b *rasBook) pace(key string) time.Duration {
 // suspected says that a rule thinks that a job hangs, or that a rank of it holds the others up.
 func suspected(j *Job) bool {
 	for i := range j.Findings {
-		switch v := &j.Findings[i]; v.Rule {
-		case "job.hang", "job.straggler":
-			return v.Severity > Fine
+		if v := &j.Findings[i]; suspects(v) {
+			return true
 		}
 	}
 	return false
+}
+
+func suspects(v *Verdict) bool {
+	return (v.Rule == "job.hang" || v.Rule == "job.straggler") && v.Severity > Fine
+}
+
+// suspicion is since when what the latest of those rules says is so; zero: they say nothing.
+func suspicion(j *Job) (at time.Time) {
+	for i := range j.Findings {
+		if v := &j.Findings[i]; suspects(v) && v.Since.After(at) {
+			at = v.Since
+		}
+	}
+	return at
 }
 
 // asksRAS says that a job may offer RAS: it runs, has ranks, its GPUs are NVIDIA's, and its NCCL, where its version is known, is not older.

@@ -111,6 +111,35 @@ func TestRASIsAskedSeldom(t *testing.T) {
 }
 
 // TestRASSwitchedOff holds that it is said.
+// TestRASIsAskedAnew is of a job on screen that begins to hang just after it was asked: what was said before says nothing of that.
+func TestRASIsAskedAnew(t *testing.T) {
+	for name, tt := range map[string]struct {
+		since time.Duration // of the suspicion, after the report
+		want  time.Duration // after the question
+	}{"a new suspicion": {time.Second, rasNodePause}, "one that it knew of": {-time.Second, rasEvery}} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			f := rasFleet(t, c, 1, func(string) bool { return false })
+			f.ras.off = true
+			j := f.Publish().Jobs[0]
+			asked := c.now()
+			f.ras.asked = map[string]*rasQuestion{j.Key: {node: "n0", at: asked}}
+			f.ras.reports, f.ras.nodes = map[string]*RAS{j.Key: {At: asked}}, map[string]time.Time{"n0": asked}
+			f.ras.follow = j.Key
+			for ; c.now().Sub(asked) < 2*rasEvery; c.tick(time.Second) {
+				s := f.Publish()
+				s.Jobs[0].Findings = []Verdict{{Severity: Warning, Rule: "job.hang", Since: asked.Add(tt.since)}}
+				if len(f.ras.due(s, s.At, func(string) bool { return true })) > 0 {
+					break
+				}
+			}
+			if got := c.now().Sub(asked); got != tt.want {
+				t.Errorf("asked after %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestRASSwitchedOff(t *testing.T) {
 	c := newClock()
 	f := New(Options{Now: c.now, NoRAS: true})

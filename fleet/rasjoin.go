@@ -18,6 +18,7 @@ type rasJoin struct {
 	nodes map[string]string // by host
 	world int               // size of the communicator of all ranks; 0 there is none
 	met   bool              // some process is one of the job's
+	own   bool              // the ranks in the communicator of all are the job's own, as far as processes are seen
 }
 
 // innerPID is the number that a rank has for itself.
@@ -40,12 +41,18 @@ func newRASJoin(a *facts.RAS, j *Job) *rasJoin {
 		}
 	}
 	score := map[string]int{}
+	agree, differ := 0, 0
 	for _, h := range a.Hosts {
 		clear(score)
 		for k, pid := range h.Pids {
 			for _, i := range x.byPID[pid] {
 				r := &j.Ranks[i]
 				x.met = true
+				if k < len(h.Ranks) && len(x.byPID[pid]) == 1 && h.Ranks[k] == int32(r.Rank) {
+					agree++
+				} else {
+					differ++
+				}
 				if score[r.Node]++; x.world > 0 && k < len(h.Ranks) && h.Ranks[k] == int32(r.Rank) {
 					score[r.Node] += 2
 				}
@@ -63,7 +70,16 @@ func newRASJoin(a *facts.RAS, j *Job) *rasJoin {
 			x.nodes[h.Host] = best
 		}
 	}
+	x.own = x.world > 0 && agree > 0 && differ == 0
 	return x
+}
+
+// missing is the job's rank that a process was which is gone; -1: it is not known.
+func (x *rasJoin) missing(m *facts.RASRank, size int) int {
+	if !x.own || size != x.world || m.Rank < 0 || len(x.byPID[m.Pid]) > 0 || !slices.Contains(x.job.Missing, int(m.Rank)) {
+		return -1
+	}
+	return int(m.Rank)
 }
 
 // rank finds who is meant; nil: nobody that is seen, or nobody for certain.
@@ -102,9 +118,10 @@ func (x *rasJoin) told(m *facts.RASRank, c *RASComm, now time.Time) RASRank {
 	}
 	r := x.rank(m, size)
 	if r == nil {
+		t.Rank = x.missing(m, size)
 		return t
 	}
-	t.Rank, t.Node, t.PID = r.Rank, r.Node, r.PID
+	t.Rank, t.Node, t.PID, t.Seen = r.Rank, r.Node, r.PID, true
 	if len(r.GPUs) > 0 {
 		t.GPU = r.GPUs[0]
 	}
@@ -190,14 +207,29 @@ func joinRAS(a *facts.RAS, node string, at time.Time, j *Job, before *RAS) *RAS 
 func (r *RAS) gone(g RASRank) {
 	for i := range r.Gone {
 		o := &r.Gone[i]
-		if g.Rank >= 0 && o.Rank == g.Rank || g.Rank < 0 && o.Rank < 0 && o.Host == g.Host && o.PID == g.PID && g.Host != "" {
+		if g.Rank >= 0 && o.Rank == g.Rank || (g.Rank < 0 || o.Rank < 0) && o.Host == g.Host && o.PID == g.PID && g.Host != "" {
 			if g.State == "dead" {
 				o.State = g.State
+			}
+			if o.Rank < 0 {
+				o.Rank, o.Node, o.GPU = g.Rank, g.Node, g.GPU
 			}
 			return
 		}
 	}
 	r.Gone = append(r.Gone, g)
+}
+
+// launchedIn is how many collectives those in front of a communicator have launched; 0: that is not told.
+func (r *RAS) launchedIn(comm string) (n uint64) {
+	for i := range r.Comms {
+		if c := &r.Comms[i]; c.label() == comm {
+			for _, op := range c.Operations {
+				n += op.Most
+			}
+		}
+	}
+	return n
 }
 
 // follow takes over since when the report before said the same.
@@ -219,7 +251,10 @@ func (r *RAS) follow(before *RAS) {
 	since(r.Lagging, before.Lagging, func(a, b *RASRank) bool {
 		return a.Comm == b.Comm && a.Operation == b.Operation && a.Launched == b.Launched
 	})
-	since(r.Gone, before.Gone, func(a, b *RASRank) bool { return true })
+	since(r.Gone, before.Gone, func(a, b *RASRank) bool {
+		a.GoesOn = a.Seen && a.Comm != "" && r.launchedIn(a.Comm) > before.launchedIn(a.Comm)
+		return true
+	})
 	if r.counts && before.counts && r.launched > 0 && r.launched == before.launched && len(r.Comms) == len(before.Comms) {
 		if r.StillSince = before.StillSince; r.StillSince.IsZero() {
 			r.StillSince = before.At

@@ -31,6 +31,7 @@ type rankRow struct {
 	node  string // of its first GPU
 	index int    // of its GPU, where there is no rank
 	pass  int    // of the table in which it was last read
+	with  int32  // the row of the rank whose GPU it shares; -1: it has its own, or none
 	rankReading
 }
 
@@ -122,12 +123,20 @@ func (t *rankTable) build(j *fleet.Job) {
 	owner := make(map[gpuKey]int32, len(j.GPUs))
 	for i := range j.Ranks {
 		r := &j.Ranks[i]
+		with := int32(-1)
 		for _, g := range r.GPUs {
-			if _, taken := owner[gpuKey{r.Node, g}]; !taken {
-				owner[gpuKey{r.Node, g}] = int32(len(t.rows))
+			first, taken := owner[gpuKey{r.Node, g}]
+			switch {
+			case !taken:
+				owner[gpuKey{r.Node, g}], with = int32(len(t.rows)), int32(len(t.rows))
+			case with < 0:
+				with = first
 			}
 		}
-		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node, rankReading: unread})
+		if with == int32(len(t.rows)) {
+			with = -1
+		}
+		t.rows = append(t.rows, rankRow{key: "rank " + strconv.Itoa(i), rank: r, node: r.Node, with: with, rankReading: unread})
 	}
 	for i := range j.GPUs {
 		ref := &j.GPUs[i]
@@ -135,7 +144,7 @@ func (t *rankTable) build(j *fleet.Job) {
 		if !ok {
 			row = int32(len(t.rows))
 			owner[gpuKey{ref.Node, ref.Index}] = row
-			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node, index: ref.Index, rankReading: unread})
+			t.rows = append(t.rows, rankRow{key: ref.Node + " GPU " + strconv.Itoa(ref.Index), node: ref.Node, index: ref.Index, with: -1, rankReading: unread})
 		}
 		t.of[i] = row
 	}
@@ -187,6 +196,11 @@ func (t *rankTable) read(j *fleet.Job) bool {
 			if r.values[k] /= fleet.Reading(n); n == 0 {
 				r.values[k] = fleet.None()
 			}
+		}
+	}
+	for i := range t.rows {
+		if r := &t.rows[i]; r.with >= 0 && r.pass != t.pass { // several ranks on one GPU: its readings are those of all of them
+			r.ref, r.rankReading = t.rows[r.with].ref, t.rows[r.with].rankReading
 		}
 	}
 	return true

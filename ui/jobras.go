@@ -63,7 +63,7 @@ func (m *Model) rasLines(j *fleet.Job) (lines []lineDraw) {
 	}
 	for i := range r.Gone {
 		g := &r.Gone[i]
-		say(severityMark(fleet.Critical), g.Who()+" "+g.Says(), rasPlace(g), rasSame(g, r.At))
+		say(severityMark(rasGrave(g)), g.Who()+" "+g.Says(), rasPlace(g), rasSame(g, r.At))
 	}
 	for i := range r.Lagging {
 		l := &r.Lagging[i]
@@ -102,6 +102,17 @@ func (m *Model) rasLines(j *fleet.Job) (lines []lineDraw) {
 		plain(count(r.Timeouts, "timeout") + " while it gathered")
 	}
 	return lines
+}
+
+// rasGrave is how bad it is what RAS says of a rank that is gone: it calls some gone that are not, and some only tell of others.
+func rasGrave(g *fleet.RASRank) fleet.Severity {
+	switch {
+	case g.GoesOn:
+		return fleet.Notice
+	case g.State == "dead" && g.Seen, g.Victim():
+		return fleet.Warning
+	}
+	return fleet.Critical
 }
 
 // rasPlace is " on gpu040 GPU5".
@@ -191,6 +202,9 @@ func (m *Model) rasFindings(j *fleet.Job) (out []jobFinding) {
 	}
 	for i := range j.RAS.Gone {
 		g := &j.RAS.Gone[i]
+		if g.GoesOn {
+			continue
+		}
 		out = append(out, jobFinding{fleet.Warning, m.clock(g.Since), g.Node, "NCCL RAS: " + g.Who() + " " + g.Says()})
 	}
 	for i := range j.RAS.Lagging {

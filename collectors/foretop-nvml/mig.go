@@ -48,7 +48,7 @@ func (r *reader) checkMIG(s *slot) {
 	if on != s.mig { // what it could not tell before, it may now, and the other way round
 		r.free(&s.gpm)
 		r.forget(s)
-		s.refused, s.noFast, s.noSlow, s.hasGPM = callSet{}, 0, 0, false
+		s.refused, s.noFast, s.noEnergy, s.noSlow, s.hasGPM = callSet{}, 0, 0, 0, false
 		s.links.count, s.links.unknown = r.countLinks(s), 0
 		r.state.Set(telemetry.GPUStatus, s.index, telemetry.GPUOK)
 	}

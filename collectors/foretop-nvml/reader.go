@@ -66,6 +66,7 @@ type slot struct {
 	hidden         bool        // this user may not see it any more
 	refused        callSet     // questions that this GPU or its driver does not know
 	noFast, noSlow uint64      // bits of fastFields and slowFields as well
+	noEnergy       uint64      // and of energyFields
 	fabricVersion  int         // 2: the newest that the driver knows
 	hasGPM         bool
 	gpm            gpm

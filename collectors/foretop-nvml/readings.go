@@ -26,7 +26,7 @@ var slowReadings = []reading{
 // Questions that are only asked while somebody looks, each few rounds and each half minute.
 var (
 	linkReadings       = []reading{(*reader).readLinkTraffic}
-	detailReadings     = []reading{(*reader).readCodecs, (*reader).readMargin, (*reader).readPState}
+	detailReadings     = []reading{(*reader).readEnergy, (*reader).readCodecs, (*reader).readMargin, (*reader).readPState}
 	slowDetailReadings = []reading{(*reader).readBAR1, (*reader).readModes}
 )
 

@@ -39,8 +39,8 @@ func brief(r *facts.RAS) string {
 
 func TestRead(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(names) != 13 {
-		t.Fatalf("%d fixtures, want 13 (%v)", len(names), err)
+	if err != nil || len(names) != 15 {
+		t.Fatalf("%d fixtures, want 15 (%v)", len(names), err)
 	}
 	want := map[string]string{
 		"text-2.24.3-lagging": `2.24.3 text repaired=false timeouts=0 comms=5 hosts=1
@@ -81,6 +81,30 @@ gone -1@10.4.0.13/31007/5 dead
 #2-0 66aa22bb33cc44dd alike=0 size=4 nodes=1 FINALIZE [MISMATCH] missing=0
   2@/0/-1 status UNKNOWN
 gone -1@10.4.0.13/31007/5 dead
+`,
+		// Four ranks of a real job on one machine, of which the last was killed a minute ago: numbers are changed.
+		"text-2.28.9-dead": `2.28.9 text repaired=false timeouts=0 comms=3 hosts=1
+#0  alike=1 size=4 nodes=1 RUNNING [INCOMPLETE,ERROR] missing=0
+#0-0 3c11aa2200b1c2d3 alike=0 size=4 nodes=1 RUNNING [INCOMPLETE,ERROR] missing=1
+  3@10.4.0.21/30714/0 unresponsive
+  0@10.4.0.21/30711/0 reported Remote process error
+#1  alike=1 size=2 nodes=1 RUNNING [] missing=0
+gone -1@10.4.0.21/30714/0 dead
+`,
+		"json-2.28.9-dead": `2.28.9 json repaired=true timeouts=0 comms=3 hosts=1
+ 3c11aa2200b1c2d3 alike=1 size=4 nodes=1 RUNNING [INCOMPLETE,ERROR] missing=1
+  "Broadcast" most=4 behind=0 of 3:
+  "AllGather" most=1 behind=0 of 3:
+  "AllReduce" most=269 behind=0 of 3:
+  0@10.4.0.21/30711/0 reported remote process exited or there was a network error
+  3@10.4.0.21/30714/0 dead
+ 5e33cc4422d3e4f5 alike=1 size=2 nodes=1 RUNNING [INCOMPLETE,ERROR] missing=1
+  "AllReduce" most=65 behind=0 of 1:
+  0@10.4.0.21/30713/0 reported remote process exited or there was a network error
+  1@10.4.0.21/30714/0 dead
+ 4d22bb3311c2d3e4 alike=1 size=2 nodes=1 RUNNING [] missing=0
+  "AllReduce" most=65 behind=0 of 2:
+gone -1@10.4.0.21/30714/0 dead
 `,
 		"text-2.27.5-lagging": lagging27("2.27.5"),
 		"text-2.28.3-lagging": lagging27("2.28.3"),

@@ -93,6 +93,10 @@ func (t *textReport) row(words []string) {
 	if !ok || !ok1 || !ok2 || !ok3 {
 		return
 	}
+	if size == 0 { // where a communicator lacks ranks, 2.28.9 prints another one, which is well, as one without any, in INIT: nothing is known of that
+		t.out.CommsTotal += alike
+		return
+	}
 	c := &facts.RASComm{Name: "#" + words[0], Alike: alike, Nodes: nodes, Size: size, Status: words[6]}
 	if words[7] != "OK" {
 		c.Errors = words[7]
