@@ -24,7 +24,7 @@ func TestHangAccusesNoVictim(t *testing.T) {
 		"nobody, but there is proof": {[]fleet.RASRank{{Rank: 2, Node: "a", State: "reported remote process exited or there was a network error", Since: end}}, "[]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, m := newWorld(), fleet.Memory{}
+			w, m := newWorld(), new(fleet.Memory)
 			w.work(noon, m)
 			w.each(spin)
 			w.job.RAS = &fleet.RAS{Node: "a", At: end, Gone: tt.gone}
@@ -42,7 +42,7 @@ func TestHangAccusesNoVictim(t *testing.T) {
 // Ranks that share a GPU wait for one another too, as those of one machine do in a test; a process that has its GPU alone waits for nobody.
 func TestHangOnASharedGPU(t *testing.T) {
 	for world, want := range map[int]string{4: "job.hang", 1: ""} {
-		w, m := newWorld(), fleet.Memory{}
+		w, m := newWorld(), new(fleet.Memory)
 		w.job.GPUs, w.job.World = w.job.GPUs[:1], world
 		w.job.Ranks = w.job.Ranks[:world]
 		w.job.Nodes = w.job.Nodes[:1]
