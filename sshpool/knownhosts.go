@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -27,6 +28,7 @@ type cachedFile struct {
 	state fileState    // guarded by trustFiles.mu
 	lines sync.RWMutex // of file.lines and file.plain, which grow with what we write
 	file  *knownFile
+	read  atomic.Bool // file is there
 
 	mu    sync.Mutex
 	found map[string][][]int32 // names joined by a space → lines a name
@@ -34,10 +36,11 @@ type cachedFile struct {
 
 func newTrustFiles() *trustFiles { return &trustFiles{files: make(map[string]*cachedFile)} }
 
-// open gives a file's index; a file that is not there or not readable is an empty one.
+// open gives a file's index; a file that is not there or not readable is an empty one. The file is looked at under the lock under which we write, or what we write meanwhile would seem
+// another's.
 func (t *trustFiles) open(path string) *cachedFile {
-	state := stateOf(path)
 	t.mu.Lock()
+	state := stateOf(path)
 	c := t.files[path]
 	if c == nil || c.state != state {
 		c = &cachedFile{state: state, found: make(map[string][][]int32)}
@@ -52,6 +55,7 @@ func (t *trustFiles) open(path string) *cachedFile {
 			}
 		}
 		c.file = parseKnown(path, text)
+		c.read.Store(true)
 	})
 	return c
 }

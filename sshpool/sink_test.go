@@ -16,7 +16,7 @@ import (
 	"foretop/sshpool/payload"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // recorder is a Sink that remembers.
 type recorder struct {

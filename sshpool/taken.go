@@ -100,7 +100,7 @@ func (t *trustFiles) add(path string, e *HostKeyError) error {
 		return err
 	}
 	c, now := t.files[path], stateOf(path)
-	if c == nil || c.file == nil || c.state != before || now.id != before.id || now.size != before.size+int64(len(line)) || strings.ContainsAny(e.Name, "*?!,") {
+	if c == nil || !c.read.Load() || c.state != before || now.id != before.id || now.size != before.size+int64(len(line)) || strings.ContainsAny(e.Name, "*?!,") {
 		return nil // somebody else writes too: it is read again
 	}
 	c.lines.Lock()

@@ -179,7 +179,7 @@ func stackLines(stacks []actions.Stack) (lines []span) {
 		if r := g.Ranks(); len(r) > 0 {
 			who = count(len(g.Stacks), "rank") + " " + ranges(r)
 		}
-		if g.Why != "" && len(g.Frames) == 0 {
+		if g.Why != "" && g.Source == "" {
 			add(fg(colWarn), string(markUnknown)+" "+who+" not read: "+g.Why)
 			continue
 		}
