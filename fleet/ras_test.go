@@ -8,8 +8,6 @@ import (
 
 	"foretop/telemetry"
 	"foretop/telemetry/facts"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // rasJob is a job of nodes with ranks each: pid says which number a rank has on its node, inner which in its container.
@@ -109,27 +107,24 @@ func TestRASClaimsNothing(t *testing.T) {
 	}
 }
 
-func TestRASEvidence(t *testing.T) {
+// TestRASOverReports is of what one report says for the moment, the next says still, and a third takes back.
+func TestRASOverReports(t *testing.T) {
 	c := newClock()
 	job := rasJob(64, 8, own, nil)
 	began := c.now()
 	first := joinRAS(rasSaid(job, pidOf, 317, 8812), "gpu1", c.now(), job, nil)
-	if got := first.Evidence(began); got != nil || first.Suspects() != nil {
-		t.Errorf("of one report: %q, %v", got, first.Suspects())
+	if len(first.Gone) != 0 || len(first.Lagging) != 1 || first.Lagging[0].Lasts(first.At) != 0 || !first.StillSince.IsZero() {
+		t.Errorf("of one report: %+v", first)
 	}
 	c.tick(30 * time.Second)
 	second := joinRAS(rasSaid(job, pidOf, 317, 8812), "gpu1", c.now(), job, first)
-	want := []string{"NCCL RAS: rank 317 lags in AllReduce #8812, 511 of 511 others are further", "NCCL RAS: no rank has launched a collective for 30 s"}
-	if d := cmp.Diff(want, second.Evidence(began)); d != "" || fmt.Sprint(second.Suspects()) != "[317]" {
-		t.Errorf("of two: %s, %v", d, second.Suspects())
-	}
-	if got := second.Evidence(c.now().Add(time.Second)); got != nil {
-		t.Errorf("of a finding that is newer: %q", got)
+	if l := &second.Lagging[0]; l.Rank != 317 || l.Says() != "lags in AllReduce #8812" || !l.Few() || l.Of-l.Behind != 511 || l.Lasts(second.At) != 30*time.Second || !second.StillSince.Equal(began) {
+		t.Errorf("of two: %+v, still since %v", l, second.StillSince)
 	}
 	c.tick(30 * time.Second)
 	moved := joinRAS(rasSaid(job, pidOf, 12, 9000), "gpu1", c.now(), job, second)
-	if got := moved.Evidence(began); got != nil || moved.Suspects() != nil || !moved.StillSince.IsZero() {
-		t.Errorf("of a job that goes on: %q, %v", got, moved.Suspects())
+	if l := &moved.Lagging[0]; l.Rank != 12 || l.Lasts(moved.At) != 0 || !moved.StillSince.IsZero() {
+		t.Errorf("of a job that goes on: %+v, still since %v", l, moved.StillSince)
 	}
 	dead := rasSaid(job, pidOf, -1, 9000)
 	m := rasMember(job, pidOf, 21)
@@ -138,11 +133,11 @@ func TestRASEvidence(t *testing.T) {
 	gone.Rank, gone.State = -1, "dead"
 	dead.Comms[0].Members, dead.Gone = []*facts.RASRank{m}, []*facts.RASRank{gone}
 	r := joinRAS(dead, "gpu1", c.now(), job, nil)
-	if d := cmp.Diff([]string{"NCCL RAS: rank 21 is called dead, though its process is there (gpu3)"}, r.Evidence(began)); d != "" || fmt.Sprint(r.Suspects()) != "[21]" {
-		t.Errorf("of one that is dead: %s, %v", d, r.Suspects())
+	if len(r.Gone) != 1 || r.Gone[0].Rank != 21 || r.Gone[0].Node != "gpu3" || r.Gone[0].Says() != "is called dead, though its process is there" {
+		t.Errorf("of one that is dead: %+v", r.Gone)
 	}
 	var none *RAS
-	if none.Evidence(began) != nil || none.Suspects() != nil {
+	if none.Told() {
 		t.Error("no report says something")
 	}
 }
@@ -218,9 +213,8 @@ func TestMostLag(t *testing.T) {
 	first := joinRAS(said(), "gpu1", c.now(), job, nil)
 	c.tick(time.Minute)
 	r := joinRAS(said(), "gpu1", c.now(), job, first)
-	want := []string{"NCCL RAS: 15 of 16 ranks lag in AllReduce #50", "NCCL RAS: no rank has launched a collective for 60 s"}
-	if d := cmp.Diff(want, r.Evidence(time.Time{})); d != "" || r.Suspects() != nil {
-		t.Errorf("%s, %v", d, r.Suspects())
+	if l := &r.Lagging[0]; l.Few() || l.Behind != 15 || l.Of != 16 || l.Lasts(r.At) != time.Minute || !r.StillSince.Equal(first.At) {
+		t.Errorf("%+v, still since %v", l, r.StillSince)
 	}
 }
 
@@ -237,15 +231,20 @@ func FuzzJoinRAS(f *testing.F) {
 		first := joinRAS(x, "gpu1", now, job, nil)
 		second := joinRAS(y, "gpu1", now.Add(time.Minute), job, first)
 		for _, r := range []*RAS{first, second} {
-			if len(r.Lagging) > maxRASRanks || len(r.Gone) > maxRASRanks || len(r.Evidence(now)) > maxRASEvidence {
+			if len(r.Lagging) > maxRASRanks || len(r.Gone) > maxRASRanks {
 				t.Fatalf("%+v", r)
 			}
-			for _, l := range append(r.Evidence(now), r.Error, r.Remedy, r.NCCL) {
+			words := []string{r.Error, r.Remedy, r.NCCL}
+			for _, ranks := range [][]RASRank{r.Gone, r.Lagging} {
+				for i := range ranks {
+					words = append(words, ranks[i].Who(), ranks[i].Says())
+				}
+			}
+			for _, l := range words {
 				if l != telemetry.Clean(l, len(l)+8) {
 					t.Errorf("raw text %q", l)
 				}
 			}
-			r.Suspects()
 		}
 	})
 }
